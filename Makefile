@@ -1,0 +1,38 @@
+# Everything is installed into .venv from pyproject.toml, at the versions of constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+RESULTS ?= results
+
+.PHONY: install demo test test-slow check bench clean
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# The main job on real input: a shipped sweep on a local Ray, its verdict and its report page.
+demo: install
+	$(BIN)/orchestrator sweep shared-representation/quickstart --results $(RESULTS)
+	@echo "report page:"
+	@$(BIN)/orchestrator report shared-representation/quickstart --results $(RESULTS)
+
+test: install
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: install
+	$(BIN)/python -m pytest -q -m slow
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv build *.egg-info

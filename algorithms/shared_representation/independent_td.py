@@ -1,0 +1,58 @@
+"""Independent TD of the whole parameter vector, and the subspace found afterwards in its iterates.
+
+The first is the baseline without any sharing; the second a strong one (paper file, section 1).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from algorithms.shared_representation.linear_td import LinearTD
+from algorithms.shared_representation.own_map import THETA_METRICS, FullAgents, OwnMapTD
+from orchestrator.blocks import Block
+from orchestrator.kernels import ordered_sum
+from orchestrator.rounds import Call, Conversation
+
+
+class IndependentTD(OwnMapTD):
+    """Every agent runs linear TD(0) on its own theta_i [d]; nothing is shared."""
+
+    name = "independent-td"
+    metrics = THETA_METRICS
+
+    def blocks(self) -> Mapping[str, type[Block]]:
+        return {"agents": FullAgents}
+
+    def measure(self) -> Conversation:
+        agents = yield Call("estimates")
+        return self.problem.errors_theta(agents["head"], agents["gain"])
+
+    def thetas(self, heads: np.ndarray) -> np.ndarray:
+        return heads
+
+
+class SVDSubspace(IndependentTD):
+    """Independent TD, and post-hoc the best common subspace of its iterates.
+
+    The map is made of the r leading left singular vectors of the stacked theta_i [d, N]; the heads are B^T theta_i.
+    Nothing travels during the rounds: the iterates are collected whenever it is measured, which is not charged.
+    """
+
+    name = "svd-subspace"
+    metrics = LinearTD.metrics
+
+    def measure(self) -> Conversation:
+        agents = yield Call("estimates")
+        theta = agents["head"]
+        basis = leading_subspace(theta, self.problem.rank)
+        return self.problem.errors(basis, theta @ basis, agents["gain"])
+
+    def thetas(self, heads: np.ndarray) -> np.ndarray:
+        basis = leading_subspace(heads, self.problem.rank)
+        return heads @ basis @ basis.T
+
+
+def leading_subspace(theta: np.ndarray, rank: int) -> np.ndarray:
+    """The ``rank`` leading left singular vectors of theta^T [d, N], from the Gram matrix added in the agents' order."""
+    gram = ordered_sum(theta[:, :, None] * theta[:, None, :])
+    return np.linalg.eigh(gram)[1][:, ::-1][:, :rank]

@@ -1,0 +1,169 @@
+"""What a map learned by some agents is worth to others: freeze it and refit heads alone in environments never seen.
+
+Source: the generalisation experiment of arXiv:2411.15014. Known: unseen environments are met by refitting the head
+alone. Reconstructed: baselines, sizes and step sizes.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTD, LinearTDAgents, projected
+from algorithms.shared_representation.pfedtd_rep import PFedTDRepParameters
+from algorithms.shared_representation.shared_head_td import SharedHeadAgents
+from algorithms.shared_representation.shared_map import SharedMapTD, server_step
+from envs import linear_kernels
+from envs.linear import LinearBlock
+from orchestrator.blocks import Block
+from orchestrator.kernels import mean_rows
+from orchestrator.rounds import Call, Conversation
+
+
+class MapTransferParameters(PFedTDRepParameters):
+    """Where the map comes from, how long it is learned, and how the heads of the held-out agents are refitted."""
+
+    source: Literal["pfedtd-rep", "fedavg", "random", "scratch", "oracle"] = Field(
+        "pfedtd-rep",
+        description="origin of the frozen map: learned with private heads (pfedtd-rep) or with one shared head"
+        " (fedavg), drawn at random, the true basis (oracle), or none, the whole parameter vector learned (scratch)",
+    )
+    held_out: int = Field(8, ge=1, description="agents H that take no part in learning the map")
+    pretraining: int = Field(10_000, ge=0, description="rounds for which the map is learned, where it is learned")
+    refit_rounds: int = Field(160, ge=1, description="rounds of K samples for which the held-out heads are refitted")
+    refit_alpha: float = Field(0.1, gt=0, description="head step size of the held-out agents, constant")
+
+
+class HeldOutAgents(LinearTDAgents):
+    """n agents in environments that nobody has learned in, on a frozen map.
+
+    ``features`` is Phi B for each of them, [n, S, r]: state has the member as leading axis.
+    """
+
+    persistent = ("head", "gain", "position", "features")
+
+    @property
+    def width(self) -> int:
+        return self.problem.features if self.parameters.source == "scratch" else self.problem.rank
+
+    @cached_property
+    def env(self) -> LinearBlock:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The tables of these members: processes beyond those of the learning agents."""
+        first = self.problem.process_count
+        wide = widened(self.problem, self.parameters.held_out)
+        return wide.block(range(first + self.members.start, first + self.members.stop))
+
+    def start(self) -> None:
+        super().start()
+        self.features = self.zeros(self.problem.states, self.width)
+
+    def take(self, basis: np.ndarray) -> None:
+        """Freeze the map [d, r]."""
+        self.features = np.tile(projected(self.env.phi, basis), (self.n, 1, 1))
+
+    def refit(self, alpha: float, gain_step: float, steps: int) -> None:
+        """``steps`` TD steps of the heads."""
+        self.learn_heads(self.features[0], alpha, gain_step, steps)
+
+
+def widened(problem: Any, held_out: int) -> Any:
+    """The same problem with ``held_out`` processes more: process p is the same however many there are."""
+    parameters = problem.parameters.model_copy(update={"processes": 0})
+    return type(problem)(parameters, problem.process_count + held_out, problem.instance)
+
+
+class MapTransfer(SharedMapTD):
+    """Generalisation to unseen environments (arXiv:2411.15014), in two phases.
+
+    First ``agents`` learn the map for ``pretraining`` rounds of K + 1 samples each. Then it is frozen and sent to
+    ``held_out`` once, whose heads are refitted for ``refit_rounds`` rounds of K samples; nothing travels any more.
+    The run ends there, whatever ``rounds`` allows.
+    """
+
+    name = "map-transfer"
+    Parameters = MapTransferParameters
+    persistent = ("basis", "head", "trained", "refitted")
+    fresh = True
+    rescaled = True
+    leap: ClassVar[Any] = None  # its rounds are not alike
+    calls_per_round = 2
+    metrics: ClassVar[Mapping[str, str]] = {
+        "subspace_error": LinearTD.metrics["subspace_error"],
+        "value_error": "mean over held-out agents of the squared value error under the stationary distribution",
+    }
+
+    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+        super().__init__(parameters, problem, agents, rounds, seed)
+        self.wide = widened(problem, parameters.held_out)
+
+    @classmethod
+    def metrics_for(cls, parameters: Any, environment: Any) -> tuple[str, ...]:
+        """No ``subspace_error`` without a map."""
+        return ("value_error",) if parameters.source == "scratch" else tuple(cls.metrics)
+
+    def groups(self) -> Mapping[str, int]:
+        return {"agents": self.agents, "held_out": self.parameters.held_out}
+
+    def blocks(self) -> Mapping[str, type[Block]]:
+        return {"agents": SharedHeadAgents, "held_out": HeldOutAgents}
+
+    def start(self) -> None:
+        maps = {"scratch": np.eye(self.problem.features), "oracle": np.array(self.problem.basis)}
+        self.basis = maps.get(self.parameters.source, self.initial_basis())
+        self.head = INITIAL_HEAD * self.stream("head").normal(size=self.problem.rank)
+        self.trained = self.refitted = 0
+
+    @property
+    def clock(self) -> int:
+        """Rounds of pretraining so far: the schedules belong to it alone."""
+        return self.trained
+
+    def round(self) -> Conversation:
+        learn = {"pfedtd-rep": self.learn_with_private_heads, "fedavg": self.learn_with_one_head}
+        p = self.parameters
+        if p.source in learn and self.trained < p.pretraining:
+            yield from learn[p.source]()
+            self.trained += 1
+        else:
+            yield from self.refit()
+            self.refitted += 1
+            self.done = self.refitted == p.refit_rounds
+
+    def learn_with_private_heads(self) -> Conversation:
+        """A round of PFedTD-Rep."""
+        yield from super().round()
+
+    def learn_with_one_head(self) -> Conversation:
+        """The same with the heads averaged like the maps."""
+        sent = {"head": self.head, **self.sent()}
+        reply = yield Call("learn_both", shared=sent, agent_steps=self.parameters.local_steps + 1)
+        self.basis = server_step(self.basis, self.beta(), reply["gradient"], self.rescaled)
+        self.head = mean_rows(reply["head"])
+
+    def refit(self) -> Conversation:
+        """K steps of the held-out agents' heads, on the map that they are sent before the first."""
+        p = self.parameters
+        if self.refitted == 0:
+            yield Call("take", on="held_out", shared={"basis": self.basis})
+        sent = {"alpha": p.refit_alpha, "gain_step": p.gain_step, "steps": p.local_steps}
+        yield Call("refit", on="held_out", shared=sent, agent_steps=p.local_steps)
+
+    def measure(self) -> Conversation:
+        held_out = yield Call("estimates", on="held_out")
+        processes = np.arange(self.problem.process_count, self.wide.process_count)
+        truth = self.wide.solution
+        value = linear_kernels.mean_value_error(
+            np.array(self.basis), np.array(held_out["head"]), processes,
+            self.wide.phi, truth.values, truth.stationary, self.wide.average,
+        )  # fmt: skip
+        error = {"value_error": float(value)}
+        if self.parameters.source == "scratch":
+            return error
+        return {"subspace_error": float(linear_kernels.subspace_error(self.basis, self.problem.basis))} | error
+
+    def measure_agents(self) -> Conversation:
+        """Nothing: the table has a row for each of ``agents``, and it is the others that are measured."""
+        return {}
+        yield

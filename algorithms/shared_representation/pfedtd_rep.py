@@ -1,0 +1,49 @@
+"""PFedTD-Rep: federated TD with a shared representation and private heads, two timescales.
+
+Source: arXiv:2411.15014. Schedules and hyperparameters are reconstructed, see docs/algorithms.md.
+"""
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from algorithms.shared_representation.linear_td import SharedMapParameters
+from algorithms.shared_representation.shared_map import SharedMapTD
+
+
+class PFedTDRepParameters(SharedMapParameters):
+    """Heads fast (K steps to the map's one), map slow. Step sizes, exponents and offset are reconstructed.
+
+    The defaults keep both systematic errors below the noise that N agents average away. The map's start is forgotten
+    as t^(-beta offset lambda), lambda the slowest rate of its mean update, so beta * offset must be large; and the
+    heads leave an error of order alpha_t^2, so alpha must be small by the end.
+    """
+
+    alpha: float = Field(0.1, gt=0, description="initial head step size")
+    beta: float = Field(0.2, ge=0, description="initial map step size")
+    offset: float = Field(1000.0, gt=0, description="offset t_0 of the power schedule, in rounds")
+    local_steps: int = Field(5, ge=1, description="head steps K an agent takes per round before its map step")
+    schedule: Literal["constant", "power"] = Field(
+        "power", description="step sizes: constant, or x_t = x / (1 + t / offset)^exponent in rounds t"
+    )
+    radius: float = Field(
+        math.inf,
+        gt=0,
+        allow_inf_nan=True,
+        description="heads are projected on the ball of this radius; inf: never",
+    )
+
+
+class PFedTDRep(SharedMapTD):
+    """PFedTD-Rep (arXiv:2411.15014): an inner problem over private heads, an outer one over the shared map.
+
+    Per round each agent takes K = ``local_steps`` projected TD steps on its head, then one map step on a fresh
+    transition of the same chain (reusing the last one adds O(alpha) bias). The server averages the maps and rescales
+    the average by one global Frobenius factor (a factor per row would change the span).
+    """
+
+    name = "pfedtd-rep"
+    Parameters = PFedTDRepParameters
+    fresh = True
+    rescaled = True

@@ -1,0 +1,1 @@
+"""Benchmarks: what the orchestration costs on top of the work it orchestrates."""

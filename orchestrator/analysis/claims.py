@@ -1,0 +1,277 @@
+"""What a paper promises, as data, and the verdict on it: supported, refuted or inconclusive by a rule fixed beforehand.
+
+The rule is told by ``judge`` and carried out in ``laws.py``; this file holds its words and loads neither pandas
+nor scipy until a claim is judged, because every sweep file is read through it.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from orchestrator.errors import UserError
+from orchestrator.registry import nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LAWS = ("power", "exponential", "bound", "order", "floor", "value")
+#: Fields that only some laws take; every other field goes with every law.
+LAW_FIELDS = {
+    "expect": ("power", "exponential", "floor", "value"),
+    "within": ("power", "exponential", "floor", "value"),
+    "at_least": ("power", "exponential", "floor", "value"),
+    "at_most": ("power", "exponential", "floor", "value"),
+    "relative_to": ("power", "exponential", "bound", "floor", "value"),
+    "below": ("order",),
+    "constant": ("bound",),
+    "exponent": ("bound",),
+}
+#: Cost columns of ``runs`` that may be claimed about like a metric.
+COSTS = ("rounds", "agent_steps", "calls", "messages", "bytes_sent")
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Setting = bool | int | float | str
+
+
+class Reference(BaseModel, frozen=True, extra="forbid"):
+    """The other half of a ratio: another case, another metric or both, at the same seeds and grid point."""
+
+    case: str | None = Field(None, description="case in the denominator; the claim's own unless given")
+    metric: str | None = Field(None, description="metric in the denominator; the claim's own unless given")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.case is None and self.metric is None:
+            raise ValueError("relative_to needs a case or a metric; without either the ratio is 1")
+        return self
+
+
+class Claim(BaseModel):
+    """One law from a paper, to be judged against a sweep. See ``judge`` for the rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="the claim in words, unique in its sweep")
+    case: str = Field(description="case of the sweep that it is about")
+    metric: str = Field(description="<m>_tail, <m>_final, rounds_to_<m> (with level) or a cost column of runs")
+    law: Literal["power", "exponential", "bound", "order", "floor", "value"] = Field(description="kind of law")
+    versus: str | None = Field(None, description="grid key on the x axis: agents, alpha, env.gamma, …")
+    expect: Number | None = Field(None, description="exponent, rate, floor C0 or value that the paper promises")
+    within: Number | None = Field(None, gt=0, description="half width of the accepted range; also how far the "
+                                  "local slope may move before the curve is not one law")  # fmt: skip
+    at_least: Number | None = Field(None, description="accepted range [at_least, inf), instead of expect")
+    at_most: Number | None = Field(None, description="accepted range (-inf, at_most], instead of expect")
+    window: tuple[Number, Number] | None = Field(None, description="levels that are fitted, ends included")
+    where: dict[str, Setting | list[Setting]] = Field({}, description="grid keys and the values that select cells")
+    relative_to: Reference | None = Field(None, description="divide by another case's or metric's mean")
+    below: str | None = Field(None, description="order: the case that should have the larger metric")
+    constant: Number | None = Field(None, gt=0, description="bound: C of y <= C x^exponent")
+    exponent: Number | None = Field(None, description="bound: exponent of y <= C x^exponent")
+    level: Number | None = Field(None, gt=0, description="rounds_to_<m>: the error that is to be reached")
+    deterministic: bool = Field(
+        False, description="the numbers carry no noise: judged by leaving out levels, not seeds"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_words(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise ValueError(f"a claim has no field {key!r}: {nearest(str(key), cls.model_fields)}")
+            if "law" in data and data["law"] not in LAWS:
+                raise ValueError(f"law is {data['law']!r}: {nearest(str(data['law']), LAWS)}")
+        return data
+
+    @model_validator(mode="after")
+    def _fields_of_its_law(self) -> Self:
+        for name, laws in LAW_FIELDS.items():
+            if getattr(self, name) is not None and self.law not in laws:
+                raise ValueError(f"law {self.law} does not take {name}, which belongs to {' and '.join(laws)}")
+        needs = {
+            "bound": ("versus", "constant", "exponent"),
+            "order": ("below",),
+            "value": (),
+        }.get(self.law, ("versus",))
+        for name in needs:
+            if getattr(self, name) is None:
+                raise ValueError(f"law {self.law} needs {name}: {type(self).model_fields[name].description}")
+        if self.law in LAW_FIELDS["expect"]:
+            self._check_range()
+        if self.below == self.case:
+            raise ValueError(f"below is {self.below!r}, the claim's own case; it names the case to compare with")
+        if self.window and not self.window[0] < self.window[1]:
+            raise ValueError(f"window is {list(self.window)}; it takes [lowest, highest] of {self.versus}")
+        if self.window and self.versus is None:
+            raise ValueError("window needs versus: it selects levels of that grid key")
+        self._check_metrics()
+        return self
+
+    def _check_range(self) -> None:
+        half_lines = self.at_least is not None or self.at_most is not None
+        if (self.expect is None) == (not half_lines):
+            raise ValueError(f"law {self.law} needs either expect with within, or at_least and/or at_most")
+        if self.expect is not None and self.within is None:
+            raise ValueError("expect needs within, the half width of the range that is accepted")
+        if self.at_least is not None and self.at_most is not None and self.at_least >= self.at_most:
+            raise ValueError(
+                f"at_least is {self.at_least:g} and at_most {self.at_most:g}; at_least must be the smaller"
+            )
+
+    def _check_metrics(self) -> None:
+        metrics = [self.metric]
+        if self.relative_to:
+            metrics.append(self.relative_to.metric or self.metric)
+        for metric in metrics:
+            if not (metric.endswith(("_tail", "_final")) or metric.startswith("rounds_to_") or metric in COSTS):
+                raise ValueError(
+                    f"metric is {metric!r}; it takes <m>_tail (mean over the last half), <m>_final, rounds_to_<m>, "
+                    f"or one of {', '.join(COSTS)}"
+                )
+        crossing = any(metric.startswith("rounds_to_") for metric in metrics)
+        if crossing and self.level is None:
+            raise ValueError(f"metric {self.metric} needs level, the error that is to be reached")
+        if not crossing and self.level is not None:
+            raise ValueError(f"level goes with a metric rounds_to_<m>, not with {self.metric}")
+
+    @property
+    def accepted(self) -> tuple[float, float]:
+        """The accepted range of the estimate [low, high], for a bound and an order that of the ratio.
+
+        Two cases that agree to the last digit (joint learning of one agent is independent learning) are in no order.
+        """
+        if self.law == "bound":
+            return (-math.inf, 1.0)
+        if self.law == "order":
+            return (-math.inf, math.nextafter(1.0, 0.0))
+        if self.expect is not None and self.within is not None:
+            return (self.expect - self.within, self.expect + self.within)
+        return (
+            -math.inf if self.at_least is None else self.at_least,
+            math.inf if self.at_most is None else self.at_most,
+        )
+
+    @property
+    def expected(self) -> str:
+        """The accepted range in words."""
+        if self.law == "bound":
+            return f"<= {self.constant:g} * {self.versus}^{self.exponent:g} at every level"
+        if self.law == "order":
+            return f"below {self.below} at every level"
+        if self.expect is not None:
+            return f"{self.expect:g} +- {self.within:g}"
+        parts = [f">= {self.at_least:g}"] if self.at_least is not None else []
+        return " and ".join(parts + ([f"<= {self.at_most:g}"] if self.at_most is not None else []))
+
+    @property
+    def quantity(self) -> str:
+        """What is measured, in words: the metric, or the ratio of two."""
+        metric = f"{self.metric} (level {self.level:g})" if self.level is not None else self.metric
+        if self.below is not None:
+            return f"{metric} of {self.case} / {self.below}"
+        if self.relative_to is None:
+            return metric
+        case, other = self.relative_to.case or self.case, self.relative_to.metric or self.metric
+        if case == self.case:
+            return f"{metric} / {other}"
+        return f"{metric} of {self.case} / {case}" if other == self.metric else f"{metric} / {other} of {case}"
+
+
+def read_claim(data: Mapping[str, Any]) -> Claim:
+    """A claim from a mapping (one item of a sweep file's ``claims``). Raises ``UserError`` that names the field."""
+    try:
+        return Claim.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "missing":
+            reason = f"{place} is missing"
+        elif place and not reason.startswith(place):
+            reason = f"{place} is {first['input']!r}; {reason[0].lower()}{reason[1:]}"
+        name = data.get("name") if isinstance(data, Mapping) else None
+        raise UserError(f"{f'claim {name!r}' if name else 'a claim'}: {reason}.") from error
+
+
+@dataclass(frozen=True)
+class Point:
+    """One level: the measured ``y`` with its interval, over ``seeds`` seeds; ``used`` if the verdict rests on it."""
+
+    x: float
+    y: float
+    lo: float
+    hi: float
+    seeds: int
+    used: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a claim. ``estimate`` is NaN when none could be made; ``reason`` is a sentence for people.
+
+    ``interval`` says what [ci_low, ci_high] is. ``fit`` holds what figures draw: ``intercept`` and ``slope`` of
+    log y = a + b u (u = log x for a power, x for an exponential), ``quadratic``, ``slope_change`` over the window,
+    and ``floor``, ``scale``, ``decay`` of y = C0 + C1 exp(-p u).
+    """
+
+    claim: str
+    case: str
+    metric: str
+    versus: str | None
+    law: str
+    estimate: float
+    ci_low: float
+    ci_high: float
+    interval: str
+    expected: str
+    verdict: Literal["supported", "refuted", "inconclusive"]
+    reason: str
+    points: tuple[Point, ...] = ()
+    fit: Mapping[str, float] = field(default_factory=dict)
+
+    def to_rows(self, sweep: str, sweep_hash: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The row of table ``claims`` and the rows of ``claim_points``; NaN stands for no number."""
+        key = {"sweep": sweep, "sweep_hash": sweep_hash, "claim": self.claim}
+        names = ("case", "metric", "versus", "law", "estimate", "ci_low", "ci_high", "interval", "expected", "verdict")
+        row = key | {name: getattr(self, name) for name in names} | {"reason": self.reason}
+        return row, [key | vars(point) for point in self.points]
+
+
+def judge(
+    claim: Claim,
+    summary: "pd.DataFrame",
+    curves: "pd.DataFrame",
+    varied: Literal["seeds", "instances"] = "seeds",
+    sweep: str = "SWEEP",
+) -> Verdict:
+    """Judge one claim by the rule.
+
+    ``summary`` has one row a replicate: case, cell_id, seed, status (done, failed, diverged; anything else counts as
+    not finished yet, so the caller adds the planned replicates that have not run with status ``missing``), the
+    parameters as plain columns (``env_…`` for the environment's) and ``<metric>_final`` / ``<metric>_tail``.
+    ``curves`` has one row a record: cell_id, seed, round, ``<m>_window``; only ``rounds_to_<m>`` reads it.
+    ``varied`` says whether seeds alone differ between replicates or the problem instance as well; ``sweep`` names the
+    command that fills gaps.
+
+    - The curve is the mean over seeds at each level of ``versus``; its interval deletes one seed across the whole
+      curve (t with R-1 degrees, 95 percent). With ``relative_to`` it is the quotient of the two means, both without
+      the same seed. ``deterministic`` curves use the range over leaving out one level instead.
+    - Supported: the interval lies inside the accepted range; refuted: it lies outside; otherwise inconclusive.
+      6 seeds at least, 4 levels for power, exponential and floor, and a range of x of 8 for power and floor.
+    - power, exponential: the slope is judged; a quadratic term whose interval excludes 0 and that moves the local
+      slope over the window by more than ``within`` refutes the law. floor: C0 of C0 + C1 x^-p.
+    - bound, order and value hold at every level or not at all. Supported when every level is (an intersection-union
+      test, which needs no correction for the number of levels: Berger 1982); refuted as soon as one level is. The
+      estimate is that of the level that decides. bound: one-sided 95 percent limits of y / (C x^exponent) against 1;
+      order: the ratio of the two means, paired by seed, against 1, on its logarithm; value: the mean, t interval.
+    - Any failed, diverged or absent replicate that leaves a level unknown makes the claim inconclusive; a mean that
+      is not positive where a logarithm is needed does too.
+
+    Raises ``UserError`` for a metric or key that the table does not have.
+    """
+    from orchestrator.analysis import laws
+
+    return laws.judge(claim, summary, curves, varied, sweep)

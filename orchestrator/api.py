@@ -1,0 +1,233 @@
+"""What a notebook uses: ``run``, ``sweep`` and ``Results``. The command line is thin above it."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import sweepfile
+from orchestrator.errors import UserError
+from orchestrator.execution import Backend, Plan, check_reachable, execute, plan
+from orchestrator.registry import nearest
+from orchestrator.store import Store
+from orchestrator.sweepfile import Sweep
+
+log = logging.getLogger("orchestrator")
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orchestrator.analysis.claims import Verdict
+
+
+def run(
+    algorithm: str,
+    environment: str,
+    *,
+    agents: int | list[int] = 1,
+    rounds: int = 1000,
+    seeds: Any = "0..7",
+    agents_per_actor: int | str = 1,
+    backend: Backend = "ray",
+    results: str | Path = "results",
+    name: str | None = None,
+    address: str | None = None,
+    **settings: Any,
+) -> "Results":
+    """Run one algorithm on one environment and return the results folder, in which it is the sweep ``name``.
+
+    A setting is a value or a list of values to span; parameters of the environment are written ``env__states=50``.
+    ``agents_per_actor=1`` is one process per agent; ``backend="inline"`` never starts Ray. Raises ``UserError`` for
+    unknown names and values that do not fit.
+    """
+    spans = _spans({"agents": agents, "rounds": rounds, **settings})
+    definition = sweepfile.adhoc(algorithm, environment, spans, seeds, name, agents_per_actor)
+    return carry_out(definition, results, backend=backend, address=address)
+
+
+def sweep(
+    reference: str | Path,
+    *,
+    seeds: Any = None,
+    agents_per_actor: int | str | None = None,
+    backend: Backend = "ray",
+    results: str | Path = "results",
+    address: str | None = None,
+    retry_failed: bool = False,
+    **overrides: Any,
+) -> "Results":
+    """Run what is missing of a shipped sweep or a YAML file and return the results folder. Overrides as in ``run``."""
+    definition = sweepfile.load(str(reference), _spans(overrides), seeds)
+    return carry_out(
+        definition, results, backend=backend, address=address, per_actor=agents_per_actor, retry_failed=retry_failed
+    )
+
+
+def carry_out(
+    definition: Sweep,
+    results: str | Path,
+    *,
+    backend: Backend = "ray",
+    address: str | None = None,
+    per_actor: Any = None,
+    retry_failed: bool = False,
+    announce: Callable[[Plan], None] = lambda planned: None,
+    quiet: bool = False,
+) -> "Results":
+    """Plan a sweep against a results folder, run what is missing and judge its claims."""
+    from orchestrator.progress import Progress
+
+    planned = plan(definition, existing(results), backend, per_actor, retry_failed)
+    if backend == "ray" and planned.tasks:
+        check_reachable(address)
+    announce(planned)
+    store = Store.open(results, create=True)
+    with Progress(definition.name, planned.total, planned.finished, quiet) as progress:
+        execute(planned, store, backend, address, progress)
+    found = Results(results)
+    if definition.claims:
+        found.judge(definition.name)
+    return found
+
+
+def existing(results: str | Path) -> Store | None:
+    """The store if there is one: planning must not create it."""
+    from pyarrow import fs
+
+    from orchestrator.store.folder import Folder
+
+    folder = Folder.at(results)
+    if folder.kind() == fs.FileType.NotFound or (folder.kind() == fs.FileType.Directory and not folder.names()):
+        return None
+    return Store.open(results)
+
+
+def _spans(given: dict[str, Any]) -> dict[str, list[Any]]:
+    """Settings as lists of values, ``env__states`` written ``env.states``."""
+    return {key.replace("__", "."): value if isinstance(value, list) else [value] for key, value in given.items()}
+
+
+class Results:
+    """A results folder: every number is a row of a table, ``sql`` reads them all.
+
+    Raises ``UserError`` if ``location`` is no results folder.
+    """
+
+    def __init__(self, location: str | Path = "results"):
+        self.store = Store.open(location)
+
+    def __repr__(self) -> str:
+        return f"Results({self.store.location!r})"
+
+    def sql(self, query: str) -> "pd.DataFrame":
+        """The result of a read-only DuckDB query over the views (docs/tables.md)."""
+        return self.store.query(query).to_pandas()
+
+    def sweeps(self) -> list[str]:
+        """Names of the sweeps that were run into this folder."""
+        return sorted(self.sql("SELECT DISTINCT sweep FROM members")["sweep"])
+
+    def readable(self) -> list[str]:
+        """The sweeps whose definitions can be read here; a plug-in that is gone is told in the log."""
+        found = []
+        for name in self.sweeps():
+            try:
+                _ = self.definition(name).cells
+                found.append(name)
+            except UserError as error:
+                log.warning("%s is left out: %s", name, error)
+        return found
+
+    def summary(self, sweep: str) -> "pd.DataFrame":
+        """One row a replicate of the sweep: case, parameters, ``<metric>_final`` and ``<metric>_tail``."""
+        return self._of(sweep, "summary", '"case", cell_id, seed')
+
+    def curves(self, sweep: str) -> "pd.DataFrame":
+        """One row a replicate and record of the sweep."""
+        return self._of(sweep, "curves", '"case", cell_id, seed, round')
+
+    def definition(self, sweep: str) -> Sweep:
+        """The sweep as it was last run into this folder."""
+        data = self.store.folder.read(f"sweeps/{sweep}.json")
+        if data is None:
+            raise UserError(f"This results folder holds no sweep {sweep!r}: {nearest(sweep, self.sweeps())}")
+        return sweepfile.checked(json.loads(data), sweep)
+
+    def judge(self, sweep: str, definition: Sweep | None = None) -> "list[Verdict]":
+        """Judge the sweep's claims by the rule (docs/claims.md) and store the verdicts."""
+        from orchestrator.analysis.claims import judge
+        from orchestrator.store.schema import table
+
+        definition = definition or self.definition(sweep)
+        summary, curves = self._with_missing(definition), self.curves(sweep)
+        verdicts = [judge(claim, summary, curves, definition.varied, sweep) for claim in definition.judged]
+        rows = [verdict.to_rows(sweep, definition.hash) for verdict in verdicts]
+        if rows:
+            points = [point for _, of_claim in rows for point in of_claim]
+            claims = {"claims": table("claims", [row for row, _ in rows])}
+            self.store.append(claims | ({"claim_points": table("claim_points", points)} if points else {}))
+        return verdicts
+
+    def status(self, sweep: str | None = None) -> "pd.DataFrame":
+        """Planned and stored replicates of every sweep (or one), a row a case."""
+        import pandas as pd
+
+        rows = []
+        for name in [sweep] if sweep else self.readable():
+            summary = self._with_missing(self.definition(name))
+            counts = summary.groupby("case", sort=False)["status"].value_counts().unstack(fill_value=0)
+            for case, of_case in counts.iterrows():
+                row = {"sweep": name, "case": case, "planned": int(of_case.sum())}
+                states = ("done", "diverged", "failed", "missing")
+                rows.append(row | {state: int(of_case.get(state, 0)) for state in states})
+        return pd.DataFrame(rows, columns=["sweep", "case", "planned", "done", "diverged", "failed", "missing"])
+
+    def fingerprint(self, sweep: str) -> str:
+        """SHA-256 over the sweep's numbers: equal wherever and however often it was run.
+
+        Raises ``UserError`` while nothing of the sweep is stored.
+        """
+        if not (self._with_missing(self.definition(sweep))["status"] != "missing").any():
+            raise UserError(f"Nothing of {sweep} is stored yet, so it has no fingerprint.")
+        return self.store.fingerprint(sweep)
+
+    def report(self, sweep: str, output: str | Path | None = None) -> Path:
+        """Write the sweep's figures and its page ``index.html``; returns the page's path."""
+        from orchestrator.analysis.report import write_report
+
+        definition = self.definition(sweep)
+        default = Path("reports") if "://" in self.store.location else Path(self.store.location) / "reports"
+        folder = Path(output) if output is not None else default / sweep
+        verdicts = self.judge(sweep, definition)
+        summary, curves = self.summary(sweep), self.curves(sweep)
+        try:
+            return write_report(sweep, summary, curves, definition.judged, verdicts, folder, definition.model_dump())
+        except OSError as error:
+            raise UserError(f"The report cannot be written to {folder}: {error.strerror or error}.") from error
+
+    def _of(self, sweep: str, view: str, order: str) -> "pd.DataFrame":
+        name = sweep.replace("'", "''")
+        found = self.sql(f"SELECT * FROM {view} WHERE sweep = '{name}' ORDER BY {order}")
+        return found.dropna(axis="columns", how="all") if len(found) else found
+
+    def _with_missing(self, definition: Sweep) -> "pd.DataFrame":
+        """The sweep's summary with a row of status ``missing`` for every planned replicate that the store lacks.
+
+        Seeds accumulate: all that are stored of the sweep's cells count, whichever start ran them.
+        """
+        import pandas as pd
+
+        from orchestrator.analysis.samples import with_missing
+
+        rows = [
+            {"case": case, "cell_id": cell.id, "seed": seed, **cell.columns()}
+            for case, cell in definition.cells
+            for seed in definition.seeds
+        ]
+        planned = pd.DataFrame(rows)
+        cells = ["case", "cell_id"]
+        summary = self.summary(definition.name)
+        if len(summary):
+            summary = summary[pd.MultiIndex.from_frame(summary[cells]).isin(pd.MultiIndex.from_frame(planned[cells]))]
+        return with_missing(summary, planned)

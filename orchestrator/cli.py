@@ -1,0 +1,305 @@
+"""The command ``orchestrator``: words in, tables out; everything else is in ``orchestrator.api``.
+
+Heavy libraries are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+import os
+import sys
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Run multi-agent and federated RL experiments, store every number in parquet tables, judge every claim.",
+)
+
+
+#: What typer makes of Ctrl-C.
+INTERRUPTED = 130
+
+
+class Backend(StrEnum):
+    """Where agents run."""
+
+    ray = "ray"
+    inline = "inline"
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+class Kind(StrEnum):
+    """What ``list`` lists."""
+
+    algorithms = "algorithms"
+    envs = "envs"
+    sweeps = "sweeps"
+
+
+ResultsOption = Annotated[str, typer.Option("--results", help="Results folder, or URI of one.")]
+SettingsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="alpha=0.1 sets, agents=2,4,8 spans, env.states=50."),
+]
+SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Such as 0..7 or 0,2,5.")]
+PackingOption = Annotated[
+    str | None,
+    typer.Option("--agents-per-actor", help="Agents held by one Ray actor: a number, or auto for no actors."),
+]
+BackendOption = Annotated[Backend, typer.Option("--backend", help="Ray actors, or everything in this process.")]
+AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster to join; default: a local one.")]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed replicates again.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print rows.")]
+SweepArgument = Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="One sweep; default: all.")]
+
+
+@app.command("list")
+def list_names(kind: Annotated[Kind | None, typer.Argument(help="One kind; default: all.")] = None) -> None:
+    """List algorithms, environments and sweeps."""
+    from orchestrator import catalogue
+
+    catalogue.show_names(kind.value if kind else None)
+
+
+@app.command()
+def describe(
+    name: Annotated[str, typer.Argument(help="An algorithm, an environment, a sweep, or ./file.py:Name.")],
+) -> None:
+    """Parameters with types, defaults and units, and metrics of one algorithm or environment; a sweep's cells."""
+    from orchestrator import catalogue
+
+    catalogue.show(name)
+
+
+@app.command()
+def run(
+    algorithm: Annotated[str, typer.Argument(help="Registered name, or ./file.py:Name.")],
+    environment: Annotated[str, typer.Argument(metavar="ENV", help="Registered name, or ./file.py:Name.")],
+    settings: SettingsArgument = None,
+    agents: Annotated[str, typer.Option("--agents", help="Number of agents N; 2,4,8 spans.")] = "2",
+    seeds: SeedsOption = "0..7",
+    rounds: Annotated[str, typer.Option("--rounds", help="Communication rounds T.")] = "1000",
+    agents_per_actor: PackingOption = "1",
+    backend: BackendOption = Backend.ray,
+    address: AddressOption = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the sweep it is; default run/ALGORITHM.")] = None,
+    retry_failed: RetryOption = False,
+    results: ResultsOption = "results",
+    pdb: Annotated[bool, typer.Option("--pdb", help="Stop in the debugger where an agent or algorithm fails.")] = False,
+) -> None:
+    """Run one algorithm on one environment."""
+    from orchestrator import sweepfile
+
+    if pdb:
+        backend = Backend.inline
+        _debug_failures()
+    given = _settings(settings)
+    for key, text, default in (("agents", agents, "2"), ("rounds", rounds, "1000")):
+        if key in given and text != default:
+            raise UserError(f"{key} is given twice: --{key} {text} and {key}=….")
+        given.setdefault(key, _values(text))
+    definition = sweepfile.adhoc(algorithm, environment, given, seeds, name, _packing(agents_per_actor))
+    _carry_out(definition, results, backend, address, None, retry_failed, quiet=pdb)
+
+
+@app.command()
+def sweep(
+    reference: Annotated[str, typer.Argument(metavar="SWEEP|FILE", help="Shipped sweep, or a YAML file.")],
+    settings: SettingsArgument = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; run nothing.")] = False,
+    seeds: SeedsOption = None,
+    agents_per_actor: PackingOption = None,
+    backend: BackendOption = Backend.ray,
+    address: AddressOption = None,
+    retry_failed: RetryOption = False,
+    results: ResultsOption = "results",
+) -> None:
+    """Run what is missing of a sweep and judge its claims."""
+    from orchestrator import sweepfile
+
+    definition = sweepfile.load(reference, _settings(settings), seeds)
+    packing = _packing(agents_per_actor)
+    if dry_run:
+        from orchestrator import catalogue
+
+        catalogue.show_plan(definition, results, backend.value, packing, retry_failed)
+        return
+    _carry_out(definition, results, backend, address, packing, retry_failed)
+
+
+@app.command()
+def status(
+    sweep: SweepArgument = None, results: ResultsOption = "results", format: FormatOption = Format.table
+) -> None:
+    """Planned, finished, failed and missing replicates of the sweeps in a results folder."""
+    from orchestrator import output
+    from orchestrator.api import Results
+
+    output.frame(Results(results).status(sweep), format.value)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="DuckDB SQL over the views; it can only read.")],
+    format: FormatOption = Format.table,
+    file: Annotated[str | None, typer.Option("--output", help="Write to this file, not to the terminal.")] = None,
+    results: ResultsOption = "results",
+) -> None:
+    """Read the tables: members, runs, metrics, agents, timings, claims, claim_points, summary, curves."""
+    from orchestrator import output
+    from orchestrator.api import Results
+
+    output.table(Results(results).store.query(sql), format.value, file)
+
+
+@app.command()
+def claims(
+    sweep: SweepArgument = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")] = False,
+    format: FormatOption = Format.table,
+    results: ResultsOption = "results",
+) -> None:
+    """Judge the claims of a sweep (or of all) against what is stored."""
+    from orchestrator import output
+    from orchestrator.api import Results
+
+    found = Results(results)
+    if sweep and not found.definition(sweep).claims:
+        print(f"{sweep} makes no claims.", file=sys.stderr)
+    verdicts = {name: found.judge(name) for name in ([sweep] if sweep else found.readable())}
+    output.verdicts(verdicts, format.value)
+    if strict and any(verdict.verdict == "refuted" for of_sweep in verdicts.values() for verdict in of_sweep):
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    sweep: Annotated[str, typer.Argument(help="A sweep in the results folder.")],
+    folder: Annotated[str | None, typer.Option("--output", help="Folder; default RESULTS/reports/SWEEP.")] = None,
+    results: ResultsOption = "results",
+) -> None:
+    """Draw the curves with bands, fits and verdicts: SVG, PNG and one HTML page."""
+    from orchestrator.api import Results
+
+    print(Results(results).report(sweep, folder))
+
+
+@app.command()
+def fingerprint(
+    sweep: Annotated[str, typer.Argument(help="A sweep in the results folder.")], results: ResultsOption = "results"
+) -> None:
+    """SHA-256 over a sweep's numbers: equal wherever, however often and on how many processes it was run."""
+    from orchestrator.api import Results
+
+    found = Results(results)
+    print(found.fingerprint(sweep))
+    status = found.status(sweep)
+    if missing := int(status["missing"].sum()):
+        print(f"{missing} of {int(status['planned'].sum())} replicates are missing.", file=sys.stderr)
+
+
+@app.command()
+def compact(results: ResultsOption = "results") -> None:
+    """Merge the many small files of a results folder into one a table."""
+    from orchestrator.api import Results
+
+    for name, (before, after) in Results(results).store.compact().items():
+        print(f"{name}: {before} -> {after} files")
+
+
+def main() -> None:
+    """Entry point: a user's mistake becomes a sentence on stderr and exit code 2."""
+    try:
+        code = app(standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            _told("Stopped. What was finished is stored; the same command goes on from there.", code)
+    except UserError as error:
+        code = _told(str(error), 2)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains once more at its end
+        code = 0
+    except Exception as error:
+        show = getattr(error, "show", None)  # typer's own usage errors
+        if show is None:
+            raise
+        show()
+        code = getattr(error, "exit_code", 2)
+    sys.exit(code)
+
+
+def _told(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+def _carry_out(
+    definition: Any,
+    results: str,
+    backend: Backend,
+    address: str | None,
+    packing: Any,
+    retry_failed: bool,
+    quiet: bool = False,
+) -> None:
+    from orchestrator import output
+    from orchestrator.api import carry_out
+
+    found = carry_out(
+        definition,
+        results,
+        backend=backend.value,
+        address=address,
+        per_actor=packing,
+        retry_failed=retry_failed,
+        announce=output.announce,
+        quiet=quiet,
+    )
+    failed = output.outcome(found, definition)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _settings(given: list[str] | None) -> dict[str, list[Any]]:
+    found = {}
+    for setting in given or []:
+        key, equals, text = setting.partition("=")
+        if not equals or not key or not text:
+            raise UserError(f"{setting!r} is no setting; a setting is KEY=VALUE, or KEY=V1,V2,… to span values.")
+        found[key] = _values(text)
+    return found
+
+
+def _values(text: str) -> list[Any]:
+    from orchestrator.sweepfile import parse_value
+
+    return [parse_value(part) for part in text.split(",")]
+
+
+def _packing(text: str | None) -> Any:
+    from orchestrator.sweepfile import check_agents_per_actor
+
+    return None if text is None else check_agents_per_actor(text)
+
+
+def _debug_failures() -> None:
+    import pdb
+
+    from orchestrator.fleet import Failure
+
+    def stop(error: BaseException) -> None:
+        pdb.post_mortem(error.__traceback__)
+        raise KeyboardInterrupt  # the first failure is enough: the other seeds would stop here, too
+
+    Failure.inspect = staticmethod(stop)

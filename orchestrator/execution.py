@@ -1,0 +1,234 @@
+"""A sweep: cases x grid minus what the store holds, run inline or as batches of cells in Ray Tune trials."""
+
+import json
+import logging
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from orchestrator import preflight
+from orchestrator.batches import batches, effort, missing, units
+from orchestrator.cell import Task, Unit, run_task
+from orchestrator.checkpoint import Keeper
+from orchestrator.errors import UserError
+from orchestrator.fleet.inline import InlineFleet
+from orchestrator.process import environment
+from orchestrator.rows import failures, tables
+from orchestrator.store import Store
+from orchestrator.store.schema import table
+from orchestrator.sweepfile import Sweep, check_agents_per_actor
+
+log = logging.getLogger("orchestrator")
+
+#: Finished replicates are stored when so many wait, or so many seconds have passed.
+FLUSH_REPLICATES = 256
+FLUSH_SECONDS = 3.0
+#: A cell whose process dies this often is recorded as failed.
+ATTEMPTS = 3
+
+Backend = Literal["ray", "inline"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep comes to: its cells, and what of them is still to run."""
+
+    sweep: Sweep
+    tasks: list[Task]
+    agents_per_actor: int | None  #: None: a cell's agents live in one process
+    finished: int  #: replicates that the store holds already
+    total: int  #: replicates of the whole sweep
+    effort: float  #: seconds that the whole sweep takes, roughly
+
+
+def plan(sweep: Sweep, store: Store | None, backend: Backend, per_actor: Any, retry_failed: bool = False) -> Plan:
+    """Work out what is missing and whether it fits. Raises ``UserError`` for a packing that does not."""
+    if backend not in ("ray", "inline"):
+        raise UserError(f"backend is {backend!r}; it takes ray or inline.")
+    packing = check_agents_per_actor(sweep.placement.agents_per_actor if per_actor is None else per_actor)
+    agents_per_actor = None if backend == "inline" or packing == "auto" else packing
+    cells = list({cell.id: cell for _, cell in sweep.cells}.values())
+    finished = store.finished([cell.id for cell in cells]) if store else {}
+    tasks = missing(cells, sweep.seeds, finished, retry_failed)
+    memory = preflight.free_memory()
+    for task in tasks:
+        preflight.check(task, agents_per_actor, memory)
+    total = len(cells) * len(sweep.seeds)
+    left = sum(len(task.seeds) for task in tasks)
+    whole = sum(effort(Task(cell, sweep.seeds), agents_per_actor) for cell in cells)
+    return Plan(sweep, tasks, agents_per_actor, total - left, total, whole)
+
+
+class Writer:
+    """The only writer of a sweep's results: gathers finished cells and stores a few seconds' worth at a time."""
+
+    def __init__(self, store: Store, progress: Callable[[list[dict]], None]):
+        self._store, self._progress = store, progress
+        self._waiting: list[dict[str, pa.Table]] = []
+        self._checkpoints: list[str] = []
+        self._replicates = 0
+        self._flushed = time.monotonic()
+        self.finished: set[tuple[str, int]] = set()
+
+    def add(self, found: dict[str, pa.Table], checkpoint: str = "") -> None:
+        """Take a cell's rows; ``checkpoint`` is no longer needed once they are stored."""
+        runs = found["runs"].select(["cell_id", "seed", "status", "error", "algorithm", "agents"]).to_pylist()
+        self._waiting.append(found)
+        self._checkpoints += [checkpoint] if checkpoint else []
+        self._replicates += len(runs)
+        self.finished |= {(run["cell_id"], run["seed"]) for run in runs}
+        if self._replicates >= FLUSH_REPLICATES or time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.flush()
+        self._progress(runs)
+
+    def flush(self) -> None:
+        """Store what waits."""
+        if self._waiting:
+            names = dict.fromkeys(name for found in self._waiting for name in found)
+            parts = {name: [found[name] for found in self._waiting if name in found] for name in names}
+            self._store.append({n: pa.concat_tables(p, promote_options="permissive") for n, p in parts.items()})
+        for name in self._checkpoints:
+            self._store.checkpoints.delete(name)
+        self._waiting, self._checkpoints, self._replicates = [], [], 0
+        self._flushed = time.monotonic()
+
+
+def execute(
+    planned: Plan, store: Store, backend: Backend, address: str | None, progress: Callable[[list[dict]], None]
+) -> None:
+    """Run what is missing and store it. ``progress`` is told the runs' key columns of every finished cell."""
+    sweep = planned.sweep
+    rows = [{"sweep": sweep.name, "sweep_hash": sweep.hash, "case": c, "cell_id": cell.id} for c, cell in sweep.cells]
+    # The definition first: a sweep that has members can be read.
+    store.folder.write(f"sweeps/{sweep.name}.json", json.dumps(sweep.located().model_dump(), indent=1).encode())
+    store.append({"members": table("members", rows)})
+    if not planned.tasks:
+        return
+    writer = Writer(store, progress)
+    try:
+        if backend == "inline":
+            _inline(planned, store, writer)
+        else:
+            with connected(address):
+                _tune(planned, store, writer)
+    finally:
+        writer.flush()
+    _sweep_up(store, {task.cell.id for task in _left(planned.tasks, writer.finished)}, planned.tasks)
+
+
+def _sweep_up(store: Store, unfinished: set[str], tasks: Sequence[Task]) -> None:
+    """Delete the checkpoints of finished cells, those of an earlier start with another cut of the seeds, too."""
+    finished = {task.cell.id for task in tasks} - unfinished
+    for name in store.checkpoints.names():
+        if name.partition("-")[0] in finished:
+            store.checkpoints.delete(name)
+
+
+def _inline(planned: Plan, store: Store, writer: Writer) -> None:
+    for task in planned.tasks:
+        keeper = Keeper(task.cell.id, task.seeds, store.checkpoints)
+        outcome = run_task(task, InlineFleet(), keeper)
+        writer.add(tables(task, outcome, f"inline-{os.getpid()}"), keeper.name)
+        task.release()
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """A connection to the cluster at ``address`` (or RAY_ADDRESS), or a Ray of our own for as long as it takes."""
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    found = address or os.environ.get("RAY_ADDRESS")
+    own: dict[str, Any] = {} if found else {"include_dashboard": False, "num_cpus": max(1, os.cpu_count() or 1)}
+    try:
+        ray.init(
+            address=found or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": environment()},
+            **own,
+        )
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        raise UserError(f"address {found or 'local'}: no Ray answers there ({str(error).splitlines()[0]}).") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def check_reachable(address: str | None) -> None:
+    """Ray itself tries for minutes. Raises ``UserError`` if nothing listens at HOST:PORT of a cluster's address."""
+    address = address or os.environ.get("RAY_ADDRESS", "")
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except OSError as error:
+            raise UserError(f"address {address}: nothing answers there ({error.strerror or error}).") from error
+
+
+def _tune(planned: Plan, store: Store, writer: Writer) -> None:
+    """Run until nothing is missing; a process that dies takes only its unfinished cells with it."""
+    import ray
+
+    slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    reason = ""
+    for attempt in range(ATTEMPTS):
+        tasks = _left(planned.tasks, writer.finished)
+        if not tasks:
+            return
+        if attempt:
+            log.warning("%d cells were lost with their process; running them again", len(tasks))
+        found = units(tasks, planned.agents_per_actor, slots, planned.sweep.seeds, planned.effort)
+        # After a crash every unit has a trial of its own, so that one bad cell takes no other with it.
+        reason = _trials([[unit] for unit in found] if attempt else batches(found, slots), slots, store, writer)
+    for task in _left(planned.tasks, writer.finished):
+        writer.add(failures(task, f"Its process ended early {ATTEMPTS} times, the last time with: {reason}"))
+
+
+def _left(tasks: Sequence[Task], finished: set[tuple[str, int]]) -> list[Task]:
+    left = [Task(task.cell, tuple(s for s in task.seeds if (task.cell.id, s) not in finished)) for task in tasks]
+    return [task for task in left if task.seeds]
+
+
+def _trials(cut: Sequence[list[Unit]], slots: int, store: Store, writer: Writer) -> str:
+    """Work off the batches. Returns why a trial ended early, if one did."""
+    from ray import tune
+
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of its errors is told below
+    from orchestrator.trial import CellTrial, Receiver
+
+    trainable = tune.with_resources(
+        tune.with_parameters(CellTrial, batches=list(cut), location=_absolute(store)),
+        tune.PlacementGroupFactory([{"CPU": 1.0}]),
+    )
+    with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
+        tuner = tune.Tuner(
+            trainable,
+            param_space={"batch": tune.grid_search(list(range(len(cut))))},
+            tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=slots),
+            run_config=tune.RunConfig(
+                storage_path=scratch,
+                name="cells",
+                verbose=0,
+                callbacks=[Receiver(writer.add)],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        reasons = [str(error).strip().splitlines()[-1] for error in tuner.fit().errors]
+    for reason in reasons:
+        log.warning("a trial ended early: %s", reason)
+    return reasons[-1] if reasons else ""
+
+
+def _absolute(store: Store) -> str:
+    return store.location if "://" in store.location else os.path.abspath(os.path.expanduser(store.location))

@@ -1,0 +1,198 @@
+"""One Ray actor a host: exactly-once calls keyed (epoch, call), healing by restart and roll-back."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import ray
+from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayTaskError
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from orchestrator.fleet import Failure, HostsGone, HostsLost, Request, States, cut, gathered
+from orchestrator.fleet.host import Host, share, slices
+
+log = logging.getLogger("orchestrator")
+
+#: Seconds to wait for lost actors to come back, and for new ones to start.
+HEALING = 90.0
+#: Seconds between two tries of a call whose actor is away.
+PAUSE = 0.05
+
+
+class Stale(Exception):
+    """A call of an epoch that this host has left, or never entered because its process is new."""
+
+
+class HostProcess:
+    """A generic host actor: it takes any cell, so it stays alive from cell to cell.
+
+    ``load`` opens an epoch. A call carries its epoch and number: an older epoch is refused, and the newest call
+    asked for again returns the reply it gave, so a retry after a network error is executed exactly once.
+    """
+
+    def __init__(self) -> None:
+        self._epoch = -1
+        self._number = -1
+        self._reply: Any = None
+        self._host: Host | None = None
+
+    def ready(self) -> int:
+        """The process id."""
+        return os.getpid()
+
+    def load(self, epoch: int, task: Any, index: int, count: int, states: States | None) -> int:
+        """Build the blocks of host ``index`` of ``count`` and enter ``epoch``. Returns the process id."""
+        self._host = Host(task, index, count, states)
+        self._epoch, self._number, self._reply = epoch, -1, None
+        return os.getpid()
+
+    def call(self, epoch: int, number: int, asked: list[tuple[int, str, str, dict]]) -> tuple[list, float]:
+        """Run each (seed, group, method, arguments). Returns the replies in that order and the seconds they took."""
+        self._check(epoch)
+        if number < self._number:
+            raise Stale(f"call {number} came after call {self._number}")
+        if number > self._number:
+            assert self._host is not None
+            began = time.perf_counter()
+            replies = [self._host.run(*one) for one in asked]
+            self._reply = replies, time.perf_counter() - began
+            self._number = number
+        return self._reply
+
+    def states(self, epoch: int) -> States:
+        """State of each block."""
+        self._check(epoch)
+        assert self._host is not None
+        return self._host.states()
+
+    def _check(self, epoch: int) -> None:
+        if epoch != self._epoch:
+            raise Stale(f"this host is in epoch {self._epoch}, not {epoch}")
+
+
+class RayFleet:
+    """``count`` host actors inside a placement group's bundles (or anywhere), taking no CPU slot of their own."""
+
+    def __init__(self, count: int, placement_group: Any = None):
+        strategy: Any = "DEFAULT"
+        if placement_group is not None:
+            strategy = PlacementGroupSchedulingStrategy(placement_group, placement_group_capture_child_tasks=True)
+        self._actor_class = ray.remote(HostProcess).options(
+            num_cpus=0, max_restarts=-1, max_task_retries=0, scheduling_strategy=strategy
+        )
+        self._actors: list[Any] = []
+        self._pids: list[int] = []
+        self._epoch = 0
+        self._number = 0
+        self._sizes: Mapping[str, int] = {}
+        self.agents_seconds = 0.0
+        self.resize(count)
+
+    def resize(self, count: int) -> None:
+        """Have ``count`` hosts for the next ``load``; those that stay keep their processes."""
+        for actor in self._actors[count:]:
+            ray.kill(actor, no_restart=True)
+        self._actors = self._actors[:count]
+        self._actors += [self._actor_class.remote() for _ in range(count - len(self._actors))]
+        self.count = count
+
+    def load(self, task: Any, states: States | None) -> None:
+        """Build the blocks of ``task`` on every host; waits for hosts that are starting or coming back.
+
+        Raises ``HostsGone`` when one is not there within ``HEALING`` seconds (and a second more an actor).
+        """
+        self._sizes = task.sizes
+        deadline = time.monotonic() + HEALING + self.count
+        parts = [share(states, task, k, self.count) for k in range(self.count)]
+        while True:
+            self._epoch += 1
+            self._number = 0
+            sent = ray.put(task)
+            refs = [
+                actor.load.remote(self._epoch, sent, k, self.count, parts[k]) for k, actor in enumerate(self._actors)
+            ]
+            try:
+                self._pids = ray.get(refs, timeout=max(deadline - time.monotonic(), 0.1))
+                return
+            except (ActorUnavailableError, ActorDiedError) as error:
+                if time.monotonic() > deadline or _for_good(error):
+                    raise HostsGone(f"an agent process did not come back within {HEALING:.0f} s: {error}") from error
+                time.sleep(PAUSE)
+            except GetTimeoutError as error:
+                raise HostsGone(
+                    f"{self.count} agent processes did not start within {HEALING + self.count:.0f} s; "
+                    "more agents per actor need fewer processes."
+                ) from error
+
+    def call(self, requests: Sequence[Request]) -> list[dict[str, np.ndarray] | Failure | None]:
+        """Run the requests on every host that has members of their groups. Raises ``HostsLost``."""
+        self._number += 1
+        asked: dict[int, list] = {}
+        places: list[list[tuple[int, int]]] = []  # of each request: (host, position in what that host is asked)
+        for request in requests:
+            places.append([])
+            for k in range(self.count):
+                if not (members := cut(self._sizes[request.group], self.count, k)):
+                    continue
+                sent = {**request.shared, **request.part(members)} if request.part else dict(request.shared)
+                own = asked.setdefault(k, [])
+                places[-1].append((k, len(own)))
+                own.append((request.seed, request.group, request.method, sent))
+        replies = self._all("call", [(k, (self._number, own)) for k, own in asked.items()])
+        self.agents_seconds += max(seconds for _, seconds in replies.values())
+        return [gathered([replies[k][0][position] for k, position in places_of]) for places_of in places]
+
+    def states(self) -> States:
+        """States of all blocks, joined in member order. Raises ``HostsLost``."""
+        replies = self._all("states", [(k, ()) for k in range(self.count)])
+        return slices([replies[k] for k in range(self.count)])
+
+    def sole_blocks(self, seed: int) -> None:
+        """No block of this fleet is in this process."""
+        return
+
+    def close(self) -> None:
+        """End the host actors."""
+        for actor in self._actors:
+            ray.kill(actor, no_restart=True)
+        self._actors = []
+
+    def _all(self, method: str, asked: list[tuple[int, tuple]]) -> dict[int, Any]:
+        """``method`` of several hosts at once, retried while an actor is away. Raises ``HostsLost``."""
+        deadline = time.monotonic() + HEALING
+        while True:
+            refs = [getattr(self._actors[k], method).remote(self._epoch, *arguments) for k, arguments in asked]
+            try:
+                got = ray.get(refs)
+                return {k: reply for (k, _), reply in zip(asked, got, strict=True)}
+            except ActorUnavailableError as error:
+                # The process may be restarting, or only the connection broke; the same call again tells which.
+                if time.monotonic() > deadline:
+                    raise HostsGone(f"an agent process was away for {HEALING:.0f} s: {error}") from error
+                time.sleep(PAUSE)
+            except (ActorDiedError, RayTaskError) as error:
+                if isinstance(error, RayTaskError) and not isinstance(error.cause, Stale):
+                    raise
+                raise HostsLost(self._lost()) from None
+
+    def _lost(self) -> list[str]:
+        """Which hosts are not the processes they were, with their members of the first group."""
+        group, size = next(iter(self._sizes.items()))
+        lost = []
+        for k, actor in enumerate(self._actors):
+            try:
+                pid = ray.get(actor.ready.remote(), timeout=HEALING)
+            except (ActorUnavailableError, ActorDiedError, GetTimeoutError):
+                pid = None
+            if pid != self._pids[k]:
+                members = cut(size, self.count, k)
+                lost.append(f"{group} {members.start}..{members.stop - 1} (process {self._pids[k]})")
+        return lost or ["a connection"]
+
+
+def _for_good(error: Exception) -> bool:
+    """Whether Ray has given the actor up (killed on purpose, or its placement group is gone)."""
+    return isinstance(error, ActorDiedError) and "ray.kill" in str(error)

@@ -1,0 +1,144 @@
+"""Compiled building blocks: random draws from per-member streams and reductions whose order never changes.
+
+Every function here is a pure function of its arrays. No fast math, no parallel loops: either would let the same
+inputs give different bits on another run.
+"""
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+
+def kernel(function: Any) -> Any:
+    """Compile ``function`` with numba: cached on disk, IEEE arithmetic in the order written, the GIL released."""
+    return numba.njit(cache=True, fastmath=False, parallel=False, nogil=True, error_model="numpy")(function)
+
+
+@kernel
+def next_uint64(rng, i):
+    """Next 64 random bits of member ``i``: xoshiro256++ (Blackman and Vigna, 2019). ``rng`` is uint64 [n, 4]."""
+    s0, s1, s2, s3 = rng[i, 0], rng[i, 1], rng[i, 2], rng[i, 3]
+    total = s0 + s3
+    result = ((total << np.uint64(23)) | (total >> np.uint64(41))) + s0
+    shifted = s1 << np.uint64(17)
+    s2 ^= s0
+    s3 ^= s1
+    s1 ^= s2
+    s0 ^= s3
+    s2 ^= shifted
+    s3 = (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
+    rng[i, 0], rng[i, 1], rng[i, 2], rng[i, 3] = s0, s1, s2, s3
+    return result
+
+
+@kernel
+def uniform(rng, i):
+    """A uniform draw in [0, 1) with 53 random bits."""
+    return np.float64(next_uint64(rng, i) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@kernel
+def draw_integer(upper, rng, i):
+    """A uniform integer in 0..upper-1, upper < 2**31 (bias below upper / 2**32)."""
+    return np.int64(((next_uint64(rng, i) >> np.uint64(32)) * np.uint64(upper)) >> np.uint64(32))
+
+
+@kernel
+def draw_alias(probability, alias, rng, i):
+    """An index 0..S-1 from an alias table (Walker; Vose 1991): one 64-bit draw, its halves used for column and coin.
+
+    ``probability`` float64 [S] and ``alias`` int64 [S] are one row of the environment's tables.
+    """
+    bits = next_uint64(rng, i)
+    column = np.int64(((bits >> np.uint64(32)) * np.uint64(probability.shape[0])) >> np.uint64(32))
+    coin = np.float64(bits & np.uint64(0xFFFFFFFF)) * (1.0 / 4294967296.0)
+    return column if coin < probability[column] else alias[column]
+
+
+@kernel
+def normal(rng, i):
+    """A standard normal draw by Marsaglia's polar method; the second of the pair is thrown away, so no hidden state."""
+    while True:
+        u = 2.0 * uniform(rng, i) - 1.0
+        v = 2.0 * uniform(rng, i) - 1.0
+        square = u * u + v * v
+        if 0.0 < square < 1.0:
+            return u * math.sqrt(-2.0 * math.log(square) / square)
+
+
+@kernel
+def fill_uniform(out, rng):
+    """Fill ``out`` [n, m] with uniform draws, row i from member i's stream."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = uniform(rng, i)
+
+
+@kernel
+def fill_normal(out, rng):
+    """Fill ``out`` [n, m] with standard normal draws, row i from member i's stream."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = normal(rng, i)
+
+
+@kernel
+def fill_integers(out, upper, rng):
+    """Fill ``out`` [n] with uniform integers in 0..upper-1."""
+    for i in range(out.shape[0]):
+        out[i] = draw_integer(upper, rng, i)
+
+
+@kernel
+def sum_rows(rows):
+    """Sum of ``rows`` [n, m] over the members, added one member after the other from member 0."""
+    out = np.zeros(rows.shape[1])
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            out[j] += rows[i, j]
+    return out
+
+
+@kernel
+def mean_rows(rows):
+    """Mean of ``rows`` [n, m] over the members, added in member order."""
+    return sum_rows(rows) / rows.shape[0]
+
+
+def ordered_sum(rows: np.ndarray) -> np.ndarray:
+    """Sum of ``rows`` [n, ...] over the members in member order (numpy's own sum is pairwise and strided)."""
+    return sum_rows(rows.reshape(len(rows), -1)).reshape(rows.shape[1:])
+
+
+def ordered_mean(rows: np.ndarray) -> np.ndarray:
+    """Mean of ``rows`` [n, ...] over the members in member order."""
+    return mean_rows(rows.reshape(len(rows), -1)).reshape(rows.shape[1:])
+
+
+@kernel
+def orthonormal(matrix):
+    """Orthonormal basis of the columns of ``matrix`` [d, r], d >= r: modified Gram-Schmidt, twice for accuracy.
+
+    The triangular factor has a positive diagonal by construction, so signs never flip from round to round
+    (LAPACK's QR flips them at times, which raises head errors by a factor of 2 to 6). A column that is linearly
+    dependent gives NaN, which the recorder reports as divergence.
+    """
+    d, r = matrix.shape
+    basis = matrix.copy()
+    for c in range(r):
+        for _ in range(2):
+            for b in range(c):
+                dot = 0.0
+                for f in range(d):
+                    dot += basis[f, b] * basis[f, c]
+                for f in range(d):
+                    basis[f, c] -= dot * basis[f, b]
+        square = 0.0
+        for f in range(d):
+            square += basis[f, c] * basis[f, c]
+        norm = math.sqrt(square)
+        for f in range(d):
+            basis[f, c] /= norm
+    return basis

@@ -1,0 +1,75 @@
+"""Before anything starts: does it fit, and how long will it take? Costs as measured on two cores with ray 2.60."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import registry
+from orchestrator.cell import Task
+from orchestrator.errors import UserError
+
+PROCESS_BYTES = 125e6  #: resident memory of one actor process
+STARTS_PER_SECOND = 1.5  #: actor processes that one machine starts a second
+SECONDS_PER_CALL = 1.2e-3  #: one call to one actor and back
+SHARE = 0.8  #: of the free memory may be taken
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a cell's placement costs, beyond its arithmetic."""
+
+    actors: int
+    memory: float  #: bytes
+    start: float  #: seconds
+    rounds: float  #: seconds spent in calls, all rounds and all seeds together
+
+
+def estimate(task: Task, agents_per_actor: int | None) -> Estimate:
+    """The cost of one process per ``agents_per_actor`` agents; None: the agents live in the trial's own process."""
+    if agents_per_actor is None:
+        return Estimate(0, 0.0, 0.0, 0.0)
+    actors = task.hosts(agents_per_actor)
+    calls = registry.algorithm(task.cell.algorithm).calls_per_round
+    seconds = task.cell.rounds * calls * SECONDS_PER_CALL * actors
+    return Estimate(actors, actors * PROCESS_BYTES, actors / STARTS_PER_SECOND, seconds)
+
+
+def check(task: Task, agents_per_actor: int | None, memory: float) -> Estimate:
+    """Refuse what cannot fit into ``memory`` bytes. Raises ``UserError`` naming what would fit.
+
+    An environment may say what it holds: its problem's ``memory``, in bytes for all agents.
+    """
+    agents = task.cell.agents
+    held = getattr(task.coordinator(task.seeds[0]).problem, "memory", 0.0)
+    task.release()
+    if held > SHARE * memory:
+        raise UserError(
+            f"agents is {agents}: their environments take about {held / 1e9:.1f} GB, and {memory / 1e9:.1f} GB are "
+            f"free. About {int(agents * SHARE * memory / held)} agents would fit."
+        )
+    needed = estimate(task, agents_per_actor)
+    most = max(1, int(SHARE * memory / PROCESS_BYTES))
+    if needed.actors > most:
+        packing = -(-agents // most)
+        raise UserError(
+            f"agents_per_actor is {agents_per_actor}: {agents} agents need {needed.actors} processes, about "
+            f"{needed.memory / 1e9:.1f} GB, and {memory / 1e9:.1f} GB are free. "
+            f"It takes {packing} or more here, or auto."
+        )
+    return needed
+
+
+def free_memory() -> float:
+    """Bytes this machine (or this container) can still give."""
+    limits = []
+    for line in Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else []:
+        if line.startswith("MemAvailable:"):
+            limits.append(float(line.split()[1]) * 1024)
+    try:
+        most = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = float(Path("/sys/fs/cgroup/memory.current").read_text())
+        if most != "max":
+            limits.append(float(most) - used)
+    except (OSError, ValueError):
+        pass
+    return min(limits) if limits else float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

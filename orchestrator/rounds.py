@@ -1,0 +1,118 @@
+"""What an algorithm says: calls to its members, one communication at a time, and the coordinator that says them."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from orchestrator.blocks import Block, Persistent
+from orchestrator.graphs import Graph
+from orchestrator.streams import generator
+
+Reply: TypeAlias = Mapping[str, np.ndarray]
+#: What ``round()`` and ``measure()`` are: generators that yield calls and are sent the replies.
+Conversation: TypeAlias = Generator[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One communication: a method of every member of a group, what it is sent and what comes back.
+
+    ``shared`` goes to every member as it is; each array in ``scattered`` is cut along its leading axis, one row a
+    member. The method returns nothing or a dict of arrays with the member as leading axis; the replies of all blocks
+    are joined in member order. ``agent_steps`` is the number of environment transitions each member takes.
+    """
+
+    method: str
+    on: str = "agents"
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    scattered: Mapping[str, np.ndarray] = field(default_factory=dict)
+    agent_steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One communication between neighbours: rows travel hop by hop, at most ``hops`` edges, and no further.
+
+    Every member's row is what its method ``send`` returns. The method ``receive`` then gets ``shared`` and, for the
+    n members of its block, ``halo`` (name -> rows of every member within ``hops`` of one of them, each once, in
+    member order), ``indptr`` int64 [n + 1] and ``indices`` int64: the rows of ``halo`` that member i may read are
+    ``indices[indptr[i]:indptr[i + 1]]``, in member order, its own among them. Nothing else is in the block's hands.
+
+    Charged edge by edge: a row reaches each member within ``hops`` along a breadth-first tree, one message an edge.
+    """
+
+    send: str
+    receive: str
+    graph: Graph
+    hops: int = 1
+    on: str = "agents"
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    agent_steps: int = 0
+
+
+class Coordinator(Persistent):
+    """An algorithm: it schedules its members' steps and communication rounds and holds the shared state.
+
+    A subclass names its parameters and metrics, the block class of each group, and writes ``start``, ``round`` and
+    ``measure``. ``persistent`` lists the attributes that, with the blocks' own, are the whole state between rounds.
+    ``leap`` is optional: ``leap(blocks, m)`` does what m calls of ``round()`` do, on the one block of each group
+    that holds everyone, bit for bit; every round must then communicate alike.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    Parameters: ClassVar[type]
+    #: Kinds of environment it runs on.
+    kinds: ClassVar[tuple[str, ...]]
+    #: metric -> what it is, with its unit. ``metrics_for`` narrows them to a configuration.
+    metrics: ClassVar[Mapping[str, str]]
+    #: Communications a round at the most, for the estimate of a run's time.
+    calls_per_round: ClassVar[int] = 1
+    #: ``leap(self, blocks: Mapping[str, Block], rounds: int) -> None`` or None.
+    leap: ClassVar[Any] = None
+
+    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+        self.parameters = parameters
+        self.problem = problem
+        self.agents = agents
+        self.rounds = rounds
+        self.seed = seed
+        self.done = False  #: set by the algorithm: this seed has converged and takes no further round
+        self.completed = 0  #: rounds done so far, kept by the engine
+
+    @classmethod
+    def metrics_for(cls, parameters: Any, environment: Any) -> tuple[str, ...]:
+        """Names of the metrics that ``measure`` returns under these parameters."""
+        return tuple(cls.metrics)
+
+    def groups(self) -> Mapping[str, int]:
+        """Name and size of each group of members."""
+        return {"agents": self.agents}
+
+    def blocks(self) -> Mapping[str, type[Block]]:
+        """The class that holds the members of each group."""
+        raise NotImplementedError  # abstract
+
+    def stream(self, role: str, index: int = 0) -> np.random.Generator:
+        """A fresh generator keyed (seed, coordinator, role, index): the same at every call, so it is no state."""
+        return generator(self.seed, "coordinator", role, index)
+
+    def start(self) -> None:
+        """Set the shared state before round 1."""
+
+    def round(self) -> Conversation:
+        """One round: yields calls (or tuples of calls, which run concurrently) and is sent their replies."""
+        raise NotImplementedError  # abstract
+        yield
+
+    def measure(self) -> Conversation:
+        """Metrics of the present state, by calls that change nothing. Returns metric -> float."""
+        raise NotImplementedError  # abstract
+        yield
+
+    def measure_agents(self) -> Conversation:
+        """Optional metrics of each agent at the end of a run. Returns metric -> float64 [agents]."""
+        return {}
+        yield

@@ -1,0 +1,35 @@
+"""Compaction: one segment a table instead of many, while others write, read and compact.
+
+The rows are merged, written as a new segment under a unique name, and only then the segments they came from are
+deleted. At every moment, and after a kill at any moment, each row is in at least one segment; rows in two are
+duplicates, which no view shows. Whoever deletes a segment has written one that holds all its rows, so two compactions
+at once cost time and nothing else. Rows that no view shows yet (metrics whose runs are still to be written, older
+memberships and judgements) are kept.
+"""
+
+from typing import TYPE_CHECKING
+
+from orchestrator.store import views
+from orchestrator.store.schema import WRITE_ORDER
+from orchestrator.store.segments import Parts, Paths
+
+if TYPE_CHECKING:
+    from orchestrator.store.store import Store
+
+
+def compact(store: "Store") -> dict[str, tuple[int, int]]:
+    """Merge every table's segments; table → number of segments before and after."""
+    for name in ("checkpoints", *WRITE_ORDER):
+        store.folder.sweep_up(name)
+    return {table: _merge(store, table) for table in WRITE_ORDER}
+
+
+def _merge(store: "Store", table: str) -> tuple[int, int]:
+    def merged(parts: Parts, paths: Paths):
+        return paths[table], views.distinct_rows(table, parts[table]) if len(paths[table]) > 1 else None
+
+    old, rows = store.reading([table], merged)
+    if rows is not None:
+        store.segments.add(table, rows)
+        store.segments.delete(old)
+    return len(old), min(len(old), 1)

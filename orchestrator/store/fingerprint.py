@@ -1,0 +1,89 @@
+"""The fingerprint of a sweep: equal for equal results, however they came about and however they are stored."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.errors import UserError
+from orchestrator.store.schema import FLOAT, INT, TABLES
+from orchestrator.store.views import as_text, quoted
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Columns of runs that may differ between two executions with equal results.
+CIRCUMSTANCES = ("error", "note", "versions", "cpu", "written")
+
+
+def fingerprint(connection: "duckdb.DuckDBPyConnection", sweep: str) -> str:
+    """SHA-256 (64 hex digits) over the canonical rows of ``sweep``'s newest membership.
+
+    Three tables are hashed, each without duplicates and sorted by its key:
+
+    - members: case, cell_id;
+    - runs of these cells: every column but error, note, versions, cpu and written;
+    - metrics of these runs: every column.
+
+    Of a table the name and number of rows are hashed, then its columns by name, except those that are null throughout
+    (other sweeps' parameters). Of a column: its name, a byte a row (1 a value, 0 null), and the values: metrics as the
+    8 little-endian bytes of their IEEE 754 double (every NaN as the same one), counts as 8-byte integers, texts as all
+    their lengths and then their UTF-8 bytes. Parameters are hashed as text (``schema.text``), because their column's
+    type depends on what else the store holds. Names and lengths come first, so no two contents run together.
+
+    Raises UserError if no sweep has that name.
+    """
+    cells = f"SELECT \"case\", cell_id FROM members WHERE sweep = '{sweep.replace(chr(39), 2 * chr(39))}'"
+    members = connection.sql(f"{cells} ORDER BY ALL").to_arrow_table()
+    if not members.num_rows:
+        known = [name for (name,) in connection.sql("SELECT DISTINCT sweep FROM members ORDER BY sweep").fetchall()]
+        raise UserError(f"No sweep is named {sweep}: the results hold {', '.join(known) or 'none yet'}.")
+    runs = f"SELECT {_run_columns(connection)} FROM runs WHERE cell_id IN (SELECT cell_id FROM ({cells}))"
+    metrics = f"FROM metrics WHERE replicate_id IN (SELECT replicate_id FROM ({runs}))"
+    digest = hashlib.sha256()
+    for name, rows in (
+        ("members", members),
+        ("runs", connection.sql(f"{runs} ORDER BY replicate_id").to_arrow_table()),
+        ("metrics", connection.sql(f"{metrics} ORDER BY replicate_id, round").to_arrow_table()),
+    ):
+        _add_bytes(digest, name.encode())
+        digest.update(rows.num_rows.to_bytes(8, "little"))
+        for column in sorted(rows.column_names):
+            _add_column(digest, column, rows[column])
+    return digest.hexdigest()
+
+
+def _run_columns(connection: "duckdb.DuckDBPyConnection") -> str:
+    """SELECT list: results as they are, parameters as text."""
+    schema = TABLES["runs"]
+    view = connection.sql("FROM runs LIMIT 0").to_arrow_table().schema
+    cells = []
+    for field in view:
+        column = quoted(field.name)
+        if field.name in CIRCUMSTANCES:
+            continue
+        typed = field.name in schema.columns or schema.is_metric(field.name)
+        cells.append(column if typed else f"{as_text(column, field.type)} AS {column}")
+    return ", ".join(cells)
+
+
+def _add_column(digest, name: str, values: pa.ChunkedArray) -> None:
+    if values.null_count == len(values):
+        return
+    _add_bytes(digest, name.encode())
+    digest.update(values.is_valid().to_numpy().astype(np.uint8).tobytes())
+    if values.type == FLOAT:
+        numbers = pc.fill_null(values, 0.0).to_numpy()
+        digest.update(np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes())
+    elif values.type == INT:
+        digest.update(pc.fill_null(values, 0).to_numpy().astype("<i8").tobytes())
+    else:
+        texts = [text.encode() for text in pc.fill_null(values, "").to_pylist()]
+        digest.update(np.array([len(text) for text in texts], "<i8").tobytes())
+        digest.update(b"".join(texts))
+
+
+def _add_bytes(digest, data: bytes) -> None:
+    digest.update(len(data).to_bytes(8, "little") + data)

@@ -1,0 +1,233 @@
+"""The tables: what one row stands for, the fixed columns with their meaning, and how free columns get their type.
+
+Every table has fixed columns, always there and always of one type. Parameters and metrics are *free* columns: they
+differ between algorithms and are united by name. A free column is float64, int64, bool or string. Where segments
+disagree, a reader promotes: int64 and float64 give float64, every other pair gives string, a number then written as
+its shortest round-tripping decimal without a trailing ``.0`` (see ``text``). Metrics are always float64.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+TIME = pa.timestamp("us")
+WRITTEN = (TIME, "when the row was stored, in UTC; the store fills it in")
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """One table of the store."""
+
+    rows: str  #: what one row stands for
+    columns: dict[str, tuple[pa.DataType, str]]  #: fixed columns: type and meaning
+    key: tuple[str, ...]  #: rows with equal key are one row; empty: only rows equal throughout are
+    prefer: str = ""  #: SQL order in which one of several rows with equal key is preferred
+    numeric: bool = False  #: free columns are metrics, hence float64
+
+    def types(self) -> dict[str, pa.DataType]:
+        """The fixed columns' types by name."""
+        return {name: type_ for name, (type_, _) in self.columns.items()}
+
+    def is_metric(self, column: str) -> bool:
+        """Whether the free ``column`` holds a metric and not a parameter."""
+        return self.numeric or column.endswith(("_final", "_tail"))
+
+
+TABLES: dict[str, TableSchema] = {
+    "members": TableSchema(
+        "sweep × case × cell: which cells belong to a sweep; the newest sweep_hash of a sweep replaces older ones",
+        {
+            "sweep": (TEXT, "name of the sweep"),
+            "sweep_hash": (TEXT, "hash of the sweep's definition"),
+            "case": (TEXT, "name of the variant inside the sweep"),
+            "cell_id": (TEXT, "16 hex characters: hash of everything that determines the cell's numbers"),
+            "written": WRITTEN,
+        },
+        key=("sweep", "sweep_hash", "case", "cell_id"),
+        prefer="written DESC",
+    ),
+    "runs": TableSchema(
+        "replicate (cell × seed) that ended; parameters and <metric>_final, <metric>_tail are further columns",
+        {
+            "replicate_id": (TEXT, "cell_id and seed joined by a hyphen"),
+            "cell_id": (TEXT, "the cell, as in members"),
+            "seed": (INT, "the replicate's seed"),
+            "algorithm": (TEXT, "registered name of the algorithm"),
+            "env": (TEXT, "registered name of the environment"),
+            "agents": (INT, "number of agents"),
+            "status": (TEXT, "done, diverged (a metric or the state left the finite numbers) or failed (an error)"),
+            "error": (TEXT, "what went wrong, null when done"),
+            "note": (TEXT, "warnings that do not change the status, null when there are none"),
+            "rounds": (INT, "rounds finished"),
+            "agent_steps": (INT, "environment steps, summed over agents"),
+            "calls": (INT, "communications"),
+            "messages": (INT, "messages sent, one per receiver or sender"),
+            "bytes_sent": (INT, "payload bytes of all messages"),
+            "versions": (TEXT, "versions of the program and its libraries, JSON"),
+            "cpu": (TEXT, "CPU model of the machine that did the arithmetic"),
+            "written": WRITTEN,
+        },
+        key=("replicate_id",),
+        prefer="CASE status WHEN 'done' THEN 0 WHEN 'diverged' THEN 1 ELSE 2 END, written DESC",
+    ),
+    "metrics": TableSchema(
+        "replicate × record; each metric is a column <m> (at the record) and <m>_window (mean since the last record)",
+        {
+            "replicate_id": (TEXT, "the replicate, as in runs"),
+            "round": (INT, "rounds finished at the record; 0 is before any step"),
+            "agent_steps": (INT, "environment steps so far, summed over agents"),
+            "bytes_sent": (INT, "payload bytes so far"),
+            "window": (INT, "measurements averaged in the _window columns"),
+        },
+        key=("replicate_id", "round"),
+        numeric=True,
+    ),
+    "agents": TableSchema(
+        "replicate × agent, where per-agent metrics were asked for; each metric is a column",
+        {
+            "replicate_id": (TEXT, "the replicate, as in runs"),
+            "agent": (INT, "the agent's id, from 0"),
+        },
+        key=("replicate_id", "agent"),
+        numeric=True,
+    ),
+    "timings": TableSchema(
+        "cell × attempt: where the time went; never part of a fingerprint",
+        {
+            "cell_id": (TEXT, "the cell, as in members"),
+            "attempt": (TEXT, "unique name of the attempt"),
+            "agents_seconds": (FLOAT, "seconds spent in agents' blocks"),
+            "coordinator_seconds": (FLOAT, "seconds spent in the coordinator"),
+            "transport_seconds": (FLOAT, "seconds spent between them"),
+            "peak_memory_bytes": (INT, "largest resident memory of the attempt's processes"),
+            "nodes": (INT, "machines that took part"),
+            "written": WRITTEN,
+        },
+        key=(),
+    ),
+    "claims": TableSchema(
+        "sweep × claim: the verdict; a newer judgement of a sweep replaces the older one",
+        {
+            "sweep": (TEXT, "name of the sweep"),
+            "sweep_hash": (TEXT, "hash of the sweep's definition that was judged"),
+            "claim": (TEXT, "name of the claim"),
+            "case": (TEXT, "the case that the claim is about"),
+            "metric": (TEXT, "the column judged"),
+            "versus": (TEXT, "the grid key it is judged against"),
+            "law": (TEXT, "power, exponential, bound, order, floor or value"),
+            "estimate": (FLOAT, "the measured parameter of the law"),
+            "ci_low": (FLOAT, "lower end of its 95 % interval"),
+            "ci_high": (FLOAT, "upper end of its 95 % interval"),
+            "interval": (TEXT, "what the interval is: how it was made, over how many seeds"),
+            "expected": (TEXT, "the accepted range, in words"),
+            "verdict": (TEXT, "supported, refuted or inconclusive"),
+            "reason": (TEXT, "one sentence"),
+            "written": WRITTEN,
+        },
+        key=("sweep", "claim", "written"),
+    ),
+    "claim_points": TableSchema(
+        "sweep × claim × point: what the verdict was computed from",
+        {
+            "sweep": (TEXT, "name of the sweep"),
+            "sweep_hash": (TEXT, "hash of the sweep's definition that was judged"),
+            "claim": (TEXT, "name of the claim"),
+            "x": (FLOAT, "the level"),
+            "y": (FLOAT, "mean over seeds"),
+            "lo": (FLOAT, "lower end of its interval"),
+            "hi": (FLOAT, "upper end of its interval"),
+            "seeds": (INT, "number of seeds averaged"),
+            "used": (BOOL, "whether the point lies in the claim's window"),
+            "written": WRITTEN,
+        },
+        key=(),
+    ),
+}
+
+#: A row in runs means that all its other rows are stored, a row in claims that its points are: so these come last.
+WRITE_ORDER = ("claim_points", "claims", "metrics", "agents", "timings", "members", "runs")
+
+
+def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Build table ``name`` from ``rows`` (column → value; a column that a row lacks is null).
+
+    Fixed columns get the schema's type, free ones the type of their values; a free column without any value is left
+    out. Raises TypeError for a value that is neither number, bool, string nor None, ValueError for a null in a key.
+    """
+    fixed = TABLES[name].types()
+    free = sorted({column for row in rows for column in row} - fixed.keys())
+    columns = {c: pa.array([row.get(c) for row in rows], type_) for c, type_ in fixed.items()}
+    for column in free:
+        columns[column] = _free_array(column, [row.get(column) for row in rows])
+    return conform(name, pa.table(columns))
+
+
+def conform(name: str, rows: pa.Table, written: datetime | None = None) -> pa.Table:
+    """``rows`` with the fixed columns of table ``name`` first, then its free columns by name, each typed as documented.
+
+    ``written`` fills the column of that name where it is null.
+    """
+    schema = TABLES[name]
+    columns: dict[str, Any] = {}
+    for column, type_ in schema.types().items():
+        given = column in rows.column_names
+        columns[column] = rows[column].cast(type_) if given else pa.nulls(rows.num_rows, type_)
+        if column == "written" and written is not None:
+            columns[column] = pc.fill_null(columns[column], pa.scalar(written, TIME))
+        if column in schema.key and column != "written" and columns[column].null_count:
+            raise ValueError(f"table {name}: column {column} is part of the key and cannot be null")
+    for column in sorted(set(rows.column_names) - columns.keys()):
+        values = rows[column]
+        if values.null_count < rows.num_rows:
+            columns[column] = values.cast(FLOAT if schema.is_metric(column) else _free_type(column, values.type))
+    return pa.table(columns)
+
+
+def promoted(types: Sequence[pa.DataType]) -> pa.DataType:
+    """The one type for a column that has these types in different segments."""
+    distinct = set(types)
+    if len(distinct) == 1:
+        return types[0]
+    return FLOAT if distinct == {INT, FLOAT} else TEXT
+
+
+def text(value: bool | int | float | str) -> str:
+    """A parameter's value in a column of strings: ``true``, ``3`` for both 3 and 3.0, ``0.1``, ``1e-05``."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(float(value)).removesuffix(".0")
+
+
+def _free_type(column: str, type_: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(type_):
+        type_ = type_.value_type
+    for ours, test in ((BOOL, pa.types.is_boolean), (INT, pa.types.is_integer), (FLOAT, pa.types.is_floating)):
+        if test(type_):
+            return ours
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
+        return TEXT
+    raise TypeError(f"column {column}: {type_} is not a number, bool or string")
+
+
+def _free_array(column: str, values: list[Any]) -> pa.Array:
+    values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    types = {bool: BOOL, int: INT, float: FLOAT, str: TEXT}
+    present = {type(value) for value in values if value is not None}
+    if unknown := present - types.keys():
+        raise TypeError(f"column {column}: {unknown.pop().__name__} is not a number, bool or string")
+    if not present:
+        return pa.nulls(len(values))
+    type_ = promoted([types[kind] for kind in present])
+    if type_ == TEXT:
+        values = [None if value is None else text(value) for value in values]
+    elif type_ == FLOAT:
+        values = [None if value is None else float(value) for value in values]
+    return pa.array(values, type_)

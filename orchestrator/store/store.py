@@ -1,0 +1,199 @@
+"""A results folder: append finished replicates, ask what is finished, query, keep checkpoints.
+
+Many processes may append, read and compact at once. A segment appears whole or not at all; ``runs`` is written last
+and listed first, so whoever sees a replicate in ``runs`` finds all its other rows.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pyarrow as pa
+from pyarrow import fs
+
+from orchestrator.errors import UserError
+from orchestrator.store import views
+from orchestrator.store.compact import compact
+from orchestrator.store.fingerprint import fingerprint
+from orchestrator.store.folder import Folder
+from orchestrator.store.schema import TABLES, WRITE_ORDER, conform
+from orchestrator.store.segments import Parts, Paths, Segments
+
+if TYPE_CHECKING:
+    import duckdb
+
+MARKER, WHAT, FORMAT = "store.json", "marl-orchestrator results", 1
+#: A read is repeated when a compaction took a segment away under it; each repetition needs a compaction of its own.
+REPEATS = 50
+
+T = TypeVar("T")
+
+
+class Checkpoints:
+    """Named byte blobs beside the tables, replaced atomically."""
+
+    def __init__(self, folder: Folder):
+        self._folder = folder
+
+    def write(self, name: str, data: bytes) -> None:
+        """Store or replace the blob ``name`` (letters, digits, ``.``, ``_``, ``-``; not hidden)."""
+        self._folder.write(self._path(name), data)
+
+    def read(self, name: str) -> bytes | None:
+        """The blob, or None if there is none."""
+        return self._folder.read(self._path(name))
+
+    def names(self) -> list[str]:
+        """Names of all blobs."""
+        return self._folder.names("checkpoints")
+
+    def delete(self, name: str) -> None:
+        """Remove the blob; it may be gone already."""
+        self._folder.delete(self._path(name))
+
+    def _path(self, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise ValueError(f"checkpoint name {name!r}: letters, digits, '.', '_' and '-' only")
+        return f"checkpoints/{name}"
+
+
+class Store:
+    """Tables of results in one folder on any filesystem that pyarrow knows; made by ``Store.open``."""
+
+    def __init__(self, folder: Folder):
+        self.folder = folder
+        self.segments = Segments(folder)
+        self.checkpoints = Checkpoints(folder)
+
+    @classmethod
+    def open(cls, location: str | Path, create: bool = False) -> "Store":
+        """Open the results folder at a local path or URI; with ``create``, make it if it is missing or empty.
+
+        Raises UserError if it is missing, is not ours, was written by a newer version, or cannot be read or written.
+        """
+        return cls.on(Folder.at(location), create)
+
+    @classmethod
+    def on(cls, folder: Folder, create: bool = False) -> "Store":
+        """``open`` for a folder on a filesystem object."""
+        where = folder.location
+        if folder.kind() == fs.FileType.File:
+            raise UserError(f"{where} is a file; results are kept in a folder.")
+        # Listed before the marker is read: whoever creates the store at this moment writes the marker first.
+        found = folder.names()
+        marker = folder.read(MARKER)
+        if marker is not None:
+            _check_marker(where, marker)
+        elif found:
+            raise UserError(
+                f"{where} is not a results folder of marl-orchestrator: it has no {MARKER} but holds "
+                f"{', '.join(found[:3])}{' and more' if len(found) > 3 else ''}. Name an empty or a new folder."
+            )
+        elif create:
+            folder.write(MARKER, json.dumps({"format": FORMAT, "what": WHAT}).encode())
+        else:
+            raise UserError(f"There are no results in {where}: run something first, or name the folder that has them.")
+        return cls(folder)
+
+    @property
+    def location(self) -> str:
+        """The folder as it was named to ``open``."""
+        return self.folder.location
+
+    def append(self, tables: Mapping[str, pa.Table]) -> None:
+        """Store new rows: one segment a table, runs last; ``written`` is filled in and the same in all tables.
+
+        A replicate's rows of all tables belong into one call, and so do all members of a sweep and all claims of a
+        sweep with their points, since a later call replaces the earlier membership or judgement. Raises UserError if
+        the folder cannot be written; what was finished before stays.
+        """
+        if unknown := sorted(tables.keys() - TABLES.keys()):
+            raise ValueError(f"no table is named {', '.join(unknown)}; there are {', '.join(TABLES)}")
+        now = datetime.now(UTC).replace(tzinfo=None)
+        rows = {name: conform(name, table, now) for name, table in tables.items() if table.num_rows}
+        for name in WRITE_ORDER:
+            if name in rows:
+                self.segments.add(name, rows[name])
+
+    def finished(self, cell_ids: Iterable[str]) -> dict[tuple[str, int], str]:
+        """Status (done, diverged, failed) of every stored (cell_id, seed) of these cells.
+
+        A replicate that is done but whose metrics are gone, because somebody took a damaged segment away, is not
+        finished: it will be computed again.
+        """
+        wanted = set(cell_ids)
+        sql = """SELECT cell_id, seed, status FROM runs
+            WHERE status <> 'done' OR replicate_id IN (SELECT replicate_id FROM metrics)"""
+        rows = self._on_views(views.needed(sql), lambda db: db.sql(sql).fetchall())
+        return {(cell_id, seed): status for cell_id, seed, status in rows if cell_id in wanted}
+
+    def query(self, sql: str) -> pa.Table:
+        """The result of one SQL statement that reads, in DuckDB's dialect, over the views.
+
+        The views: members, runs, metrics, agents, timings, claims, claim_points as ``TABLES`` documents them, without
+        duplicates; summary (runs of each sweep's cells), curves (metrics ⨝ summary) and the table macro
+        ``first_crossing(metric_column, level)`` (summary and ``first_round``, the first recorded round at which the
+        metric is at most the level, null if it never is). ``case`` and ``window`` are words of SQL and need double
+        quotes. No statement can change results, write a file or read any other. Raises UserError with DuckDB's message.
+        """
+        import duckdb
+
+        try:
+            return self._on_views(views.needed(sql), lambda db: views.run(db, sql))
+        except duckdb.Error as error:
+            raise UserError(views.explained(error, sql)) from error
+
+    def compact(self) -> dict[str, tuple[int, int]]:
+        """Merge each table's segments into one; table → number of segments before and after."""
+        return compact(self)
+
+    def fingerprint(self, sweep: str) -> str:
+        """SHA-256 over the results of a sweep (see ``fingerprint.fingerprint``)."""
+        return self._on_views(views.NEEDS["curves"], lambda db: fingerprint(db, sweep))
+
+    def reading(self, tables: Sequence[str], work: Callable[[Parts, Paths], T]) -> T:
+        """``work`` on what ``tables`` hold now: datasets, read when scanned, and the segments they are made of.
+
+        Repeated if a compaction takes a segment away meanwhile. Raises UserError for a damaged segment.
+        """
+        import duckdb
+
+        ordered = [name for name in reversed(WRITE_ORDER) if name in tables]
+        for attempt in range(REPEATS):
+            paths = {name: self.segments.paths(name) for name in ordered}
+            try:
+                return work({name: self.segments.datasets(name, paths[name]) for name in paths}, paths)
+            except (duckdb.Error, FileNotFoundError) as error:
+                if not any(map(self.segments.vanished, paths.values())):
+                    if isinstance(error, (duckdb.InvalidInputException, duckdb.IOException)):
+                        for name in paths:
+                            self.segments.check(name, paths[name])
+                    raise
+                time.sleep(0.001 * attempt)
+        raise UserError(f"{self.location} is being compacted over and over by others: try again when that is over.")
+
+    def _on_views(self, tables: Sequence[str], work: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
+        def connected(parts: Parts, _: Paths) -> T:
+            with views.connect(parts) as connection:
+                return work(connection)
+
+        return self.reading(tables, connected)
+
+
+def _check_marker(where: str, marker: bytes) -> None:
+    try:
+        content = json.loads(marker)
+        what, version = content["what"], int(content["format"])
+    except (ValueError, TypeError, KeyError):
+        what, version = None, 0
+    if what != WHAT:
+        raise UserError(f"{where} is not a results folder of marl-orchestrator: its {MARKER} says something else.")
+    if version > FORMAT:
+        raise UserError(
+            f"{where} was written by a newer version of marl-orchestrator (format {version}; this one reads up to "
+            f"{FORMAT}). Install the newer version, or name another folder."
+        )

@@ -1,0 +1,177 @@
+"""SQL over the segments: a locked in-memory DuckDB that holds the views and can touch no file.
+
+Every view removes duplicates, so that two drivers that did the same replicate, or a compaction caught half-way, do
+not show. DuckDB only selects, orders and joins here: an ``avg`` in a query depends on the order of its rows in the
+last bits, which is why claims and fingerprints reduce the selected rows themselves.
+"""
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from orchestrator.errors import UserError
+from orchestrator.store.schema import TABLES, TEXT, conform, promoted
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: What each view is made of, in the order of creation.
+NEEDS = {
+    "members": ("members",),
+    "runs": ("runs",),
+    "metrics": ("metrics", "runs"),
+    "agents": ("agents", "runs"),
+    "timings": ("timings",),
+    "claims": ("claims",),
+    "claim_points": ("claim_points", "claims"),
+    "summary": ("runs", "members"),
+    "curves": ("metrics", "runs", "members"),
+    "first_crossing": ("metrics", "runs", "members"),
+}
+#: Words by which a query can reach tables or their columns without naming them.
+INDIRECT = ("query", "information_schema", "duckdb_", "pg_", "show", "pragma", "sqlite_")
+LOCKED = ("temp_directory = ''", "enable_external_access = false", "python_enable_replacements = false")
+
+_SHOWN = {
+    "members": """SELECT * FROM {members} WHERE (sweep, sweep_hash) IN (
+        SELECT DISTINCT ON (sweep) (sweep, sweep_hash) FROM {members} ORDER BY sweep, written DESC, sweep_hash DESC)""",
+    "runs": "SELECT * FROM {runs}",
+    "metrics": "SELECT * FROM {metrics} WHERE replicate_id IN (SELECT replicate_id FROM {runs})",
+    "agents": "SELECT * FROM {agents} WHERE replicate_id IN (SELECT replicate_id FROM {runs})",
+    "timings": "SELECT * FROM {timings}",
+    "claims": """SELECT * FROM {claims} WHERE (sweep, written) IN (
+        SELECT (sweep, max(written)) FROM {claims} GROUP BY sweep)""",
+    "claim_points": """SELECT * FROM {claim_points} WHERE (sweep, written) IN (
+        SELECT (sweep, max(written)) FROM {claims} GROUP BY sweep)""",
+    "summary": 'SELECT sweep, sweep_hash, "case", runs.* FROM runs JOIN members USING (cell_id)',
+}
+_FIRST_CROSSING = """CREATE MACRO first_crossing(metric_column, level) AS TABLE
+    SELECT summary.*, first_round FROM summary LEFT JOIN (
+        SELECT replicate_id, min(round) AS first_round FROM metrics WHERE metric_column <= level GROUP BY replicate_id
+    ) USING (replicate_id)"""
+
+
+def needed(sql: str) -> tuple[str, ...]:
+    """The tables that ``sql`` may need."""
+    text = sql.lower()
+    views = NEEDS if any(word in text for word in INDIRECT) else [view for view in NEEDS if view in text]
+    tables = {table for view in views for table in NEEDS[view]}
+    return tuple(table for table in TABLES if table in tables)
+
+
+def connect(datasets: Mapping[str, Sequence[ds.Dataset]]) -> "duckdb.DuckDBPyConnection":
+    """A fresh in-memory DuckDB with all views over ``datasets``; a table that is not given is empty."""
+    import duckdb  # here, because trials and --help need none of it
+
+    connection = duckdb.connect(":memory:")
+    for setting in LOCKED:
+        connection.execute(f"SET {setting}")
+    rows: dict[str, str] = {}
+    for name, schema in TABLES.items():
+        parts = datasets.get(name) or [ds.dataset(pa.schema(list(schema.types().items())).empty_table())]
+        rows[name] = f"({_distinct(name, _united(connection, name, parts))})"
+    for view, select in _SHOWN.items():
+        connection.execute(f"CREATE VIEW {view} AS {select.format_map(rows)}")
+    connection.execute(f"CREATE VIEW curves AS {_curves(connection)}")
+    connection.execute(_FIRST_CROSSING)
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def distinct_rows(table: str, parts: Sequence[ds.Dataset]) -> pa.Table:
+    """All rows of ``table`` without duplicates, sorted by key: nothing is judged or left out, unlike in the view."""
+    import duckdb
+
+    key = ", ".join(map(quoted, TABLES[table].key)) or "ALL"
+    # A table larger than memory is sorted in the system's temporary folder, not in the working folder.
+    spill = str(Path(tempfile.gettempdir()) / "marl-orchestrator")
+    with duckdb.connect(":memory:", config={"temp_directory": spill}) as connection:
+        select = _distinct(table, _united(connection, table, parts))
+        return conform(table, connection.sql(f"FROM ({select}) ORDER BY {key}").to_arrow_table())
+
+
+def run(connection: "duckdb.DuckDBPyConnection", sql: str) -> pa.Table:
+    """The rows of one reading statement. Raises UserError for any other statement, duckdb.Error as DuckDB does."""
+    import duckdb
+
+    reading = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type not in reading:
+        raise UserError(
+            "A query is one statement that reads: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
+            "Nothing was executed."
+        )
+    return connection.sql(sql).to_arrow_table()
+
+
+def explained(error: "duckdb.Error", sql: str) -> str:
+    """DuckDB's own message, with a hint where a column's name is a word of SQL."""
+    import duckdb
+
+    message = str(error)
+    reserved = sorted(set(re.findall(r'(?<!")\b(case|window)\b(?!")', sql.lower())))
+    if isinstance(error, duckdb.ParserException) and reserved:
+        message += f"\nA column whose name is a word of SQL needs double quotes: {', '.join(map(quoted, reserved))}."
+    return message
+
+
+def quoted(name: str) -> str:
+    """``name`` as a SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def as_text(column: str, type_: pa.DataType) -> str:
+    """SQL for a parameter in a column of strings, the same text as ``schema.text`` gives."""
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
+        decimal = f"regexp_replace(CAST(CAST({column} AS DOUBLE) AS VARCHAR), '\\.0$', '')"
+        return f"replace({decimal}, '-nan', 'nan')"
+    return f"CAST({column} AS VARCHAR)"
+
+
+def _united(connection: "duckdb.DuckDBPyConnection", table: str, parts: Sequence[ds.Dataset]) -> str:
+    """SELECT over all parts, united by name, conflicting types promoted; fixed columns first, then the free by name."""
+    types: dict[str, list[pa.DataType]] = {}
+    for part in parts:
+        for field in part.schema:
+            types.setdefault(field.name, []).append(field.type)
+    unified = {column: promoted(found) for column, found in types.items()}
+    selects = []
+    for number, part in enumerate(parts):
+        source = f"_{table}_{number}"
+        connection.register(source, part)
+        cells = [_cell(field, unified[field.name]) for field in part.schema]
+        selects.append(f"SELECT {', '.join(cells)} FROM {source}")
+    fixed = TABLES[table].columns
+    order = [*fixed, *sorted(unified.keys() - fixed.keys())]
+    return f"SELECT {', '.join(map(quoted, order))} FROM ({' UNION ALL BY NAME '.join(selects)})"
+
+
+def _cell(field: pa.Field, type_: pa.DataType) -> str:
+    column = quoted(field.name)
+    if field.type == type_:
+        return column
+    converted = as_text(column, field.type) if type_ == TEXT else f"CAST({column} AS DOUBLE)"
+    return f"{converted} AS {column}"
+
+
+def _distinct(table: str, select: str) -> str:
+    """``select`` with one row per key, the preferred one."""
+
+    key = ", ".join(map(quoted, TABLES[table].key))
+    if not key:
+        return f"SELECT DISTINCT * FROM ({select})"
+    prefer = TABLES[table].prefer
+    return f"SELECT DISTINCT ON ({key}) * FROM ({select})" + (f" ORDER BY {key}, {prefer}" if prefer else "")
+
+
+def _curves(connection: "duckdb.DuckDBPyConnection") -> str:
+    """metrics ⨝ summary; where both have a column (agent_steps, bytes_sent) it is the one at the record."""
+    metrics, summary = (connection.sql(f"FROM {view}").columns for view in ("metrics", "summary"))
+    twice = ", ".join(quoted(column) for column in summary if column in metrics and column != "replicate_id")
+    columns = f"summary.* EXCLUDE ({twice}), metrics.* EXCLUDE (replicate_id)"
+    return f"SELECT {columns} FROM metrics JOIN summary USING (replicate_id)"

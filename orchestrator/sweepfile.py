@@ -1,0 +1,318 @@
+"""A sweep as plain data: the YAML file, its checks, and the cells it stands for."""
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+
+from orchestrator import registry
+from orchestrator.analysis.claims import COSTS, Claim, read_claim
+from orchestrator.config import Cell, Parameters, Seeds, make_cell, parse_seeds, validated
+from orchestrator.errors import UserError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core scalars: 1e-3 and inf are numbers, ``on`` and ``no`` are words. It can construct nothing else."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|True|false|False)$", "tTfF"),
+    ("null", r"^(?:~|null|Null|)$", ["~", "n", "N", ""]),
+    ("int", r"^[-+]?[0-9]+$", "-+0123456789"),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.?(?:inf|Inf)$", "-+.0123456789iI"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+
+
+def _float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    return float(loader.construct_scalar(node).replace(".inf", "inf").replace(".Inf", "inf"))
+
+
+def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node), 10)  # 010 is ten, not eight
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)
+_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    """A mapping without repeated keys: YAML's own reader silently keeps the last."""
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    for k, key in enumerate(keys):
+        if key in keys[:k]:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", node.start_mark)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def parse_value(text: str) -> Any:
+    """A scalar of the command line, read as the YAML files are. Raises ``UserError`` for anything else."""
+    try:
+        value = yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        value = ()
+    if isinstance(value, list | dict | tuple):
+        raise UserError(f"{text!r} is no value; it takes a number, a word, true or false.")
+    return value
+
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
+
+
+class Paper(Parameters):
+    """Where the claims come from."""
+
+    id: str = Field(description="such as arXiv:2603.02426")
+    note: str = Field("", description="what is reconstructed")
+
+
+class Placement(Parameters):
+    """How agents are packed into processes. It never changes a number."""
+
+    agents_per_actor: int | Literal["auto"] = Field(
+        "auto", description="agents held by one Ray actor; 1 is one process per agent; auto keeps them in the trial"
+    )
+
+
+class Sweep(Parameters):
+    """Cases x grid x zip over seeds, and the claims to judge."""
+
+    name: str = Field(pattern=NAME, description="words of letters, digits and ._- with / between them")
+    description: str = ""
+    paper: Paper | None = None
+    env: dict[str, Any] = Field(description="name and parameters of the environment")
+    cases: dict[str, dict[str, Any]] = Field(min_length=1, description="case -> algorithm and its own settings")
+    base: dict[str, Any] = Field({}, description="settings of every case that knows them")
+    grid: dict[str, list[Any]] = Field({}, description="key -> values, all combinations")
+    zip: dict[str, list[Any]] = Field({}, description="key -> values, varied together")
+    seeds: Seeds = tuple(range(8))
+    record: dict[str, Any] = Field({}, description="every, per_decade, agents")
+    placement: Placement = Placement(agents_per_actor="auto")
+    minutes: float | None = Field(None, description="expected run time on 2 cores")
+    claims: list[dict[str, Any]] = []
+
+    @cached_property
+    def judged(self) -> list[Claim]:
+        """The claims, checked against the cases, keys and metrics of this sweep."""
+        claims = [read_claim(claim) for claim in self.claims]
+        for claim in claims:
+            self._check_claim(claim)
+        if len({claim.name for claim in claims}) < len(claims):
+            raise UserError(f"{self.name}: two claims have the same name.")
+        return claims
+
+    @cached_property
+    def cells(self) -> list[tuple[str, Cell]]:
+        """(case, cell) in the file's order, without repeats. Raises ``UserError`` for anything that does not fit."""
+        found: dict[tuple[str, str], Cell] = {}
+        unknown = {key: self._owners(key) for key in (*self.base, *self.grid, *self.zip)}
+        for case, own in self.cases.items():
+            for cell in self._cells_of(case, own, unknown):
+                found.setdefault((case, cell.id), cell)
+        for key, knowing in unknown.items():
+            if not knowing:
+                known = {key for case in self.cases for key in self._keys(case)}
+                raise UserError(f"{self.name}: no case knows {key!r}: {registry.nearest(key, known)}")
+        return [(case, cell) for (case, _), cell in found.items()]
+
+    @cached_property
+    def hash(self) -> str:
+        """16 hex digits over the membership: cases and their cells."""
+        text = json.dumps(sorted((case, cell.id) for case, cell in self.cells))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def located(self) -> "Sweep":
+        """The same with plug-in files by their absolute paths: it is read from other folders later."""
+        env = {**self.env, "name": registry.located(str(self.env.get("name", "")))}
+        cases = {case: {**own, "algorithm": registry.located(own["algorithm"])} for case, own in self.cases.items()}
+        for own in cases.values():
+            if isinstance(own.get("env"), Mapping) and "name" in own["env"]:
+                own["env"] = {**own["env"], "name": registry.located(own["env"]["name"])}
+        return self.model_copy(update={"env": env, "cases": cases})
+
+    @property
+    def varied(self) -> Literal["seeds", "instances"]:
+        """Whether replicates differ in their seed alone or in the problem instance as well."""
+        following = any(cell.environment_parameters.get("instance") == "seed" for _, cell in self.cells)
+        return "instances" if following else "seeds"
+
+    def _cells_of(self, case: str, own: Mapping[str, Any], owners: Mapping[str, set[str]]) -> list[Cell]:
+        algorithm, environment = self._names(case)
+        own = {key: value for key, value in own.items() if key != "algorithm"}
+        grid, env = own.pop("grid", self.grid), {**self.env, **own.pop("env", {})}
+        del env["name"]
+        knows = {key for key in owners if case in owners[key]} | set(own) | (set(grid) - set(self.grid))
+        fixed = {f"env.{key}": value for key, value in env.items()}
+        fixed |= {key: value for key, value in self.base.items() if key in knows}
+        axes = [[(key, value) for value in values] for key, values in grid.items() if key in knows]
+        rows = list(zip(*([(k, v) for v in values] for k, values in self.zip.items() if k in knows), strict=True)) or [
+            ()
+        ]
+        cells = []
+        for row in rows:
+            for point in itertools.product(*axes):
+                settings = {**fixed, **dict(row), **dict(point), **own}
+                cells.append(make_cell(algorithm, environment, settings, self.record))
+        return cells
+
+    def _names(self, case: str) -> tuple[str, str]:
+        """Algorithm and environment of a case."""
+        own = self.cases[case]
+        algorithm, environment = own.get("algorithm"), {**self.env, **own.get("env", {})}.get("name")
+        if not isinstance(algorithm, str):
+            raise UserError(f"{self.name}: case {case!r} names no algorithm.")
+        if not isinstance(environment, str):
+            raise UserError(f"{self.name}: env names no environment.")
+        return algorithm, environment
+
+    def _keys(self, case: str) -> set[str]:
+        """Settings that a case knows."""
+        names = self._names(case)
+        algorithm, environment = registry.algorithm(names[0]), registry.environment(names[1])
+        env = {f"env.{name}" for name in environment.Parameters.model_fields}
+        return {"agents", "rounds"} | set(algorithm.Parameters.model_fields) | env
+
+    def _owners(self, key: str) -> set[str]:
+        return {case for case in self.cases if key in self._keys(case)}
+
+    def _check_claim(self, claim: Claim) -> None:
+        where = f"{self.name}: claim {claim.name!r}"
+        named = [claim.case, claim.below, claim.relative_to.case if claim.relative_to else None]
+        for case in filter(None, named):
+            if case not in self.cases:
+                raise UserError(f"{where} names the unknown case {case!r}: {registry.nearest(case, self.cases)}")
+        pairs = [(claim.case, claim.metric), (claim.below, claim.metric)]
+        if claim.relative_to:
+            pairs.append((claim.relative_to.case or claim.case, claim.relative_to.metric or claim.metric))
+        for case, metric in pairs:
+            if case is not None:
+                self._check_metric(where, case, metric)
+        for key in filter(None, (claim.versus, *claim.where)):
+            if key not in self._keys(claim.case):
+                raise UserError(
+                    f"{where} names the unknown key {key!r}: {registry.nearest(key, self._keys(claim.case))}"
+                )
+
+    def _check_metric(self, where: str, case: str, metric: str) -> None:
+        bare = metric.removeprefix("rounds_to_").removesuffix("_tail").removesuffix("_final")
+        known = {name for named, cell in self.cells if named == case for name in cell.metrics()}
+        if bare not in known and metric not in COSTS:
+            choices = [f"{name}_tail" for name in known]
+            raise UserError(
+                f"{where} names the unknown metric {metric!r} of case {case!r}: {registry.nearest(metric, choices)}"
+            )
+
+
+def load(reference: str, overrides: Mapping[str, list[Any]] | None = None, seeds: Any = None) -> Sweep:
+    """A shipped sweep by name, or a YAML file. ``overrides`` set keys (one value) or span them (several).
+
+    Raises ``UserError`` for unknown names, YAML that does not parse and anything the model does not accept.
+    """
+    path = Path(reference)
+    if not (path.suffix in (".yaml", ".yml") and path.is_file()):
+        shipped = registry.sweeps()
+        if reference not in shipped:
+            if path.suffix in (".yaml", ".yml"):
+                raise UserError(f"There is no sweep file {reference}.")
+            raise UserError(f"Unknown sweep {reference!r}: {registry.nearest(reference, shipped)}")
+        path = shipped[reference]
+    try:
+        content = yaml.load(path.read_text(), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path.name} is not plain YAML: {' '.join(str(error).split())}.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path.name} holds no sweep: it takes name, env, cases, … at the top level.")
+    sweep = overridden(checked(content, path.name), overrides or {}, seeds)
+    _ = sweep.cells, sweep.judged
+    return sweep
+
+
+def checked(content: Mapping[str, Any], owner: str) -> Sweep:
+    """A sweep from plain data. Raises ``UserError``."""
+    for part in ("grid", "zip"):
+        _check_axes(f"{owner}: {part}", content.get(part) or {})
+    sweep = validated(Sweep, content, owner)
+    for case, own in sweep.cases.items():
+        _check_axes(f"{owner}: cases.{case}.grid", own.get("grid", {}))
+        if not isinstance(own.get("env", {}), Mapping):
+            raise UserError(f"{owner}: cases.{case}.env is {own['env']!r}; it takes key: value.")
+    lengths = {key: len(values) for key, values in sweep.zip.items()}
+    if len(set(lengths.values())) > 1:
+        raise UserError(f"{owner}: the lists in zip differ in length: {lengths}.")
+    return sweep
+
+
+def _check_axes(place: str, axes: Any) -> None:
+    if not isinstance(axes, Mapping):
+        raise UserError(f"{place} is {axes!r}; it takes key: [values].")
+    for key, values in axes.items():
+        if not isinstance(values, list) or not values:
+            raise UserError(f"{place}.{key} is {values!r}; it takes a list of one or more values.")
+
+
+def overridden(sweep: Sweep, overrides: Mapping[str, list[Any]], seeds: Any = None) -> Sweep:
+    """The sweep with keys set or spanned from the command line."""
+    base, grid, zipped = dict(sweep.base), dict(sweep.grid), dict(sweep.zip)
+    cases = {case: dict(own) for case, own in sweep.cases.items()}
+    for key, values in overrides.items():
+        if partners := ", ".join(sorted(set(zipped) - {key})) if key in zipped else "":
+            raise UserError(f"{sweep.name}: {key} is varied together with {partners}; edit the file to change it.")
+        for place in (base, grid, zipped):
+            place.pop(key, None)
+        for own in cases.values():
+            if key not in ("algorithm", "env", "grid"):
+                own.pop(key, None)
+            if isinstance(own.get("grid"), Mapping):
+                own["grid"] = {name: span for name, span in own["grid"].items() if name != key}
+            if isinstance(own.get("env"), Mapping) and key.startswith("env."):
+                own["env"] = {name: v for name, v in own["env"].items() if f"env.{name}" != key}
+        if len(values) == 1:
+            base[key] = values[0]
+        else:
+            grid[key] = values
+            for own in cases.values():
+                if "grid" in own:
+                    own["grid"] = {**own["grid"], key: values}
+    changed = sweep.model_copy(update={"base": base, "grid": grid, "zip": zipped, "cases": cases})
+    return changed.model_copy(update={"seeds": parse_seeds(seeds)}) if seeds is not None else changed
+
+
+def adhoc(
+    algorithm: str, environment: str, settings: Mapping[str, list[Any]], seeds: Any, name: str | None, per_actor: Any
+) -> Sweep:
+    """The sweep of one case that ``orchestrator run`` stands for."""
+    case = re.sub(r"[^A-Za-z0-9_-]+", "-", algorithm).strip("-")
+    content = {
+        "name": name or f"run/{case}",
+        "env": {"name": environment},
+        "cases": {case: {"algorithm": algorithm}},
+        "base": {key: values[0] for key, values in settings.items() if len(values) == 1},
+        "grid": {key: values for key, values in settings.items() if len(values) > 1},
+        "seeds": seeds,
+        "placement": {"agents_per_actor": per_actor},
+    }
+    sweep = checked(content, "run")
+    _ = sweep.cells
+    return sweep
+
+
+def check_agents_per_actor(value: Any) -> int | Literal["auto"]:
+    """``auto`` or a whole number from 1. Raises ``UserError``."""
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    if isinstance(value, str) and value.isdigit() and int(value) >= 1:
+        return int(value)
+    raise UserError(f"agents_per_actor is {value!r}; it takes auto or a whole number, 1 or more.")

@@ -1,0 +1,127 @@
+"""What the engine's tests share: tasks of the worked coordinators, and numbers in a form whose equality is bitwise."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from orchestrator.cell import Outcome, Task, run_task
+from orchestrator.checkpoint import Keeper, pack, unpack
+from orchestrator.config import make_cell
+from orchestrator.fleet import Fleet, HostsLost, Request
+from orchestrator.fleet.inline import InlineFleet
+from orchestrator.lockstep import Replica, converse
+
+ROOT = Path(__file__).resolve().parents[2]
+COORDINATORS = ROOT / "tests" / "coordinators"
+
+#: Worked coordinator -> (algorithm, environment), as plug-in references.
+WORKED = {
+    name: (f"{COORDINATORS / f'{name}.py'}:{algorithm}", f"{COORDINATORS / f'{name}.py'}:{environment}")
+    for name, algorithm, environment in (
+        ("shelves", "Inventory", "Nowhere"),
+        ("gossip", "Gossip", "Places"),
+        ("drift", "Drift", "Line"),
+        ("doubling", "Doubling", "Nowhere"),
+        ("trouble", "Trouble", "Nowhere"),
+        ("market", "Market", "Town"),
+    )
+}
+
+
+def task(
+    of: str | tuple[str, str], seeds: Sequence[int] = (0,), record: dict | None = None, /, **settings: Any
+) -> Task:
+    """A task of a worked coordinator, or of (algorithm, environment); ``env__x`` sets the environment's ``x``."""
+    algorithm, environment = WORKED[of] if isinstance(of, str) else of
+    keyed = {key.replace("__", "."): value for key, value in settings.items()}
+    return Task(make_cell(algorithm, environment, keyed, record), tuple(seeds))
+
+
+def run(of: Task, hosts: int = 1, keeper: Keeper | None = None, fuse: bool = True) -> Outcome:
+    """The task inline, its blocks cut over ``hosts`` hosts."""
+    return run_task(of, InlineFleet(hosts), keeper, fuse)
+
+
+def numbers(outcome: Outcome) -> dict[int, str]:
+    """Seed -> everything that was computed. Equal texts mean equal bits: repr of a float is exact, -0.0 included."""
+    found = {}
+    for replica in outcome.replicas:
+        agents = {name: values.tolist() for name, values in replica.agents.items()}
+        rest = (replica.recorder.rows(), replica.recorder.summary(), asdict(replica.traffic), agents)
+        found[replica.seed] = repr((replica.status, replica.coordinator.completed, *rest))
+    return found
+
+
+def rows(outcome: Outcome, seed: int) -> dict[int, dict[str, Any]]:
+    """Round -> row of ``metrics``, of one seed."""
+    replica = next(replica for replica in outcome.replicas if replica.seed == seed)
+    return {row["round"]: row for row in replica.recorder.rows()}
+
+
+def say(of: Task, fleet: Fleet, *said: Any, fresh: bool = True) -> tuple[list[Any], Replica]:
+    """Have the first seed's coordinator yield these calls one after the other. Returns the replies and the replica.
+
+    The fleet is loaded with the task before, unless ``fresh`` is false.
+    """
+    if fresh:
+        fleet.load(of, None)
+    replica = Replica(of.seeds[0], of.coordinator(of.seeds[0]), None)
+    replies: list[Any] = []
+
+    def talk():
+        for call in said:
+            reply = yield call
+            replies.append(reply)
+
+    converse(fleet, of.sizes, [(replica, talk)], charged=True)
+    return replies, replica
+
+
+class Diary(Keeper):
+    """A keeper that takes a snapshot whenever it may (or at the chances in ``picks``) and packs each for later."""
+
+    def __init__(self, picks: Sequence[bool] | None = None):
+        super().__init__()
+        self.packed: dict[int, bytes] = {}
+        self._picks = None if picks is None else iter(picks)
+
+    @property
+    def due(self) -> bool:
+        return self._picks is None or next(self._picks, False)
+
+    def keep(self, take: Callable[[], dict[str, Any]]) -> None:
+        self.snapshot = take()
+        self.packed[self.snapshot["round"]] = pack(self.snapshot)
+
+
+class Resumed(Keeper):
+    """A keeper that hands out a packed snapshot and takes none."""
+
+    due = False  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
+
+    def __init__(self, data: bytes):
+        super().__init__()
+        self._data = data
+
+    def resume(self) -> dict[str, Any] | None:
+        self.snapshot = unpack(self._data)
+        return self.snapshot
+
+
+class Flaky(InlineFleet):
+    """Hosts in this process, all of which are lost at the calls whose numbers are in ``losses``."""
+
+    def __init__(self, count: int, losses: Sequence[int]):
+        super().__init__(count)
+        self._losses = set(losses)
+        self._calls = 0
+
+    def call(self, requests: Sequence[Request]) -> list:
+        self._calls += 1
+        if self._calls in self._losses:
+            for host in self.hosts:  # half of it is done when the processes die
+                host.run(requests[0].seed, requests[0].group, requests[0].method, dict(requests[0].shared))
+            self.hosts = []
+            raise HostsLost([f"call {self._calls}"])
+        return super().call(requests)
