@@ -29,10 +29,11 @@ class Segments:
         """Paths of the table's segments.
 
         A listing is no snapshot: while it is made, a compaction may add the merged segment where the listing has
-        already passed and delete the old ones where it has not yet been. Two equal listings in a row rule that out.
+        already passed and delete the old ones where it has not yet been. A second listing that lacks nothing of the
+        first rules that out; what others add meanwhile does no harm.
         """
-        before, now = None, self._names(table)
-        while now != before:
+        before, now = self._names(table), self._names(table)
+        while not set(before) <= set(now):
             before, now = now, self._names(table)
         return [f"{table}/{name}" for name in now]
 
