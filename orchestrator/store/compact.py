@@ -1,10 +1,10 @@
 """Compaction: one segment a table instead of many, while others write, read and compact.
 
 The rows are merged, written as a new segment under a unique name, and only then, after a moment in which readers that
-have listed them can finish, the segments they came from are deleted. At every moment, and after a kill at any moment, each row is in at least one segment; rows in two are
-duplicates, which no view shows. Whoever deletes a segment has written one that holds all its rows, so two compactions
-at once cost time and nothing else. Rows that no view shows yet (metrics whose runs are still to be written, older
-memberships and judgements) are kept.
+have listed them can finish, the segments they came from are deleted. At every moment, and after a kill at any moment,
+each row is in at least one segment; rows in two are duplicates, which no view shows. Whoever deletes a segment has
+written one that holds all its rows, so two compactions at once cost time and nothing else. Rows that no view shows yet
+(metrics whose runs are still to be written, older memberships and judgements) are kept.
 """
 
 import time
