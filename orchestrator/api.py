@@ -3,12 +3,13 @@
 import json
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import sweepfile
 from orchestrator.errors import UserError
-from orchestrator.execution import Backend, Plan, check_reachable, execute, plan
+from orchestrator.execution import Backend, Plan, execute, joined, plan
 from orchestrator.registry import nearest
 from orchestrator.store import Store
 from orchestrator.sweepfile import Sweep
@@ -78,13 +79,12 @@ def carry_out(
     """Plan a sweep against a results folder, run what is missing and judge its claims."""
     from orchestrator.progress import Progress
 
-    planned = plan(definition, existing(results), backend, per_actor, retry_failed)
-    if backend == "ray" and planned.tasks:
-        check_reachable(address)
-    announce(planned)
-    store = Store.open(results, create=True)
-    with Progress(definition.name, planned.total, planned.finished, quiet) as progress:
-        execute(planned, store, backend, address, progress)
+    with joined(address, definition) if backend == "ray" else nullcontext([]) as nodes:
+        planned = plan(definition, existing(results), backend, per_actor, retry_failed, nodes)
+        announce(planned)
+        store = Store.open(results, create=True)
+        with Progress(definition.name, planned.total, planned.finished, quiet) as progress:
+            execute(planned, store, backend, address, progress)
     found = Results(results)
     if definition.claims:
         found.judge(definition.name)

@@ -85,6 +85,7 @@ class Outcome:
     replicas: list[Replica]
     seconds: dict[str, float]
     events: list[str]
+    nodes: int
 
 
 class _Timed:
@@ -160,7 +161,7 @@ class _Drive:
             "fleet": self.fleet.seconds + self.fused,
             "agents": self.fleet.agents_seconds - agents_before + self.fused,
         }
-        return Outcome(self.replicas, seconds, self.events)
+        return Outcome(self.replicas, seconds, self.events, self.fleet.nodes)
 
     def _event(self, text: str) -> None:
         log.warning(text)

@@ -6,7 +6,7 @@ Heavy libraries are imported inside the commands, so that ``--help`` answers at 
 import os
 import sys
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -29,6 +29,13 @@ class Backend(StrEnum):
 
     ray = "ray"
     inline = "inline"
+
+
+class Strategy(StrEnum):
+    """Where a cell's actors are on a cluster."""
+
+    pack = "pack"
+    spread = "spread"
 
 
 class Format(StrEnum):
@@ -61,6 +68,17 @@ PackingOption = Annotated[
 BackendOption = Annotated[Backend, typer.Option("--backend", help="Ray actors, or everything in this process.")]
 AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster to join; default: a local one.")]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed replicates again.")]
+StrategyOption = Annotated[
+    Strategy | None, typer.Option("--strategy", help="A cell's actors on one node of a cluster, or on all.")
+]
+LabelOption = Annotated[
+    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Use nodes with this label only; repeatable.")
+]
+JobAddressOption = Annotated[
+    str | None, typer.Option("--address", help="Job server; default: RAY_API_SERVER_ADDRESS or http://127.0.0.1:8265.")
+]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB|SWEEP", help="A job's id, or a sweep for its newest job.")]
+FollowOption = Annotated[bool, typer.Option("--follow", help="Show what the job prints until it ends.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print rows.")]
 SweepArgument = Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="One sweep; default: all.")]
 
@@ -94,6 +112,8 @@ def run(
     agents_per_actor: PackingOption = "1",
     backend: BackendOption = Backend.ray,
     address: AddressOption = None,
+    strategy: StrategyOption = None,
+    label: LabelOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the sweep it is; default run/ALGORITHM.")] = None,
     retry_failed: RetryOption = False,
     results: ResultsOption = "results",
@@ -111,6 +131,7 @@ def run(
             raise UserError(f"{key} is given twice: --{key} {text} and {key}=….")
         given.setdefault(key, _values(text))
     definition = sweepfile.adhoc(algorithm, environment, given, seeds, name, _packing(agents_per_actor))
+    definition = definition.placed(strategy, _labels(label))
     _carry_out(definition, results, backend, address, None, retry_failed, quiet=pdb)
 
 
@@ -123,13 +144,15 @@ def sweep(
     agents_per_actor: PackingOption = None,
     backend: BackendOption = Backend.ray,
     address: AddressOption = None,
+    strategy: StrategyOption = None,
+    label: LabelOption = None,
     retry_failed: RetryOption = False,
     results: ResultsOption = "results",
 ) -> None:
     """Run what is missing of a sweep and judge its claims."""
     from orchestrator import sweepfile
 
-    definition = sweepfile.load(reference, _settings(settings), seeds)
+    definition = sweepfile.load(reference, _settings(settings), seeds).placed(strategy, _labels(label))
     packing = _packing(agents_per_actor)
     if dry_run:
         from orchestrator import catalogue
@@ -211,6 +234,60 @@ def fingerprint(
 
 
 @app.command()
+def submit(
+    reference: Annotated[str, typer.Argument(metavar="SWEEP|FILE", help="Shipped sweep, or a YAML file.")],
+    results: Annotated[str, typer.Option("--results", help="URI or shared folder that every node reaches.")],
+    settings: SettingsArgument = None,
+    address: JobAddressOption = None,
+    follow: FollowOption = False,
+    seeds: SeedsOption = None,
+    agents_per_actor: PackingOption = None,
+    strategy: StrategyOption = None,
+    label: LabelOption = None,
+    retry_failed: RetryOption = False,
+) -> None:
+    """Run what is missing of a sweep as a job of a cluster. A sweep that is running already is joined."""
+    from orchestrator import sweepfile
+
+    definition = sweepfile.load(reference, _settings(settings), seeds).placed(strategy, _labels(label))
+    server = _server(address)
+    job, joined = server.submit(definition, results, _packing(agents_per_actor), retry_failed)
+    print(f"{job.sweep} is running already as job {job.job}." if joined else f"Submitted as job {job.job}.")
+    if follow:
+        _follow(server, job.job)
+
+
+@app.command()
+def jobs(address: JobAddressOption = None, format: FormatOption = Format.table) -> None:
+    """List the sweeps that were submitted to a cluster, newest first."""
+    import pandas as pd
+
+    from orchestrator import output
+    from orchestrator.submission import Job
+
+    found = _server(address).jobs()
+    output.frame(pd.DataFrame(found, columns=list(Job._fields)), format.value)
+
+
+@app.command()
+def logs(job: JobArgument, address: JobAddressOption = None, follow: FollowOption = False) -> None:
+    """Show what a submitted job has printed."""
+    server = _server(address)
+    name = server.job(job).job
+    if follow:
+        _follow(server, name)
+    sys.stdout.write(server.logs(name))
+
+
+@app.command()
+def cancel(job: JobArgument, address: JobAddressOption = None) -> None:
+    """Stop a submitted job. What it has finished stays stored."""
+    server = _server(address)
+    name = server.job(job).job
+    print(f"Job {name} is being stopped." if server.cancel(name) else f"Job {name} had ended already.")
+
+
+@app.command()
 def compact(results: ResultsOption = "results") -> None:
     """Merge the many small files of a results folder into one a table."""
     from orchestrator.api import Results
@@ -285,6 +362,27 @@ def _values(text: str) -> list[Any]:
     from orchestrator.sweepfile import parse_value
 
     return [parse_value(part) for part in text.split(",")]
+
+
+def _labels(given: list[str] | None) -> dict[str, str] | None:
+    if wrong := [label for label in given or [] if not label.partition("=")[2]]:
+        raise UserError(f"label is {wrong[0]!r}; it takes KEY=VALUE.")
+    return dict(label.split("=", 1) for label in given) if given else None
+
+
+def _server(address: str | None) -> Any:
+    from orchestrator.submission import JobServer, default_address
+
+    return JobServer(address or default_address())
+
+
+def _follow(server: Any, name: str) -> NoReturn:
+    """Show a job's output until it ends, and end with its exit code."""
+    try:
+        raise typer.Exit(server.follow(name, lambda text: print(text, end="", flush=True)))
+    except KeyboardInterrupt:
+        print(f"\nThe job goes on. orchestrator logs {name} --follow shows it again.", file=sys.stderr)
+        raise typer.Exit(0) from None
 
 
 def _packing(text: str | None) -> Any:

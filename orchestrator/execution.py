@@ -6,20 +6,23 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from orchestrator import preflight
+from orchestrator import preflight, registry
 from orchestrator.batches import batches, effort, missing, units
 from orchestrator.cell import Task, Unit, run_task
 from orchestrator.checkpoint import Keeper
 from orchestrator.errors import UserError
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.process import environment
+from orchestrator.nodes import Node, check, usable
+from orchestrator.process import environment, release
 from orchestrator.rows import failures, tables
 from orchestrator.store import Store
 from orchestrator.store.schema import table
@@ -30,8 +33,15 @@ log = logging.getLogger("orchestrator")
 #: Finished replicates are stored when so many wait, or so many seconds have passed.
 FLUSH_REPLICATES = 256
 FLUSH_SECONDS = 3.0
-#: A cell whose process dies this often is recorded as failed.
-ATTEMPTS = 3
+#: Empty blobs that show a process whether it sees this very results folder.
+PROBE = "probe"
+#: A trial whose process dies is started again so often; a cell that has died in two trials is recorded as failed.
+RETRIES = 1
+
+TOKEN = (
+    "Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of the cluster's token file "
+    "(~/.ray/auth_token on its nodes)."
+)
 
 Backend = Literal["ray", "inline"]
 
@@ -43,12 +53,20 @@ class Plan:
     sweep: Sweep
     tasks: list[Task]
     agents_per_actor: int | None  #: None: a cell's agents live in one process
+    nodes: list[Node]  #: of the cluster; none: this machine alone
     finished: int  #: replicates that the store holds already
     total: int  #: replicates of the whole sweep
     effort: float  #: seconds that the whole sweep takes, roughly
 
 
-def plan(sweep: Sweep, store: Store | None, backend: Backend, per_actor: Any, retry_failed: bool = False) -> Plan:
+def plan(
+    sweep: Sweep,
+    store: Store | None,
+    backend: Backend,
+    per_actor: Any,
+    retry_failed: bool = False,
+    nodes: Sequence[Node] = (),
+) -> Plan:
     """Work out what is missing and whether it fits. Raises ``UserError`` for a packing that does not."""
     if backend not in ("ray", "inline"):
         raise UserError(f"backend is {backend!r}; it takes ray or inline.")
@@ -57,13 +75,14 @@ def plan(sweep: Sweep, store: Store | None, backend: Backend, per_actor: Any, re
     cells = list({cell.id: cell for _, cell in sweep.cells}.values())
     finished = store.finished([cell.id for cell in cells]) if store else {}
     tasks = missing(cells, sweep.seeds, finished, retry_failed)
-    memory = preflight.free_memory()
+    memory = min((node.memory for node in nodes), default=preflight.free_memory())
+    sharing = len(nodes) if nodes and sweep.placement.strategy == "spread" else 1
     for task in tasks:
-        preflight.check(task, agents_per_actor, memory)
+        preflight.check(task, agents_per_actor, memory, sharing)
     total = len(cells) * len(sweep.seeds)
     left = sum(len(task.seeds) for task in tasks)
     whole = sum(effort(Task(cell, sweep.seeds), agents_per_actor) for cell in cells)
-    return Plan(sweep, tasks, agents_per_actor, total - left, total, whole)
+    return Plan(sweep, tasks, agents_per_actor, list(nodes), total - left, total, whole)
 
 
 class Writer:
@@ -127,7 +146,7 @@ def _sweep_up(store: Store, unfinished: set[str], tasks: Sequence[Task]) -> None
     """Delete the checkpoints of finished cells, those of an earlier start with another cut of the seeds, too."""
     finished = {task.cell.id for task in tasks} - unfinished
     for name in store.checkpoints.names():
-        if name.partition("-")[0] in finished:
+        if name.partition("-")[0] in finished | {PROBE}:
             store.checkpoints.delete(name)
 
 
@@ -140,29 +159,65 @@ def _inline(planned: Plan, store: Store, writer: Writer) -> None:
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[None]:
-    """A connection to the cluster at ``address`` (or RAY_ADDRESS), or a Ray of our own for as long as it takes."""
+def connected(address: str | None, plugins: Iterable[str] = ()) -> Iterator[None]:
+    """A connection to the cluster at ``address`` (or RAY_ADDRESS), or a Ray of our own for as long as it takes.
+
+    The files of pinned ``plugins`` are shipped to a cluster's nodes. Raises ``UserError`` if it cannot be had.
+    """
     import ray
+    from ray.exceptions import AuthenticationError
 
     if ray.is_initialized():
         yield
         return
     found = address or os.environ.get("RAY_ADDRESS")
     own: dict[str, Any] = {} if found else {"include_dashboard": False, "num_cpus": max(1, os.cpu_count() or 1)}
-    try:
-        ray.init(
-            address=found or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": environment()},
-            **own,
-        )
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        raise UserError(f"address {found or 'local'}: no Ray answers there ({str(error).splitlines()[0]}).") from error
+    runtime: dict[str, Any] = {"env_vars": environment()}
+    with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder:
+        if found and plugins and not _in_job():  # a job brought them along
+            registry.ship(plugins, Path(folder))
+            runtime["working_dir"] = folder
+        try:
+            ray.init(
+                address=found or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=runtime,
+                **own,
+            )
+        except AuthenticationError as error:
+            raise UserError(f"address {found}: the cluster does not accept this token. {TOKEN}") from error
+        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+            said = str(error).strip().splitlines()[0]
+            raise UserError(f"address {found or 'local'}: no Ray answers there ({said}).") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _in_job() -> bool:
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+
+
+@contextmanager
+def joined(address: str | None, sweep: Sweep) -> Iterator[list[Node]]:
+    """The nodes that ``sweep`` may use of the cluster at ``address`` (or RAY_ADDRESS), or of a Ray that runs already.
+
+    None if there is neither: a local Ray is started when it is needed.
+    """
+    if not (address or os.environ.get("RAY_ADDRESS") or _running()):
+        yield []
+        return
+    check_reachable(address)
+    with connected(address, sweep.plugins):
+        yield usable(sweep.placement.labels)
+
+
+def _running() -> bool:
+    import sys
+
+    return "ray" in sys.modules and sys.modules["ray"].is_initialized()
 
 
 def check_reachable(address: str | None) -> None:
@@ -178,21 +233,35 @@ def check_reachable(address: str | None) -> None:
 
 def _tune(planned: Plan, store: Store, writer: Writer) -> None:
     """Run until nothing is missing; a process that dies takes only its unfinished cells with it."""
+    probe = f"{PROBE}-{planned.sweep.hash}-{uuid.uuid4().hex[:8]}"
+    store.checkpoints.write(probe, b"")
+    try:
+        if blind := check(planned.nodes, _absolute(store), probe):
+            log.warning(
+                "%d of %d nodes do not see the results folder %s (%s): cells keep no checkpoints there",
+                *(len(blind), len(planned.nodes), store.location, ", ".join(node.address for node in blind)),
+            )
+        _attempts(planned, store, writer, probe)
+    finally:
+        store.checkpoints.delete(probe)
+
+
+def _attempts(planned: Plan, store: Store, writer: Writer, probe: str) -> None:
     import ray
 
-    slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    cpus = sum(node.cpus for node in planned.nodes) or int(ray.cluster_resources().get("CPU", 1))
+    slots = max(1, cpus)
     reason = ""
-    for attempt in range(ATTEMPTS):
+    for alone in (False, True):
         tasks = _left(planned.tasks, writer.finished)
         if not tasks:
             return
-        if attempt:
-            log.warning("%d cells were lost with their process; running them again", len(tasks))
         found = units(tasks, planned.agents_per_actor, slots, planned.sweep.seeds, planned.effort)
         # After a crash every unit has a trial of its own, so that one bad cell takes no other with it.
-        reason = _trials([[unit] for unit in found] if attempt else batches(found, slots), slots, store, writer)
+        cut = [[unit] for unit in found] if alone else batches(found, slots)
+        reason = _trials(cut, slots, planned, store, writer, probe)
     for task in _left(planned.tasks, writer.finished):
-        writer.add(failures(task, f"Its process ended early {ATTEMPTS} times, the last time with: {reason}"))
+        writer.add(failures(task, f"Its process ended early {2 * (1 + RETRIES)} times, the last time with: {reason}"))
 
 
 def _left(tasks: Sequence[Task], finished: set[tuple[str, int]]) -> list[Task]:
@@ -200,28 +269,31 @@ def _left(tasks: Sequence[Task], finished: set[tuple[str, int]]) -> list[Task]:
     return [task for task in left if task.seeds]
 
 
-def _trials(cut: Sequence[list[Unit]], slots: int, store: Store, writer: Writer) -> str:
+def _trials(cut: Sequence[list[Unit]], slots: int, planned: Plan, store: Store, writer: Writer, probe: str) -> str:
     """Work off the batches. Returns why a trial ended early, if one did."""
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of its errors is told below
-    from orchestrator.trial import CellTrial, Receiver
+    from orchestrator.trial import CellTrial, Receiver, bundles
 
+    placements = [bundles(batch, planned.sweep.placement, len(planned.nodes)) for batch in cut]
+    given = {"batches": list(cut), "location": _absolute(store), "probe": probe, "release": release()}
     trainable = tune.with_resources(
-        tune.with_parameters(CellTrial, batches=list(cut), location=_absolute(store)),
-        tune.PlacementGroupFactory([{"CPU": 1.0}]),
+        tune.with_parameters(CellTrial, **given), lambda config: placements[config["batch"]]
     )
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
         tuner = tune.Tuner(
             trainable,
-            param_space={"batch": tune.grid_search(list(range(len(cut))))},
-            tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=slots),
+            param_space={"batch": tune.grid_search(list(range(len(cut)))), "finished": 0},
+            # On a cluster trials may wait for nodes: that is how it knows that more are wanted.
+            tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=None if planned.nodes else slots),
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 name="cells",
                 verbose=0,
                 callbacks=[Receiver(writer.add)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
             ),
         )
         reasons = [str(error).strip().splitlines()[-1] for error in tuner.fit().errors]

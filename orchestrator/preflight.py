@@ -34,8 +34,8 @@ def estimate(task: Task, agents_per_actor: int | None) -> Estimate:
     return Estimate(actors, actors * PROCESS_BYTES, actors / STARTS_PER_SECOND, seconds)
 
 
-def check(task: Task, agents_per_actor: int | None, memory: float) -> Estimate:
-    """Refuse what cannot fit into ``memory`` bytes. Raises ``UserError`` naming what would fit.
+def check(task: Task, agents_per_actor: int | None, memory: float, nodes: int = 1) -> Estimate:
+    """Refuse what cannot fit into ``memory`` bytes on each of ``nodes``. Raises ``UserError`` naming what would fit.
 
     An environment may say what it holds: its problem's ``memory``, in bytes for all agents.
     """
@@ -48,12 +48,13 @@ def check(task: Task, agents_per_actor: int | None, memory: float) -> Estimate:
             f"free. About {int(agents * SHARE * memory / held)} agents would fit."
         )
     needed = estimate(task, agents_per_actor)
-    most = max(1, int(SHARE * memory / PROCESS_BYTES))
+    most = max(1, int(SHARE * memory / PROCESS_BYTES)) * nodes
     if needed.actors > most:
         packing = -(-agents // most)
+        room = f"{memory / 1e9:.1f} GB are free" + (f" on each of {nodes} nodes" if nodes > 1 else "")
         raise UserError(
             f"agents_per_actor is {agents_per_actor}: {agents} agents need {needed.actors} processes, about "
-            f"{needed.memory / 1e9:.1f} GB, and {memory / 1e9:.1f} GB are free. "
+            f"{needed.memory / 1e9:.1f} GB, and {room}. "
             f"It takes {packing} or more here, or auto."
         )
     return needed

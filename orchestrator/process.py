@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
+DISTRIBUTION = "marl-orchestrator"
 PACKAGES = ("orchestrator", "algorithms", "envs")
 
 THREADS = dict.fromkeys(
@@ -46,6 +47,17 @@ def source_hash() -> str:
         for path in sorted((HOME / package).rglob("*.py")):
             digest.update(path.relative_to(HOME).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def release() -> str:
+    """Name, version and source of this program: what client, driver and nodes have to agree on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version(DISTRIBUTION)
+    except PackageNotFoundError:
+        number = "of unknown version"
+    return f"{DISTRIBUTION} {number} (source {source_hash()})"
 
 
 def environment() -> dict[str, str]:

@@ -19,6 +19,7 @@ from orchestrator.errors import UserError
 from orchestrator.process import HOME
 
 GROUPS = {"algorithm": "marl_orchestrator.algorithms", "environment": "marl_orchestrator.environments"}
+SHIPPED = "marl_orchestrator_plugin_"  #: and the file's hash: its name where it was shipped to
 OURS = ("algorithms", "envs")
 #: What a plug-in class must have.
 NEEDED = {
@@ -43,9 +44,9 @@ def environment(reference: str) -> Any:
 
 
 def located(reference: str) -> str:
-    """The reference with a plug-in file's path made absolute: a worker process starts in another folder."""
-    path, name, _ = _file(reference)
-    return f"{path}:{name}" if name else reference
+    """The reference with a plug-in file's path made absolute, since a worker process starts in another folder."""
+    path, name, pin = _file(reference)
+    return f"{path}:{name}" + (f"@{pin}" if pin else "") if name else reference
 
 
 def pinned(reference: str) -> str:
@@ -58,6 +59,14 @@ def fingerprint(reference: str) -> str:
     """Contents and class of a pinned plug-in, part of its cells' ids; empty for a registered name, with its version."""
     _, name, pin = _file(reference)
     return f"{pin}:{name}" if name else ""
+
+
+def ship(references: Iterable[str], folder: Path) -> None:
+    """Write the plug-in files of pinned ``references`` into ``folder``, which processes elsewhere import from."""
+    for reference in references:
+        path, name, pin = _file(reference)
+        if name:
+            (folder / f"{SHIPPED}{pin}.py").write_bytes(_place(path, pin).read_bytes())
 
 
 def sweeps() -> dict[str, Path]:
@@ -110,14 +119,21 @@ def _hash(path: Path) -> str:
         raise UserError(f"There is no file {path} that could be read.") from error
 
 
+def _place(path: Path, pin: str) -> Path:
+    """Where the plug-in file is as it was when it was pinned: where it was shipped to, or its own path."""
+    shipped = importlib.util.find_spec(f"{SHIPPED}{pin}")
+    place = Path(shipped.origin) if shipped and shipped.origin else path
+    if _hash(place) != pin:
+        raise UserError(f"{path} was edited after this sweep was planned. Run the same command again.")
+    return place
+
+
 def _from_file(kind: str, path: Path, name: str, pin: str) -> Any:
     # The contents are part of the module's name: an edited file is another algorithm, in this very process too.
     pin = pin or _hash(path)
     module_name = f"marl_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{pin}"
     if module_name not in sys.modules:
-        if _hash(path) != pin:
-            raise UserError(f"{path} was edited after this sweep was planned. Run the same command again.")
-        spec = importlib.util.spec_from_file_location(module_name, path)
+        spec = importlib.util.spec_from_file_location(module_name, _place(path, pin))
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)

@@ -44,7 +44,7 @@ def tables(task: Task, outcome: Outcome, attempt: str) -> dict[str, pa.Table]:
         "transport_seconds": max(0.0, seconds["fleet"] - seconds["agents"]),
         "coordinator_seconds": seconds["total"] - seconds["fleet"],
         "peak_memory_bytes": peak_memory(),
-        "nodes": 1,
+        "nodes": outcome.nodes,
         "events": "\n".join(outcome.events) or None,
     }
     found = {"metrics": metrics, "agents": agents, "timings": [timing], "runs": runs}

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -83,6 +83,10 @@ class Placement(Parameters):
     agents_per_actor: int | Literal["auto"] = Field(
         "auto", description="agents held by one Ray actor; 1 is one process per agent; auto keeps them in the trial"
     )
+    strategy: Literal["pack", "spread"] = Field(
+        "pack", description="pack: a cell's actors share a node; spread: they are divided among the nodes"
+    )
+    labels: dict[str, str] = Field({}, description="labels that a node must carry to be used")
 
 
 class Sweep(Parameters):
@@ -98,7 +102,7 @@ class Sweep(Parameters):
     zip: dict[str, list[Any]] = Field({}, description="key -> values, varied together")
     seeds: Seeds = tuple(range(8))
     record: dict[str, Any] = Field({}, description="every, per_decade, agents")
-    placement: Placement = Placement(agents_per_actor="auto")
+    placement: Placement = Placement.model_validate({})
     minutes: float | None = Field(None, description="expected run time on 2 cores")
     claims: list[dict[str, Any]] = []
 
@@ -132,13 +136,31 @@ class Sweep(Parameters):
         text = json.dumps(sorted((case, cell.id) for case, cell in self.cells))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def placed(self, strategy: str | None, labels: Mapping[str, str] | None) -> "Sweep":
+        """The same with another strategy or labels, where they are given."""
+        given = {"strategy": strategy, "labels": labels}
+        changed = {key: value for key, value in given.items() if value is not None}
+        return self.model_copy(update={"placement": self.placement.model_copy(update=changed)})
+
     def located(self) -> "Sweep":
         """The same with plug-in files by their absolute paths: it is read from other folders later."""
-        env = {**self.env, "name": registry.located(str(self.env.get("name", "")))}
-        cases = {case: {**own, "algorithm": registry.located(own["algorithm"])} for case, own in self.cases.items()}
+        return self._renamed(registry.located)
+
+    def pinned(self) -> "Sweep":
+        """The same with plug-in files by path and contents: it is run on other machines, where they are shipped to."""
+        return self._renamed(registry.pinned)
+
+    @property
+    def plugins(self) -> set[str]:
+        """The pinned references of all plug-in files."""
+        return {name for _, cell in self.cells for name in (cell.algorithm, cell.environment) if "@" in name}
+
+    def _renamed(self, renamed: Callable[[str], str]) -> "Sweep":
+        env = {**self.env, "name": renamed(str(self.env.get("name", "")))}
+        cases = {case: {**own, "algorithm": renamed(own["algorithm"])} for case, own in self.cases.items()}
         for own in cases.values():
             if isinstance(own.get("env"), Mapping) and "name" in own["env"]:
-                own["env"] = {**own["env"], "name": registry.located(own["env"]["name"])}
+                own["env"] = {**own["env"], "name": renamed(own["env"]["name"])}
         return self.model_copy(update={"env": env, "cases": cases})
 
     @property

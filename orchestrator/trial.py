@@ -1,8 +1,8 @@
 """A Ray Tune trial: it works off a batch of cells, one a step, and hands each cell's rows to the driver."""
 
-import contextlib
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,35 +10,55 @@ import ray
 from ray import tune
 from ray.util import get_current_placement_group
 
+from orchestrator import process
 from orchestrator.cell import Unit, compile_for, run_task
 from orchestrator.checkpoint import Blobs, Keeper
-from orchestrator.errors import UserError
 from orchestrator.fleet import HostsGone
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.fleet.ray import RayFleet
+from orchestrator.nodes import sees
+from orchestrator.preflight import PROCESS_BYTES
 from orchestrator.process import prepare
 from orchestrator.rows import failures, tables
 from orchestrator.store import Store
+from orchestrator.sweepfile import Placement
+
+log = logging.getLogger("orchestrator")
+
+
+def bundles(batch: Sequence[Unit], placement: Placement, nodes: int) -> tune.PlacementGroupFactory:
+    """What a batch's trial reserves: a CPU for itself and, spread over ``nodes``, memory for the actors on the others.
+
+    Hosts take no CPU slot: they work while the trial waits for them.
+    """
+    hosts = max(0 if unit.agents_per_actor is None else unit.task.hosts(unit.agents_per_actor) for unit in batch)
+    count = max(1, min(hosts, nodes)) if placement.strategy == "spread" else 1
+    away = {"memory": float(int(PROCESS_BYTES) * -(-hosts // count))}
+    labels = {"bundle_label_selector": [placement.labels] * count} if placement.labels else {}
+    return tune.PlacementGroupFactory(
+        [{"CPU": 1.0}, *[away] * (count - 1)], strategy="SPREAD" if count > 1 else "PACK", **labels
+    )
 
 
 class CellTrial(tune.Trainable):
     """Runs the units of ``batches[config["batch"]]``. Its process and its host actors serve many batches."""
 
-    def setup(self, config: dict[str, Any], batches: list[list[Unit]], location: str) -> None:
+    def setup(self, config: dict[str, Any], batches: list[list[Unit]], location: str, probe: str, release: str) -> None:
         """Called once a process by Tune."""
         prepare()
+        if process.release() != release:
+            raise RuntimeError(f"this node has {process.release()}, the driver {release}")
         self._batches = batches
-        self._blobs: Blobs | None = None
-        with contextlib.suppress(UserError):  # a worker that cannot see the store runs without checkpoints
-            self._blobs = Store.open(location).checkpoints
+        # A process that does not see the store's own folder runs without checkpoints.
+        self._blobs: Blobs | None = Store.open(location).checkpoints if sees(location, probe) else None
         self._fleet: RayFleet | None = None
         self._compiled: set[str] = set()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next batch in the same process."""
+        """Take the next batch in the same process: what is left of it, if an earlier process was lost."""
         self._number = new_config["batch"]
-        self._left = list(self._batches[self._number])
+        self._left = self._batches[self._number][new_config["finished"] :]
         return True
 
     def step(self) -> dict[str, Any]:
@@ -86,6 +106,14 @@ class Receiver(tune.Callback):
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         """Called by Tune in the driver's process."""
         self._receive(_tables(result.pop("tables")), result.pop("checkpoint_name"))
+        trial.config["finished"] += 1  # where another process would go on
+        trial.run_metadata.num_failures = 0
+
+    def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        """Called by Tune when a trial's process died and it will be started again."""
+        log.warning("a trial was lost with its process; running its unfinished cells again")
+        if "node" in str(trial.get_pickled_error() or trial.get_error()):
+            trial.run_metadata.num_failures = 0  # the cell is not to blame for a lost node
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

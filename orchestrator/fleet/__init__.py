@@ -60,6 +60,9 @@ class Fleet(Protocol):
     #: Seconds spent in members' methods so far, those of the slowest host in every call.
     agents_seconds: float
 
+    @property
+    def nodes(self) -> int: ...
+
     def load(self, task: Any, states: States | None) -> None:
         """Build the blocks of ``task``, at their start or with the given states. Opens a new epoch."""
         ...

@@ -18,6 +18,7 @@ class InlineFleet:
         self.hosts: list[Host] = []
         self._sizes: dict[str, int] = {}
         self.agents_seconds = 0.0
+        self.nodes = 1
 
     def load(self, task: Any, states: States | None) -> None:
         """Build the blocks of ``task``, at their start or with the given states."""

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import ray
@@ -20,6 +20,13 @@ log = logging.getLogger("orchestrator")
 HEALING = 90.0
 #: Seconds between two tries of a call whose actor is away.
 PAUSE = 0.05
+
+
+class Place(NamedTuple):
+    """A process of the cluster."""
+
+    node: str
+    pid: int
 
 
 class Stale(Exception):
@@ -39,15 +46,15 @@ class HostProcess:
         self._reply: Any = None
         self._host: Host | None = None
 
-    def ready(self) -> int:
-        """The process id."""
-        return os.getpid()
+    def ready(self) -> Place:
+        """Where this process is."""
+        return Place(ray.get_runtime_context().get_node_id(), os.getpid())
 
-    def load(self, epoch: int, task: Any, index: int, count: int, states: States | None) -> int:
-        """Build the blocks of host ``index`` of ``count`` and enter ``epoch``. Returns the process id."""
+    def load(self, epoch: int, task: Any, index: int, count: int, states: States | None) -> Place:
+        """Build the blocks of host ``index`` of ``count`` and enter ``epoch``. Returns where this process is."""
         self._host = Host(task, index, count, states)
         self._epoch, self._number, self._reply = epoch, -1, None
-        return os.getpid()
+        return self.ready()
 
     def call(self, epoch: int, number: int, asked: list[tuple[int, str, str, dict]]) -> tuple[list, float]:
         """Run each (seed, group, method, arguments). Returns the replies in that order and the seconds they took."""
@@ -74,17 +81,16 @@ class HostProcess:
 
 
 class RayFleet:
-    """``count`` host actors inside a placement group's bundles (or anywhere), taking no CPU slot of their own."""
+    """``count`` host actors inside a placement group's bundles (or anywhere), taking no CPU slot of their own.
+
+    Where the group has several bundles, hosts are dealt to them in turn.
+    """
 
     def __init__(self, count: int, placement_group: Any = None):
-        strategy: Any = "DEFAULT"
-        if placement_group is not None:
-            strategy = PlacementGroupSchedulingStrategy(placement_group, placement_group_capture_child_tasks=True)
-        self._actor_class = ray.remote(HostProcess).options(
-            num_cpus=0, max_restarts=-1, max_task_retries=0, scheduling_strategy=strategy
-        )
+        self._placement_group = placement_group
+        self._actor_class = ray.remote(HostProcess)
         self._actors: list[Any] = []
-        self._pids: list[int] = []
+        self._places: list[Place] = []
         self._epoch = 0
         self._number = 0
         self._sizes: Mapping[str, int] = {}
@@ -96,8 +102,20 @@ class RayFleet:
         for actor in self._actors[count:]:
             ray.kill(actor, no_restart=True)
         self._actors = self._actors[:count]
-        self._actors += [self._actor_class.remote() for _ in range(count - len(self._actors))]
+        self._actors += [self._host(k) for k in range(len(self._actors), count)]
         self.count = count
+
+    def _host(self, k: int) -> Any:
+        strategy: Any = "DEFAULT"
+        if (group := self._placement_group) is not None:
+            strategy = PlacementGroupSchedulingStrategy(group, k % group.bundle_count, True)
+        options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0, "scheduling_strategy": strategy}
+        return self._actor_class.options(**options).remote()
+
+    @property
+    def nodes(self) -> int:
+        """Nodes that the hosts are on."""
+        return len({place.node for place in self._places})
 
     def load(self, task: Any, states: States | None) -> None:
         """Build the blocks of ``task`` on every host; waits for hosts that are starting or coming back.
@@ -115,7 +133,7 @@ class RayFleet:
                 actor.load.remote(self._epoch, sent, k, self.count, parts[k]) for k, actor in enumerate(self._actors)
             ]
             try:
-                self._pids = ray.get(refs, timeout=max(deadline - time.monotonic(), 0.1))
+                self._places = ray.get(refs, timeout=max(deadline - time.monotonic(), 0.1))
                 return
             except (ActorUnavailableError, ActorDiedError) as error:
                 if time.monotonic() > deadline or _for_good(error):
@@ -184,12 +202,12 @@ class RayFleet:
         lost = []
         for k, actor in enumerate(self._actors):
             try:
-                pid = ray.get(actor.ready.remote(), timeout=HEALING)
+                place = ray.get(actor.ready.remote(), timeout=HEALING)
             except (ActorUnavailableError, ActorDiedError, GetTimeoutError):
-                pid = None
-            if pid != self._pids[k]:
+                place = None
+            if place != self._places[k]:
                 members = cut(size, self.count, k)
-                lost.append(f"{group} {members.start}..{members.stop - 1} (process {self._pids[k]})")
+                lost.append(f"{group} {members.start}..{members.stop - 1} (process {self._places[k].pid})")
         return lost or ["a connection"]
 
 

@@ -108,7 +108,7 @@ class _Assassin(threading.Thread):
 
     def run(self) -> None:
         while self._kills and not self._stopped.wait(0.01):
-            alive = [pid for pid in list(self._fleet._pids) if pid not in self.killed and _is_host(pid)]
+            alive = [pid for _, pid in list(self._fleet._places) if pid not in self.killed and _is_host(pid)]
             if alive and not self._stopped.wait(self._random.uniform(0.2, 0.9)):
                 victims = self._random.sample(alive, min(self._at_once, len(alive)))
                 self.killed += [pid for pid in victims if _is_host(pid) and _kill(pid)]
@@ -177,7 +177,7 @@ def test_hosts_killed_between_cells(fleet: RayFleet):
     fleet.resize(3)
     assert numbers(run_task(of, fleet)) == expected
     for first, last in ((1, 2), (0, 3)):
-        assert all(_is_host(pid) and _kill(pid) for pid in fleet._pids[first:last])
+        assert all(_is_host(pid) and _kill(pid) for _, pid in fleet._places[first:last])
         assert numbers(run_task(of, fleet)) == expected
 
 

@@ -224,7 +224,8 @@ ROOMS = [
     ("fleet", "lockstep"),
     ("recorder", "checkpoint", "analysis"),
     ("cell",),
-    ("batches", "preflight", "rows", "sweepfile", "trial"),
+    ("batches", "nodes", "preflight", "rows", "sweepfile"),
+    ("trial",),
     ("execution",),
     ("api",),
 ]
