@@ -1,0 +1,27 @@
+"""Fixtures of the tests that need several hosts; the modules beside this file are importable from them."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cluster: several real hosts on this machine; run by make test-cluster")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator:
+    """A head and two workers of two CPUs each, up, shared by a module's tests; ``cluster.hosts`` are its hosts."""
+    from hosts import Hosts, missing
+    from launch import Cluster
+
+    if reason := missing():
+        pytest.skip(reason)
+    with Hosts(3) as hosts:
+        running = Cluster(hosts)
+        running.up()
+        yield running
