@@ -81,8 +81,8 @@ def carry_out(
 
     with joined(address, definition) if backend == "ray" else nullcontext([]) as nodes:
         planned = plan(definition, existing(results), backend, per_actor, retry_failed, nodes)
-        announce(planned)
         store = Store.open(results, create=True)
+        announce(planned)
         with Progress(definition.name, planned.total, planned.finished, quiet) as progress:
             execute(planned, store, backend, address, progress)
     found = Results(results)

@@ -189,7 +189,8 @@ def connected(address: str | None, plugins: Iterable[str] = ()) -> Iterator[None
             raise UserError(f"address {found}: the cluster does not accept this token. {TOKEN}") from error
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
             said = str(error).strip().splitlines()[0]
-            raise UserError(f"address {found or 'local'}: no Ray answers there ({said}).") from error
+            hint = f" If the cluster asks for a token: {TOKEN}" if found else ""
+            raise UserError(f"address {found or 'local'}: no Ray answers there ({said}).{hint}") from error
     try:
         yield
     finally:

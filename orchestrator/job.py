@@ -44,6 +44,7 @@ def main(folder: Path) -> int:
     definition = sweepfile.checked(order.definition, "the submitted sweep")
 
     def announce(planned: Any) -> None:
+        signal.signal(signal.SIGTERM, _stopped)  # Ray, which is connected by now, has put its own in place
         output.announce(planned)
         print(BEGUN, file=sys.stderr, flush=True)
 
@@ -63,7 +64,6 @@ def _stopped(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stopped)
     with contextlib.suppress(KeyboardInterrupt):
         try:
             sys.exit(main(Path.cwd()))

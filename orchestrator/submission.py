@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
 import time
@@ -63,6 +64,8 @@ class JobServer:
                 self._client: JobSubmissionClient = JobSubmissionClient(address)
             except RuntimeError as error:
                 raise UserError(f"address {address}: no Ray job server answers there ({_line(error)}).") from error
+        for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # they tell of every upload
 
     def submit(
         self, sweep: Sweep, results: str, agents_per_actor: int | str | None, retry_failed: bool
