@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
-.PHONY: install demo test test-slow check bench clean
+.PHONY: install demo test test-slow test-cluster check bench clean
 
 install: .venv/.installed
 
@@ -24,7 +24,11 @@ test: install
 	$(BIN)/python -m pytest -q -m "not slow"
 
 test-slow: install
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m "slow and not cluster"
+
+# Needs root and the packages iproute2, openssh-server and rsync; says so and skips without them.
+test-cluster: install
+	$(BIN)/python -m pytest -q -m cluster
 
 check: install
 	$(BIN)/ruff check .
