@@ -15,13 +15,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator:
-    """A head and two workers of two CPUs each, up, shared by a module's tests; ``cluster.hosts`` are its hosts."""
+    """A head and two workers of one CPU each, up, shared by a module's tests; ``cluster.hosts`` are its hosts."""
     from hosts import Hosts, missing
     from launch import Cluster
 
     if reason := missing():
         pytest.skip(reason)
     with Hosts(3) as hosts:
-        running = Cluster(hosts)
+        running = Cluster(hosts, cpus=1)
         running.up()
         yield running

@@ -142,6 +142,10 @@ class Host:
         """The machine's PID of the host's first process."""
         return int((self.folder / "pid").read_text())
 
+    def path(self, path: str) -> Path:
+        """A file of the running host, private folders too, as the machine reaches it."""
+        return Path(f"/proc/{self.pid}/root") / path.lstrip("/")
+
     def start(self) -> None:
         """Boot; returns when its sshd answers."""
         if self.alive:

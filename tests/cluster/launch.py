@@ -11,7 +11,6 @@ same without a token. ``nodes()`` asks the cluster itself which of its nodes liv
 import json
 import os
 import secrets
-import shlex
 import sys
 import time
 import urllib.error
@@ -33,10 +32,11 @@ def local_variant(hosts: Hosts, token: Path, *, cpus: int, object_store_mb: int)
     config = yaml.safe_load(CLUSTER_YAML.read_text())
     for name in ("available_node_types", "head_node_type"):
         del config[name]
-    small = f"--num-cpus={cpus} --object-store-memory={object_store_mb << 20}"
+    # The autoscaler looks every second, not every five: a start takes several looks.
+    start = f"AUTOSCALER_UPDATE_INTERVAL_S=1 ray start --num-cpus={cpus} --object-store-memory={object_store_mb << 20}"
 
     def fitted(commands: list[str]) -> list[str]:
-        commands = [line.replace("ray start", f"ray start {small}") for line in commands]
+        commands = [line.replace("ray start", start) for line in commands]
         return [line.replace("--dashboard-host=127.0.0.1", "--dashboard-host=0.0.0.0") for line in commands]
 
     return config | {
@@ -79,12 +79,11 @@ class Cluster:
         home = self.hosts.client.home
         return kept | UP | {"PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}", "HOME": str(home)}
 
-    def up(self, *, timeout: float = 240, wait: bool = True) -> float:
-        """``ray up``, again or for the first time; waits for all nodes. Seconds that it took."""
+    def up(self, *, timeout: float = 240) -> float:
+        """``ray up``, for the first time or again; returns when all nodes are in. Seconds that it took."""
         started = time.monotonic()
         self.client(f"ray up -y --no-config-cache {self.config_file}", timeout=timeout)
-        if wait:
-            self.wait(len(self.hosts), timeout=timeout - (time.monotonic() - started))
+        self.wait(len(self.hosts), timeout=timeout - (time.monotonic() - started))
         return time.monotonic() - started
 
     def down(self) -> None:
@@ -108,7 +107,7 @@ class Cluster:
         host = self.hosts[number]
         host.start()
         commands = [f"export RAY_HEAD_IP={self.hosts[0].ip}", *self.config["worker_start_ray_commands"]]
-        return host.ssh(f"bash --login -i -c {shlex.quote('; '.join(commands))}", timeout=120)
+        return host.ssh("; ".join(commands), timeout=120)
 
     def nodes(self) -> dict[str, bool]:
         """Whether each node is alive, by its address, as the cluster says; OSError while the head does not answer."""
@@ -126,12 +125,21 @@ class Cluster:
         return []
 
     def wait(self, count: int, *, timeout: float = 120) -> None:
-        """Wait until exactly ``count`` nodes live."""
+        """Wait until exactly ``count`` nodes live and the autoscaler is done with all that it knows of.
+
+        It gives a host up for good whose cable is pulled while it still sets that host up.
+        """
         deadline = time.monotonic() + timeout
-        while len(alive := self.alive()) != count:
+        while len(alive := self.alive()) != count or not self._settled():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{alive} live, not {count} nodes\n{self.monitor()}")
-            time.sleep(0.5)
+            time.sleep(0.3)
+
+    def _settled(self) -> bool:
+        state = json.loads(self.hosts[0].path(f"/tmp/ray/cluster-{self.config['cluster_name']}.state").read_text())
+        tags = [node["tags"] for node in state.values() if node["state"] == "running"]
+        workers = [tag for tag in tags if tag["ray-node-type"] == "worker"]
+        return all(tag.get("ray-node-status") in ("up-to-date", "update-failed") for tag in workers)
 
     def monitor(self, lines: int = 60) -> str:
         """The end of what the autoscaler says."""
