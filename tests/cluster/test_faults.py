@@ -4,6 +4,7 @@ Each test submits the same sweep into a results folder of its own, does its harm
 every replicate exactly once with the fingerprint of an undisturbed run in one process.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -32,6 +33,7 @@ seeds: 0..1
 placement: {agents_per_actor: 1, strategy: spread}
 """
 REPLICATES = 10
+COMMAND = str(Path(sys.executable).with_name("orchestrator"))
 #: Seconds that anything here may take.
 PATIENCE = 240.0
 #: Beyond Ray's own detection of a lost node (the issue's bound).
@@ -55,12 +57,9 @@ def expected(sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 class Running:
     """The sweep, submitted and followed by a client process of its own."""
 
-    def __init__(self, cluster, sweep: Path, results: Path) -> None:
-        self.cluster, self.results = cluster, results
-        self.output = results.with_suffix(".log")
-        command = [sys.executable, "-m", "orchestrator.cli", "submit", str(sweep), "--follow"]
-        command = [str(Path(sys.executable).with_name("orchestrator")), *command[3:]]
-        command += ["--address", cluster.address, "--results", str(results)]
+    def __init__(self, cluster, sweep: Path, results: Path, output: Path) -> None:
+        self.cluster, self.results, self.output = cluster, results, output
+        command = [COMMAND, "submit", str(sweep), "--follow", "--address", cluster.address, "--results", str(results)]
         with self.output.open("ab") as stream:
             self.process = subprocess.Popen(command, stdout=stream, stderr=stream, env=cluster.environment)
 
@@ -102,18 +101,26 @@ class Running:
 
 
 @pytest.fixture
-def submit(cluster, sweep: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[], Running]]:
+def submit(cluster, sweep: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[], Running]]:
     """Start the sweep, or submit it again, into this test's results folder."""
     results = cluster.hosts.shared / request.node.name
     started: list[Running] = []
 
     def start() -> Running:
-        started.append(Running(cluster, sweep, results))
+        started.append(Running(cluster, sweep, results, tmp_path / f"client{len(started)}.log"))
         return started[-1]
 
     yield start
     for running in started:
         running.end()
+    # Whatever the test did, the next one finds three nodes.
+    for host in cluster.hosts:
+        host.mend()
+        host.start()
+    with contextlib.suppress(TimeoutError):
+        cluster.wait(3, timeout=150)  # the autoscaler starts Ray again on a node that lost it
+        return
+    cluster.up()
 
 
 def assert_whole(results: Path, expected: str) -> None:
@@ -152,8 +159,6 @@ def test_a_worker_node_is_killed(cluster, submit, expected):
     assert recovered < RECOVERY
     assert "lost" in said
     assert_whole(running.results, expected)
-    cluster.start_worker(cluster.hosts.hosts.index(host))
-    cluster.wait(3)
 
 
 def test_agents_are_killed_every_few_seconds(cluster, submit, expected):
@@ -184,3 +189,55 @@ def test_the_driver_is_killed_and_the_sweep_submitted_again(cluster, submit, exp
     again.finish()
     assert "replicates to run" in again.said
     assert_whole(running.results, expected)
+
+
+@pytest.mark.slow
+def test_a_node_is_cut_off_for_half_a_minute(cluster, submit, expected):
+    running = submit()
+    running.half_way()
+    host = next(host for host in cluster.hosts.hosts[1:] if workers_of(host))
+    host.cut()
+    time.sleep(30)
+    host.mend()
+    running.finish()
+    assert_whole(running.results, expected)
+
+
+@pytest.mark.slow
+def test_the_head_is_killed_and_brought_back(cluster, submit, expected):
+    running = submit()
+    running.half_way()
+    cluster.hosts[0].kill()
+    assert "no Ray job server answers there" in running.finish(2)
+    assert running.stored() < REPLICATES
+    cluster.hosts[0].start()
+    cluster.up()
+    submit().finish()
+    assert_whole(running.results, expected)
+
+
+@pytest.mark.slow
+def test_the_results_disk_is_full(cluster, submit, expected):
+    running = submit()
+    running.half_way()
+    ballast = cluster.hosts.shared / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 20))
+    said = running.finish(2)
+    assert "the disk is full" in said
+    assert "Finished results are intact" in said
+    ballast.unlink()
+    submit().finish()
+    assert_whole(running.results, expected)
+
+
+@pytest.mark.parametrize("token", [None, "0" * 64], ids=["no token", "a wrong token"])
+def test_a_client_without_the_token_is_refused(cluster, sweep, token):
+    stranger = cluster.outsider | ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {})
+    results = cluster.hosts.shared / "stranger"
+    command = [COMMAND, "submit", str(sweep), "--address", cluster.address, "--results", str(results)]
+    done = subprocess.run(command, env=stranger, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "does not accept this token" in done.stderr
+    assert not results.exists()
