@@ -9,10 +9,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cluster: several real hosts on this machine; run by make test-cluster")
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator:
     """A head and two workers of one CPU each, up, shared by a module's tests; ``cluster.hosts`` are its hosts."""

@@ -39,15 +39,23 @@ def local_variant(hosts: Hosts, token: Path, *, cpus: int, object_store_mb: int)
         commands = [line.replace("ray start", start) for line in commands]
         return [line.replace("--dashboard-host=127.0.0.1", "--dashboard-host=0.0.0.0") for line in commands]
 
-    return config | {
-        "max_workers": len(hosts) - 1,
-        "provider": {"type": "local", "head_ip": hosts[0].ip, "worker_ips": [host.ip for host in hosts.hosts[1:]]},
-        "auth": {"ssh_user": "root", "ssh_private_key": str(hosts.key)},
-        "file_mounts": {"~/.ray/auth_token": str(token)},
-        "setup_commands": [line for line in config["setup_commands"] if "venv" not in line],
-        "head_start_ray_commands": fitted(config["head_start_ray_commands"]),
-        "worker_start_ray_commands": fitted(config["worker_start_ray_commands"]),
+    setup = {
+        # Installing needs a network; every such command names the virtual environment.
+        name: [line for line in config[name] if "venv" not in line]
+        for name in ("setup_commands", "head_setup_commands")
     }
+    return (
+        config
+        | setup
+        | {
+            "max_workers": len(hosts) - 1,
+            "provider": {"type": "local", "head_ip": hosts[0].ip, "worker_ips": [host.ip for host in hosts.hosts[1:]]},
+            "auth": {"ssh_user": "root", "ssh_private_key": str(hosts.key)},
+            "file_mounts": {"~/.ray/auth_token": str(token)},
+            "head_start_ray_commands": fitted(config["head_start_ray_commands"]),
+            "worker_start_ray_commands": fitted(config["worker_start_ray_commands"]),
+        }
+    )
 
 
 class Cluster:
