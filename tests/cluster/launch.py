@@ -144,7 +144,10 @@ class Cluster:
             time.sleep(0.3)
 
     def _settled(self) -> bool:
-        state = json.loads(self.hosts[0].path(f"/tmp/ray/cluster-{self.config['cluster_name']}.state").read_text())
+        try:
+            state = json.loads(self.hosts[0].path(f"/tmp/ray/cluster-{self.config['cluster_name']}.state").read_text())
+        except (OSError, ValueError):  # not there yet, or being written
+            return False
         tags = [node["tags"] for node in state.values() if node["state"] == "running"]
         workers = [tag for tag in tags if tag["ray-node-type"] == "worker"]
         return all(tag.get("ray-node-status") in ("up-to-date", "update-failed") for tag in workers)
