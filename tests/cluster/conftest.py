@@ -12,8 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(scope="module")
 def cluster() -> Iterator:
     """A head and two workers of one CPU each, up, shared by a module's tests; ``cluster.hosts`` are its hosts."""
-    from hosts import Hosts, missing
+    from hosts import Hosts
     from launch import Cluster
+    from machine import missing
 
     if reason := missing():
         pytest.skip(reason)

@@ -10,32 +10,26 @@ memory file system of ``shared_mb`` that ``resize_shared`` can make too small. T
 network (``hosts.machine_ip``); ``hosts.client`` is one more host, for commands that leave things in ``/tmp``.
 
 Everything is named by PREFIX, so what a killed run left behind is found and removed by the next one; a lock keeps two
-runs apart. On leaving the context nothing is left: ``leftovers()`` says so.
+runs apart. On leaving the context nothing is left: ``machine.leftovers()`` says so.
 """
 
 import os
 import pwd
 import shlex
-import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from wires import PREFIX, Switch, namespaces, netns_pids
+from machine import PARENT, SSHD, Done, execute, kill, sweep_away
+from wires import PREFIX, Switch
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
-#: Where the folders of a run lie: not under a path that is private to each host.
-PARENT = Path("/var/tmp")
-NEEDED = ("ip", "tc", "unshare", "nsenter", "ssh", "ssh-keygen", "rsync")
-SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 #: Folders that every host has for itself, and the options of the tmpfs that is mounted there.
 PRIVATE = {"/tmp": "mode=1777,size=2g", "/dev/shm": "mode=1777,size=1g", "/run": "size=64m", "/var/log": "size=256m"}
 
@@ -65,53 +59,6 @@ mkdir -p /run/sshd
 echo $pid > {folder}/pid
 exec {sshd} -D -f {base}/sshd_config -E {folder}/sshd.log
 """
-
-
-def missing() -> str | None:
-    """Why hosts cannot be started here, or None."""
-    if not sys.platform.startswith("linux") or os.getuid() != 0:
-        return "hosts in network namespaces need Linux and root"
-    lacking = [name for name in NEEDED if not shutil.which(name)] + ([] if Path(SSHD).exists() else ["sshd"])
-    if lacking:
-        return f"hosts need {', '.join(lacking)} (packages iproute2, util-linux, openssh-server, rsync)"
-    if subprocess.run(["unshare", "-n", "-m", "true"], capture_output=True).returncode:
-        return "this machine does not let root make namespaces"
-    return None
-
-
-def leftovers() -> list[str]:
-    """What hosts of this or an earlier run left on the machine: namespaces, processes, links, mounts, folders."""
-    found = [f"namespace {name}" for name in namespaces()]
-    found += [f"process {pid}" for name in namespaces() for pid in netns_pids(name)]
-    found += [f"link {path.name}" for path in Path("/sys/class/net").glob(f"{PREFIX}*")]
-    found += [f"mount {path}" for path in _mounts()]
-    found += [f"folder {path}" for path in PARENT.glob(f"{PREFIX}-*")]
-    return found
-
-
-def _mounts() -> list[str]:
-    paths = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    return [path for path in paths if path.startswith(f"{PARENT}/{PREFIX}-")]
-
-
-def sweep_away() -> None:
-    """End and remove whatever carries our PREFIX; nothing else is touched."""
-    for name in namespaces():
-        for pid in netns_pids(name):
-            _kill(pid)
-    deadline = time.monotonic() + 20
-    while any(netns_pids(name) for name in namespaces()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    Switch.remove()
-    for path in reversed(_mounts()):
-        subprocess.run(["umount", "--lazy", path], check=True)
-    for path in PARENT.glob(f"{PREFIX}-*"):
-        shutil.rmtree(path)
-
-
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
 
 
 class Host:
@@ -179,7 +126,7 @@ class Host:
         """A power cut: SIGKILL to the first process, and with it the kernel ends everything on the host at once."""
         if self._outer is not None:
             if self.alive and (self.folder / "pid").exists():
-                _kill(self.pid)
+                kill(self.pid)
             else:
                 self._outer.kill()
             self._outer.wait(timeout=20)
@@ -199,16 +146,16 @@ class Host:
 
     def run(
         self, command: str, *, check: bool = True, timeout: float = 60, environment: Mapping[str, str] | None = None
-    ) -> "Done":
+    ) -> Done:
         """Run a shell command on the host as root, in its home folder, without the network."""
         argv = ["nsenter", "-t", str(self.pid), "-m", "-u", "-n", "-p", "bash", "-c", f"cd {HOME} || exit\n{command}"]
-        return _run(argv, check, timeout, self.variables() | dict(environment or {}))
+        return execute(argv, check, timeout, self.variables() | dict(environment or {}))
 
-    def ssh(self, command: str, *, check: bool = True, timeout: float = 60) -> "Done":
+    def ssh(self, command: str, *, check: bool = True, timeout: float = 60) -> Done:
         """Run a shell command on the host through its sshd, from the machine."""
         options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=10")
         argv = ["ssh", "-i", str(self._hosts.key), *(word for option in options for word in ("-o", option))]
-        return _run([*argv, f"root@{self.ip}", command], check, timeout, None)
+        return execute([*argv, f"root@{self.ip}", command], check, timeout, None)
 
     def processes(self, pattern: str = "") -> dict[int, str]:
         """Command lines that hold ``pattern`` of processes on this host, by the PID that the machine knows them by."""
@@ -218,14 +165,16 @@ class Host:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if os.readlink(folder / "ns/pid") == space:
-                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                    found[int(folder.name)] = (
+                        (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                    )
             except OSError:  # ended meanwhile, or nobody's to look at
                 continue
         return {pid: line for pid, line in found.items() if line and pattern in line}
 
     def kill_process(self, pid: int) -> None:
         """SIGKILL to one process of ``processes``."""
-        _kill(pid)
+        kill(pid)
 
     def variables(self) -> dict[str, str]:
         """The environment of everything started on the host outside ssh."""
@@ -250,29 +199,6 @@ class Host:
             commands.append(f"mkdir -p {target} && mount --rbind {stash[path]} {target} && umount -l {stash[path]}")
         commands += [f"mount --bind {self._hosts.base}/{name} /etc/{name}" for name in ("hosts", "shadow")]
         return commands
-
-
-class Done:
-    """What a command said and how it ended."""
-
-    def __init__(self, code: int, output: str) -> None:
-        self.code, self.output, self.ok = code, output, code == 0
-
-
-def _run(argv: list[str], check: bool, timeout: float, environment: dict[str, str] | None) -> Done:
-    done = subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=timeout,
-        env=environment,
-        text=True,
-        errors="replace",
-    )
-    if check and done.returncode:
-        raise RuntimeError(f"{argv[-1]!r} ended with {done.returncode}:\n{done.stdout}")
-    return Done(done.returncode, done.stdout)
 
 
 class Hosts:

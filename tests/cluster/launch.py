@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hosts import CHECKOUT, Done, Hosts
+from hosts import CHECKOUT, Hosts
+from machine import Done
 
 CLUSTER_YAML = CHECKOUT / "cluster.yaml"
 #: Ray's second autoscaler starts only one of the workers that the local provider has.

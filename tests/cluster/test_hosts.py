@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from hosts import Hosts, leftovers, missing
+from hosts import Hosts
+from machine import leftovers, missing
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 
