@@ -106,9 +106,9 @@ class Receiver(tune.Callback):
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         """Called by Tune in the driver's process."""
         found = _tables(result.pop("tables"))
-        for event in found["timings"]["events"].to_pylist() if "timings" in found else []:
-            if event:  # what was lost and replayed where the cell ran
-                log.warning(event)
+        for timing in found["timings"].to_pylist() if "timings" in found else []:
+            if events := timing.get("events"):  # what was lost and replayed where the cell ran
+                log.warning(events)
         self._receive(found, result.pop("checkpoint_name"))
         trial.config["finished"] += 1  # where another process would go on
         trial.run_metadata.num_failures = 0
