@@ -11,6 +11,7 @@ from pathlib import Path
 from pyarrow import fs
 
 from orchestrator.errors import UserError
+from orchestrator.store.remote import OBJECT_STORES, filesystem_at, refusal, title
 
 #: A temporary file this old (seconds) belongs to a writer that was killed.
 ABANDONED = 24 * 3600.0
@@ -22,19 +23,21 @@ class Folder:
     def __init__(self, filesystem: fs.FileSystem, root: str, location: str):
         self.filesystem = filesystem
         self.root = root.rstrip("/") or "/"
-        self.location = location  #: as the user wrote it, for messages
+        self.location = location  #: as the user wrote it; a URI may hold keys
+        self.title = title(location)  #: for messages
         self._local = isinstance(filesystem, fs.LocalFileSystem)
+        self._objects = filesystem.type_name in OBJECT_STORES
+        self._sizes: dict[str, int] = {}
 
     @classmethod
     def at(cls, location: str | Path) -> "Folder":
-        """The folder at a local path or a URI that pyarrow understands (``s3://``, ``gs://``, ``file://`` …)."""
+        """The folder at a local path or a URI that pyarrow understands (``s3://``, ``gs://``, ``file://`` …).
+
+        Raises UserError if it cannot be reached.
+        """
         if "://" not in str(location):
             return cls(fs.LocalFileSystem(), Path(location).expanduser().absolute().as_posix(), str(location))
-        try:
-            filesystem, root = fs.FileSystem.from_uri(str(location))
-        except (OSError, ValueError) as error:
-            raise UserError(f"The results folder {location} cannot be reached: {error}.") from error
-        return cls(filesystem, root, str(location))
+        return cls(*filesystem_at(str(location)), str(location))
 
     def path(self, name: str) -> str:
         """The filesystem's path of ``name``."""
@@ -42,7 +45,7 @@ class Folder:
 
     def shown(self, name: str) -> str:
         """``name`` as messages show it."""
-        return f"{self.location.rstrip('/')}/{name}"
+        return f"{self.title.rstrip('/')}/{name}"
 
     def kind(self, name: str = "") -> fs.FileType:
         """Whether ``name`` is a file, a folder or not there."""
@@ -53,9 +56,9 @@ class Folder:
         """What lies in subfolder ``name``, sorted, without hidden and temporary files; nothing if it is not there."""
         return sorted(entry for entry in self._entries(name) if not entry.startswith((".", "_", "tmp")))
 
-    def exists(self, name: str) -> bool:
-        """Whether the file is there."""
-        return self.kind(name) == fs.FileType.File
+    def size(self, name: str) -> int | None:
+        """A file's size in bytes when it was last listed, None if it never was; an object store need not be asked."""
+        return self._sizes.get(name)
 
     def read(self, name: str) -> bytes | None:
         """A file's bytes, None if it is not there."""
@@ -72,7 +75,8 @@ class Folder:
         """
         with self._plain("written", name):
             parent = self.path(name).rpartition("/")[0]
-            self.filesystem.create_dir(parent, recursive=True)
+            if not self._objects:
+                self.filesystem.create_dir(parent, recursive=True)
             if self._local:
                 _replace(parent, self.path(name), data)
             else:
@@ -93,13 +97,23 @@ class Folder:
                 if entry.startswith(".tmp-") and time.time() - os.stat(path).st_mtime > ABANDONED:
                     os.unlink(path)
 
+    def refusal(self, error: OSError) -> str | None:
+        """Why an object store refused, in words, if it is for want of rights, a bucket or a connection."""
+        return refusal(error, self.location) if self._objects else None
+
     def _entries(self, name: str) -> list[str]:
         with self._plain("read", name):
-            selector = fs.FileSelector(self.path(name), allow_not_found=True)
+            # Google's store shows a subfolder only by the files in it, at the same cost.
+            recursive = self.filesystem.type_name == "gcs"
+            selector = fs.FileSelector(self.path(name), allow_not_found=True, recursive=recursive)
             while True:
                 # Arrow fails on a folder that comes into being between its two looks; the next try sees it.
                 with contextlib.suppress(FileNotFoundError):
-                    return [info.base_name for info in self.filesystem.get_file_info(selector)]
+                    found = self.filesystem.get_file_info(selector)
+                    self._sizes |= {f"{name}/{info.base_name}": info.size for info in found if info.is_file}
+                    if recursive:
+                        return list({info.path[len(self.path(name)) + 1 :].partition("/")[0] for info in found})
+                    return [info.base_name for info in found]
 
     def _put(self, path: str, data: bytes) -> None:
         stream = self.filesystem.open_output_stream(path)
@@ -107,8 +121,9 @@ class Folder:
             stream.write(data)
             stream.close()
         except OSError:
-            with contextlib.suppress(OSError):
-                self.filesystem.delete_file(path)
+            if not self._objects:  # in an object store nothing is there, or still what was there before
+                with contextlib.suppress(OSError):
+                    self.filesystem.delete_file(path)
             raise
 
     @contextlib.contextmanager
@@ -119,13 +134,15 @@ class Folder:
         except FileNotFoundError:
             raise
         except OSError as error:
-            shown = self.shown(name) if name else self.location
+            if self._objects and "NO_SUCH_KEY" in str(error):  # deleted since its size was asked
+                raise FileNotFoundError(errno.ENOENT, "deleted", name) from error
+            shown = self.shown(name) if name else self.title
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 reason = "the disk is full. Free some space and run the same command again"
             elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
                 reason = "the folder is read-only or belongs to somebody else. Change its permissions or name another"
             else:
-                reason = str(error.strerror or error).rstrip(".")
+                reason = self.refusal(error) or str(error.strerror or error).splitlines()[0].rstrip(".")
             raise UserError(f"{shown} cannot be {done}: {reason}. Finished results are intact.") from error
 
 

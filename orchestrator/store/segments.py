@@ -1,5 +1,6 @@
 """Segments: immutable parquet files that are added and merged, never changed."""
 
+import errno
 import io
 import time
 import uuid
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from orchestrator.errors import UserError
 from orchestrator.store.folder import Folder
@@ -23,7 +25,9 @@ class Segments:
 
     def __init__(self, folder: Folder):
         self._folder = folder
-        self._schemas: dict[str, pa.Schema] = {}  # a segment never changes, so its schema is read once
+        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        self._format = ds.ParquetFileFormat(default_fragment_scan_options=options)
+        self._fragments: dict[str, ds.Fragment] = {}  # a segment never changes, so its footer is read once
 
     def paths(self, table: str) -> list[str]:
         """Paths of the table's segments.
@@ -48,12 +52,12 @@ class Segments:
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete segments; some may be gone already."""
-        for path in paths:
-            self._folder.delete(path)
+        with ThreadPoolExecutor(16) as pool:  # each is three requests to an object store
+            list(pool.map(self._folder.delete, paths))
 
-    def vanished(self, paths: Sequence[str]) -> bool:
-        """Whether one of the segments is there no more."""
-        return not all(map(self._folder.exists, paths))
+    def vanished(self, table: str, paths: Sequence[str]) -> bool:
+        """Whether one of the table's segments is there no more."""
+        return not set(paths) <= {f"{table}/{name}" for name in self._names(table)}
 
     def datasets(self, table: str, paths: Sequence[str]) -> list[ds.Dataset]:
         """The segments as datasets that are read when scanned: one, or several where columns have conflicting types."""
@@ -74,35 +78,33 @@ class Segments:
         """Read every byte of the segments and raise UserError for the first that is damaged."""
         for path in paths:
             try:
-                self._dataset(TABLES[table].types(), [path]).replace_schema(self._schema(table, path)).to_table()
+                schema = self._schema(table, path)
+                self._dataset(dict(zip(schema.names, schema.types, strict=True)), [path]).to_table()
             except FileNotFoundError:
                 continue
             except (pa.ArrowException, OSError) as error:
-                raise self._damaged(path, error) from error
+                raise self._unreadable(path, error) from error
 
     def _names(self, table: str) -> list[str]:
         return [name for name in self._folder.names(table) if name.endswith(".parquet")]
 
     def _dataset(self, types: dict[str, pa.DataType], paths: Sequence[str]) -> ds.Dataset:
-        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-        files = ds.ParquetFileFormat(default_fragment_scan_options=options)
-        fragments = [files.make_fragment(self._folder.path(path), self._folder.filesystem) for path in paths]
-        return ds.FileSystemDataset(fragments, pa.schema(list(types.items())), files, self._folder.filesystem)
+        fragments = [self._fragments[path] for path in paths]
+        return ds.FileSystemDataset(fragments, pa.schema(list(types.items())), self._format, self._folder.filesystem)
 
     def _schema(self, table: str, path: str) -> pa.Schema:
-        if path not in self._schemas:
+        if path not in self._fragments:
+            where, size = self._folder.path(path), self._folder.size(path)
+            fragment = self._format.make_fragment(where, self._folder.filesystem, file_size=size)
             try:
-                with self._folder.filesystem.open_input_file(self._folder.path(path)) as file:
-                    schema = pq.read_schema(file)
+                schema = fragment.physical_schema
             except FileNotFoundError:
                 raise
-            except PermissionError as error:
-                raise UserError(f"{self._folder.shown(path)} cannot be read: permission denied.") from error
             except (pa.ArrowException, OSError) as error:
-                raise self._damaged(path, error) from error
+                raise self._unreadable(path, error) from error
             self._verify(table, path, schema)
-            self._schemas[path] = schema
-        return self._schemas[path]
+            self._fragments[path] = fragment
+        return self._fragments[path].physical_schema
 
     def _verify(self, table: str, path: str, schema: pa.Schema) -> None:
         expected = TABLES[table]
@@ -114,9 +116,17 @@ class Segments:
                     f"not {found or 'missing'}. Move the file out of the results folder; nothing was changed."
                 )
 
-    def _damaged(self, path: str, error: Exception) -> UserError:
+    def _unreadable(self, path: str, error: Exception) -> Exception:
+        """What to raise for a segment that cannot be read: it is gone, it may not be read, or it is damaged."""
+        shown = self._folder.shown(path)
+        if isinstance(error, PermissionError):
+            return UserError(f"{shown} cannot be read: permission denied.")
+        if isinstance(error, OSError) and (reason := self._folder.refusal(error)):
+            return UserError(f"{shown} cannot be read: {reason}.")
+        if self._folder.kind(path) == fs.FileType.NotFound:  # an object store says so only when asked
+            return FileNotFoundError(errno.ENOENT, "segment is gone", path)
         reason = str(error).splitlines()[0].rstrip(".")
         return UserError(
-            f"{self._folder.shown(path)} is truncated or not a parquet file ({reason}); it was left as it is. Move it "
+            f"{shown} is truncated or not a parquet file ({reason}); it was left as it is. Move it "
             "out of the results folder and run the sweep again: it computes only what is missing."
         )

@@ -80,12 +80,13 @@ class Store:
     @classmethod
     def on(cls, folder: Folder, create: bool = False) -> "Store":
         """``open`` for a folder on a filesystem object."""
-        where = folder.location
+        where = folder.title
         if folder.kind() == fs.FileType.File:
             raise UserError(f"{where} is a file; results are kept in a folder.")
-        # Listed before the marker is read: whoever creates the store at this moment writes the marker first.
-        found = folder.names()
         marker = folder.read(MARKER)
+        found = folder.names() if marker is None else []
+        if found:  # somebody else's, or created at this moment by one who wrote the marker first
+            marker = folder.read(MARKER)
         if marker is not None:
             _check_marker(where, marker)
         elif found:
@@ -101,7 +102,7 @@ class Store:
 
     @property
     def location(self) -> str:
-        """The folder as it was named to ``open``."""
+        """The folder as it was named to ``open``, maybe with keys; messages show ``folder.title``."""
         return self.folder.location
 
     def append(self, tables: Mapping[str, pa.Table]) -> None:
@@ -168,13 +169,13 @@ class Store:
             try:
                 return work({name: self.segments.datasets(name, paths[name]) for name in paths}, paths)
             except (duckdb.Error, FileNotFoundError) as error:
-                if not any(map(self.segments.vanished, paths.values())):
+                if not any(self.segments.vanished(name, paths[name]) for name in paths):
                     if isinstance(error, (duckdb.InvalidInputException, duckdb.IOException)):
                         for name in paths:
                             self.segments.check(name, paths[name])
                     raise
                 time.sleep(0.001 * attempt)
-        raise UserError(f"{self.location} is being compacted over and over by others: try again when that is over.")
+        raise UserError(f"{self.folder.title} is being compacted over and over by others: try again when that is over.")
 
     def _on_views(self, tables: Sequence[str], work: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
         def connected(parts: Parts, _: Paths) -> T:
