@@ -118,7 +118,7 @@ class Results:
         self.store = Store.open(location)
 
     def __repr__(self) -> str:
-        return f"Results({self.store.location!r})"
+        return f"Results({self.store.folder.title!r})"
 
     def sql(self, query: str) -> "pd.DataFrame":
         """The result of a read-only DuckDB query over the views (docs/tables.md)."""

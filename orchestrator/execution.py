@@ -240,7 +240,7 @@ def _tune(planned: Plan, store: Store, writer: Writer) -> None:
         if blind := check(planned.nodes, _absolute(store), probe):
             log.warning(
                 "%d of %d nodes do not see the results folder %s (%s): cells keep no checkpoints there",
-                *(len(blind), len(planned.nodes), store.location, ", ".join(node.address for node in blind)),
+                *(len(blind), len(planned.nodes), store.folder.title, ", ".join(node.address for node in blind)),
             )
         _attempts(planned, store, writer, probe)
     finally:

@@ -156,7 +156,7 @@ def outcome(found: "Results", definition: "Sweep") -> int:
     failed, diverged = int(status["failed"].sum()), int(status["diverged"].sum())
     if failed or diverged:
         sql = f"SELECT replicate_id, status, error FROM summary WHERE sweep = '{name}' AND status <> 'done'"
-        where = "" if found.store.location == "results" else f" --results {found.store.location}"
+        where = "" if found.store.location == "results" else f" --results {found.store.folder.title}"
         print(f"{failed} replicates failed, {diverged} diverged. They stay so until they are run with", file=sys.stderr)
         print(f'--retry-failed. What happened: orchestrator query "{sql}"{where}', file=sys.stderr)
     return failed

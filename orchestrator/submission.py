@@ -17,6 +17,7 @@ from orchestrator.errors import UserError
 from orchestrator.execution import TOKEN, check_reachable
 from orchestrator.job import BEGUN, ORDER, Order
 from orchestrator.process import release
+from orchestrator.store.remote import title
 from orchestrator.sweepfile import Sweep
 
 if TYPE_CHECKING:
@@ -89,13 +90,13 @@ class JobServer:
         )
         digest = hashlib.sha256(json.dumps([sweep.hash, sorted(sweep.seeds), results]).encode()).hexdigest()[:8]
         prefix = f"{sweep.name.replace('/', '-')}-{digest}-"
-        known = self.jobs()
+        known, shown = self.jobs(), title(results)
         for job in known:
-            if not job.over and (job.sweep, job.results) == (sweep.name, results):
+            if not job.over and (job.sweep, job.results) == (sweep.name, shown):
                 if job.job.startswith(prefix):
                     return job, True
                 raise UserError(
-                    f"{sweep.name} is running with other cells or seeds into {results}, as job {job.job}. "
+                    f"{sweep.name} is running with other cells or seeds into {shown}, as job {job.job}. "
                     f"Wait for it or cancel it: orchestrator cancel {job.job}"
                 )
         name = f"{prefix}{1 + sum(job.job.startswith(prefix) for job in known)}"
@@ -141,7 +142,7 @@ class JobServer:
 
     def _send(self, name: str, order: Order, sweep: Sweep) -> bool:
         """Submit under this id; False if another client was faster with the same."""
-        about = {"orchestrator": order.release, "sweep": sweep.name, "results": order.results}
+        about = {"orchestrator": order.release, "sweep": sweep.name, "results": title(order.results)}
         with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder, self._plain():
             Path(folder, ORDER).write_text(order.model_dump_json())
             registry.ship(sweep.plugins, Path(folder))

@@ -128,12 +128,12 @@ class Folder:
 
     @contextlib.contextmanager
     def _plain(self, done: str, name: str) -> Iterator[None]:
-        """Turn the operating system's refusal into a sentence; a file that is not there stays FileNotFoundError."""
+        """Turn the operating system's refusal into a sentence; a file to read that is not there stays FileNotFoundError."""
         try:
             yield
-        except FileNotFoundError:
-            raise
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and done != "written":
+                raise
             if self._objects and "NO_SUCH_KEY" in str(error):  # deleted since its size was asked
                 raise FileNotFoundError(errno.ENOENT, "deleted", name) from error
             shown = self.shown(name) if name else self.title
