@@ -128,7 +128,7 @@ class Folder:
 
     @contextlib.contextmanager
     def _plain(self, done: str, name: str) -> Iterator[None]:
-        """Turn the operating system's refusal into a sentence; a file to read that is not there stays FileNotFoundError."""
+        """Turn a refusal into a sentence; a file to read or delete that is not there stays FileNotFoundError."""
         try:
             yield
         except OSError as error:
