@@ -13,7 +13,7 @@ import numpy as np
 from orchestrator import registry
 from orchestrator.checkpoint import Keeper
 from orchestrator.config import Cell
-from orchestrator.fleet import Failure, Fleet, HostsGone, HostsLost
+from orchestrator.fleet import Deadly, Failure, Fleet, HostsLost
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.lockstep import Replica, Traffic, converse
 from orchestrator.process import single_thread
@@ -110,8 +110,8 @@ def run_task(task: Task, fleet: Fleet, keeper: Keeper | None = None, fuse: bool 
     """Run a cell's seeds to their ends on a fleet.
 
     Lost hosts are healed by rolling back to the newest snapshot. ``fuse=False`` never uses ``leap``. An error in the
-    algorithm or a member marks its seed failed; ``HostsGone`` ends the call: lost hosts did not come back, or were
-    lost ``LOSSES`` times without a step forward.
+    algorithm or a member marks its seed failed; ``HostsGone`` ends the call: lost hosts did not come back, or
+    (``Deadly``) were lost ``LOSSES`` times without a step forward.
     """
     single_thread()
     with np.errstate(all="ignore"):  # divergence is found by the recorder, not by warnings
@@ -153,7 +153,7 @@ class _Drive:
                 losses = 1 if at > furthest else losses + 1
                 furthest = max(furthest, at)
                 if losses == LOSSES:
-                    raise HostsGone(f"{lost} died {LOSSES} times after round {at}") from lost
+                    raise Deadly(f"{lost} died {LOSSES} times after round {at}") from lost
                 back = 0 if self.keeper.snapshot is None else self.keeper.snapshot["round"]
                 self._event(f"cell {self.task.cell.id}: lost {lost} after round {at}; replaying from round {back}")
         seconds = {

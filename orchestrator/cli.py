@@ -252,7 +252,11 @@ def submit(
     definition = sweepfile.load(reference, _settings(settings), seeds).placed(strategy, _labels(label))
     server = _server(address)
     job, joined = server.submit(definition, results, _packing(agents_per_actor), retry_failed)
-    print(f"{job.sweep} is running already as job {job.job}." if joined else f"Submitted as job {job.job}.")
+    print(
+        f"{job.sweep} is running already as job {job.job}, with the settings it was started with."
+        if joined
+        else f"Submitted as job {job.job}."
+    )
     if follow:
         _follow(server, job.job)
 

@@ -139,14 +139,17 @@ def execute(
                 _tune(planned, store, writer)
     finally:
         writer.flush()
-    _sweep_up(store, {task.cell.id for task in _left(planned.tasks, writer.finished)}, planned.tasks)
+    _sweep_up(store, {task.cell.id for task in _left(planned.tasks, writer.finished)}, planned.tasks, sweep.hash)
 
 
-def _sweep_up(store: Store, unfinished: set[str], tasks: Sequence[Task]) -> None:
-    """Delete the checkpoints of finished cells, those of an earlier start with another cut of the seeds, too."""
+def _sweep_up(store: Store, unfinished: set[str], tasks: Sequence[Task], mark: str) -> None:
+    """Delete the checkpoints of finished cells, those of an earlier start with another cut of the seeds, too.
+
+    Also the probes that killed drivers of the sweep whose hash is ``mark`` left.
+    """
     finished = {task.cell.id for task in tasks} - unfinished
     for name in store.checkpoints.names():
-        if name.partition("-")[0] in finished | {PROBE}:
+        if name.partition("-")[0] in finished or name.startswith(f"{PROBE}-{mark}"):
             store.checkpoints.delete(name)
 
 
@@ -282,6 +285,7 @@ def _trials(cut: Sequence[list[Unit]], slots: int, planned: Plan, store: Store, 
     trainable = tune.with_resources(
         tune.with_parameters(CellTrial, **given), lambda config: placements[config["batch"]]
     )
+    receiver = Receiver(writer.add)
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
         tuner = tune.Tuner(
             trainable,
@@ -292,12 +296,15 @@ def _trials(cut: Sequence[list[Unit]], slots: int, planned: Plan, store: Store, 
                 storage_path=scratch,
                 name="cells",
                 verbose=0,
-                callbacks=[Receiver(writer.add)],
+                callbacks=[receiver],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
             ),
         )
-        reasons = [str(error).strip().splitlines()[-1] for error in tuner.fit().errors]
+        try:
+            reasons = [str(error).strip().splitlines()[-1] for error in tuner.fit().errors]
+        except tune.TuneError as error:
+            raise receiver.refused or error from None
     for reason in reasons:
         log.warning("a trial ended early: %s", reason)
     return reasons[-1] if reasons else ""

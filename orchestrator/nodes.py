@@ -1,5 +1,6 @@
 """The nodes of the cluster that this process is connected to, and whether they share the results folder."""
 
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,6 +8,8 @@ from typing import Any, NamedTuple
 from orchestrator.errors import UserError
 from orchestrator.process import release
 from orchestrator.store import Store
+
+log = logging.getLogger("orchestrator")
 
 #: Seconds to wait for every node's word on the results folder.
 PATIENCE = 60.0
@@ -45,7 +48,7 @@ def check(nodes: Sequence[Node], location: str, token: str) -> list[Node]:
     Raises UserError for a node that has another version of this program, or none, or does not answer.
     """
     import ray
-    from ray.exceptions import GetTimeoutError, RayError
+    from ray.exceptions import GetTimeoutError, NodeDiedError, RayError, TaskUnschedulableError, WorkerCrashedError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     asked = ray.remote(answer)
@@ -56,7 +59,10 @@ def check(nodes: Sequence[Node], location: str, token: str) -> list[Node]:
     for node, ref in zip(nodes, refs, strict=True):
         try:
             there, found = ray.get(ref, timeout=PATIENCE)
-        except GetTimeoutError as error:
+        except (GetTimeoutError, NodeDiedError, WorkerCrashedError, TaskUnschedulableError) as error:
+            if not any(alive["NodeID"] == node.id and alive["Alive"] for alive in ray.nodes()):
+                log.warning("node %s was lost meanwhile", node.address)
+                continue
             raise UserError(
                 f"Node {node.address} did not answer within {PATIENCE:.0f} s. Try again, or remove it."
             ) from error

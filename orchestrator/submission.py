@@ -142,38 +142,49 @@ class JobServer:
 
     def _send(self, name: str, order: Order, sweep: Sweep) -> bool:
         """Submit under this id; False if another client was faster with the same."""
+        # Ray kills a job that has not stopped within 3 s; storing what is finished in a bucket can take longer.
+        runtime: dict[str, Any] = {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "60"}}
         about = {"orchestrator": order.release, "sweep": sweep.name, "results": title(order.results)}
         with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder, self._plain():
             Path(folder, ORDER).write_text(order.model_dump_json())
             registry.ship(sweep.plugins, Path(folder))
-            try:
-                self._client.submit_job(
-                    entrypoint=ENTRYPOINT, submission_id=name, runtime_env={"working_dir": folder}, metadata=about
-                )
-            except RuntimeError as error:
-                if "already exists" in str(error):
-                    return False
-                raise UserError(f"The cluster at {self.address} refused the job: {_line(error)}.") from error
-        return True
+            runtime["working_dir"] = folder
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    self._client.submit_job(
+                        entrypoint=ENTRYPOINT, submission_id=name, runtime_env=runtime, metadata=about
+                    )
+                    return True
+                except RuntimeError as error:
+                    if "already exists" in str(error):
+                        return False
+                    # A cluster that has only just started says so for some seconds.
+                    if "No available agent" not in str(error) or time.monotonic() > deadline:
+                        raise UserError(f"The cluster at {self.address} refused the job: {_line(error)}.") from error
+                    time.sleep(PAUSE)
 
     def _await_start(self, name: str) -> None:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             over, text = self.job(name).over, self.logs(name)
+            if BEGUN in text:
+                return
             if over and (code := self._exit_code(name)):
                 said = text.strip() or self._details(name).message or "it said nothing"
                 if code == 2:
                     raise UserError(said.splitlines()[-1])
                 raise UserError(f"The job {name} failed at its start: {said}")
-            if over or BEGUN in text:
+            if over:
                 return
             time.sleep(PAUSE)
 
     def _exit_code(self, name: str) -> int:
         details = self._details(name)
-        if details.driver_exit_code is not None:
-            return details.driver_exit_code
-        return 0 if details.status == "SUCCEEDED" else 1
+        code = details.driver_exit_code
+        if code is not None:
+            return code if code >= 0 else 128 - code  # as a shell tells a signal
+        return {"SUCCEEDED": 0, "STOPPED": 130}.get(details.status, 1)
 
     def _details(self, name: str) -> "JobDetails":
         with self._plain():
@@ -188,7 +199,7 @@ class JobServer:
             yield
         except AuthenticationError as error:
             raise UserError(f"address {self.address}: the cluster does not accept this token. {TOKEN}") from error
-        except (ConnectionError, OSError) as error:
+        except (ConnectionError, OSError, RuntimeError) as error:
             raise UserError(f"address {self.address}: no Ray job server answers there ({_line(error)}).") from error
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,8 @@ from ray.util import get_current_placement_group
 from orchestrator import process
 from orchestrator.cell import Unit, compile_for, run_task
 from orchestrator.checkpoint import Blobs, Keeper
-from orchestrator.fleet import HostsGone
+from orchestrator.errors import UserError
+from orchestrator.fleet import Deadly, HostsGone
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.fleet.ray import RayFleet
 from orchestrator.nodes import sees
@@ -24,6 +26,9 @@ from orchestrator.store import Store
 from orchestrator.sweepfile import Placement
 
 log = logging.getLogger("orchestrator")
+
+#: In Ray's words for an actor that went with its node.
+NODE_LOST = "its node has died"
 
 
 def bundles(batch: Sequence[Unit], placement: Placement, nodes: int) -> tune.PlacementGroupFactory:
@@ -69,9 +74,12 @@ class CellTrial(tune.Trainable):
         try:
             outcome = run_task(unit.task, self._on(unit), keeper)
             found = tables(unit.task, outcome, attempt)
-        except HostsGone as gone:
+        except Deadly as deadly:
             self._drop_fleet()
-            found = failures(unit.task, str(gone))
+            found = failures(unit.task, str(deadly))
+        except HostsGone:
+            self._drop_fleet()
+            raise  # Tune starts the trial again, where there is room for it
         sent = {name: _stream(rows) for name, rows in found.items()}
         return {"tables": sent, "checkpoint_name": keeper.name, "done": not self._left}
 
@@ -97,11 +105,20 @@ class CellTrial(tune.Trainable):
             self._fleet = None
 
 
+def _last_error(file: str | None) -> str:
+    """What Tune has noted of a trial's newest failure, in the driver's own copy."""
+    try:
+        return Path(file).read_text().rpartition("Failure #")[2] if file else ""
+    except OSError:
+        return ""
+
+
 class Receiver(tune.Callback):
     """Hands every step's rows to the driver's ``receive``; Tune pickles it, and the copy has no use for the driver."""
 
     def __init__(self, receive: Callable[[dict[str, pa.Table], str], None]):
         self._receive = receive
+        self.refused: UserError | None = None  #: what Tune would wrap: the store could not be written
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         """Called by Tune in the driver's process."""
@@ -109,15 +126,19 @@ class Receiver(tune.Callback):
         for timing in found["timings"].to_pylist() if "timings" in found else []:
             if events := timing.get("events"):  # what was lost and replayed where the cell ran
                 log.warning(events)
-        self._receive(found, result.pop("checkpoint_name"))
+        try:
+            self._receive(found, result.pop("checkpoint_name"))
+        except UserError as error:
+            self.refused = error
+            raise
         trial.config["finished"] += 1  # where another process would go on
         trial.run_metadata.num_failures = 0
 
     def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """Called by Tune when a trial's process died and it will be started again."""
         log.warning("a trial was lost with its process; running its unfinished cells again")
-        if "node" in str(trial.get_pickled_error() or trial.get_error()):
-            trial.run_metadata.num_failures = 0  # the cell is not to blame for a lost node
+        if NODE_LOST in _last_error(trial.error_file):
+            trial.run_metadata.num_failures -= 1  # the cell is not to blame for a lost node
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

