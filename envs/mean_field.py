@@ -5,6 +5,7 @@ r_g(s_g, a_g) + (1 / n) sum_i r_l(s_i, s_g, a_i). With a local policy fixed, (s_
 the global agent can reach that sees everyone, and what a policy of k sampled local states reaches, solve systems on it.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from . import histograms
 
 #: Multiplications of an exact lumping that are still done, a minute or two.
 MOST_OPERATIONS = 2e11
-#: Change of a value at which a fixed point is taken to be reached, relative to the largest reward's value.
+#: Change of a value at which a fixed point is taken to be reached, relative to the largest value.
 SETTLED = 1e-14
 
 
@@ -113,21 +114,20 @@ class MeanFieldProblem:
     @cached_property
     def best(self) -> np.ndarray:
         """V* [cells, G] of the global agent that sees everyone, the local policy fixed: value iteration."""
-        reward, value = self.reward(self.cells), np.zeros((len(self.cells), self.global_states))
-        while True:
-            new = action_values(reward, self.population, self.global_kernel, self.gamma, value).max(axis=2)
-            if settled(new, value, self.gamma):
-                return new
-            value = new
+        return self._at_rest(lambda q: q.max(axis=2))
 
     def value(self, policy: np.ndarray) -> np.ndarray:
-        """V [cells, G] of a ``policy`` float64 [cells, G, A] of histogram and global state: its fixed point."""
+        """V [cells, G] of a ``policy`` float64 [cells, G, A] of histogram and global state."""
+        return self._at_rest(lambda q: averaged(q, policy))
+
+    def _at_rest(self, decided: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The fixed point [cells, G] of V = ``decided``(Q of V)."""
         reward, value = self.reward(self.cells), np.zeros((len(self.cells), self.global_states))
         while True:
-            new = averaged(action_values(reward, self.population, self.global_kernel, self.gamma, value), policy)
-            if settled(new, value, self.gamma):
-                return new
-            value = new
+            before = value
+            value = decided(action_values(reward, self.population, self.global_kernel, self.gamma, before))
+            if np.abs(value - before).max() <= SETTLED * max(1.0, np.abs(value).max()):
+                return value
 
     def deployed(self, policy: np.ndarray, sampled: np.ndarray) -> np.ndarray:
         """[cells, G, A]: how often each action is taken by a ``policy`` [samples, G, A] of k sampled local states.
@@ -135,11 +135,6 @@ class MeanFieldProblem:
         ``sampled`` int64 [samples, S] are its histograms; a sample is drawn afresh each step, without replacement.
         """
         return through(histograms.shown(self.cells, sampled), policy)
-
-
-def settled(new: np.ndarray, value: np.ndarray, gamma: float) -> bool:
-    """Whether a value iteration has come to rest."""
-    return float(np.abs(new - value).max()) <= SETTLED * max(1.0, float(np.abs(new).max())) * (1 + gamma)
 
 
 @kernel

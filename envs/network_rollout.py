@@ -6,6 +6,8 @@ import numpy as np
 
 from orchestrator.kernels import kernel, uniform
 
+BASE, BY_ACTION, BY_STATE = 0.1, 0.6, 0.2  # what a voter on its own does: P(s' = 1 | s, a) = .1 + .6 a + .2 s
+
 
 def checked_policy(problem: Any, policy: Any, indptr: Any, indices: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Copies for the kernels, so that one compiled specialisation serves all: policy, indptr, indices.
@@ -77,7 +79,7 @@ def rollout_voters(beta, indptr, indices, start, policy, seen_indptr, seen_indic
                 p = start[i]
                 if t > 0:
                     before = seen[b, t - 1, i]
-                    p = 0.1 + 0.6 * (before & 1) + 0.2 * (before >> 1)
+                    p = BASE + BY_ACTION * (before & 1) + BY_STATE * (before >> 1)
                     followed = 0.0
                     for k in range(indptr[i], indptr[i + 1]):
                         followed += seen[b, t - 1, indices[k]] >> 1

@@ -29,9 +29,7 @@ from .network_kernels import (
     solve_dominant,
     span_beyond,
 )
-from .network_rollout import checked_policy, discounted_returns, rollout_voters
-
-BASE, BY_ACTION, BY_STATE = 0.1, 0.6, 0.2  # what an agent on its own does: P(s' = 1 | s, a) = .1 + .6 a + .2 s
+from .network_rollout import BASE, BY_ACTION, BY_STATE, checked_policy, discounted_returns, rollout_voters
 
 
 class VoterNetworkParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):

@@ -20,12 +20,12 @@ def observers(problem: Any, hops: int) -> tuple[np.ndarray, np.ndarray, int]:
 class Episodes(Block):
     """Simulators of the joint environment, one trajectory a member; between rounds they keep their streams alone."""
 
-    def simulate(self, theta: np.ndarray, horizon: int, hops: int) -> dict[str, np.ndarray]:
-        """Trajectories under softmax policies ``theta`` [N, O, A] of the states within ``hops``.
+    def simulate(self, theta: np.ndarray, horizon: int) -> dict[str, np.ndarray]:
+        """Trajectories under softmax policies ``theta`` [N, O, A].
 
         Returns ``seen``, A s + a of every agent, and ``rows``, the policy's row it drew from, int64 [n, H, N] each.
         """
-        indptr, indices, _ = observers(self.problem, hops)
+        indptr, indices, _ = observers(self.problem, self.parameters.policy_hops)
         seen = self.problem.rollout(softmax(np.array(theta)), indptr, indices, horizon, self.rng)
         rows = batch.observed_rows(seen, self.problem.actions, self.problem.states, indptr, indices)
         return {"seen": seen, "rows": rows}
@@ -127,9 +127,7 @@ class PolicyAgents(Block):
         """
         return {"message": self.message}
 
-    def ascend(
-        self, halo: Mapping[str, np.ndarray], indptr: np.ndarray, indices: np.ndarray, step: float
-    ) -> dict[str, np.ndarray]:
+    def ascend(self, halo: Mapping[str, np.ndarray], indptr: np.ndarray, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Steps 6 and 7: the policy gradient of each agent, float64 [n, O, A], and the step along it."""
         advantages = self.parameters.estimator == "counterfactual"
         heard = [slice(*indptr[row : row + 2]) for row in range(self.n)]
@@ -146,5 +144,9 @@ class PolicyAgents(Block):
         )
         gradient /= self.seen.shape[1] * self.problem.agents
         del self.seen, self.rows, self.reward, self.message  # large, and of this round alone
-        self.theta = self.theta + step * gradient
+        self.climb(gradient)
         return {"gradient": gradient}
+
+    def climb(self, gradient: np.ndarray) -> None:
+        """theta <- theta + step gradient, [n, O, A]."""
+        self.theta = self.theta + self.parameters.step * gradient

@@ -5,6 +5,7 @@ A step of an agent is the number A s + a of its state and action; ``seen`` int64
 
 import numpy as np
 
+from envs.network_rollout import observed_row
 from orchestrator.kernels import kernel
 
 
@@ -77,15 +78,15 @@ def along(seen, table):
 @kernel
 def observed_rows(seen, actions, states, indptr, indices):
     """Rows of observing policies along joint trajectories ``seen`` [B, H, N]: sum_k S^k s_j over those seen."""
-    out = np.zeros(seen.shape, np.int64)
+    out = np.empty(seen.shape, np.int64)
     batch, horizon, n = seen.shape
+    now = np.empty(n, np.int64)
     for b in range(batch):
         for t in range(horizon):
             for i in range(n):
-                weight = 1
-                for k in range(indptr[i], indptr[i + 1]):
-                    out[b, t, i] += weight * (seen[b, t, indices[k]] // actions)
-                    weight *= states
+                now[i] = seen[b, t, i] // actions
+            for i in range(n):
+                out[b, t, i] = observed_row(now, indptr[i], indptr[i + 1], indices, states)
     return out
 
 

@@ -2,21 +2,11 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from algorithms.general_utilities import measures
 from algorithms.general_utilities.agents import PolicyAgents
 from algorithms.general_utilities.network import NetworkCoordinator, NetworkParameters
 from orchestrator.blocks import Block
 from orchestrator.rounds import Call, Conversation
-
-
-class ExactAgents(PolicyAgents):
-    """n agents that are told their gradients."""
-
-    def climb(self, gradient: np.ndarray, step: float) -> None:
-        """theta <- theta + step gradient, [n, 2, 2]."""
-        self.theta = self.theta + step * gradient
 
 
 class ExactGradient(NetworkCoordinator):
@@ -33,13 +23,12 @@ class ExactGradient(NetworkCoordinator):
     calls_per_round = 2
 
     def blocks(self) -> Mapping[str, type[Block]]:
-        return {"agents": ExactAgents}
+        return {"agents": PolicyAgents}
 
     def round(self) -> Conversation:
         theta = (yield Call("policies", sensed=("theta",)))["theta"]
         gradient = measures.truncated(theta, self.problem, self.parameters.each, self.hops)
-        shared = {"step": self.parameters.step}
-        yield Call("climb", shared=shared, scattered={"gradient": gradient}, sensed=("gradient",))
+        yield Call("climb", scattered={"gradient": gradient}, sensed=("gradient",))
 
     def measure(self) -> Conversation:
         theta = (yield Call("policies"))["theta"]

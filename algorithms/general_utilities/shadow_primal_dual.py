@@ -56,11 +56,9 @@ class DualAgents(PolicyAgents):
         own = self.problem.reward[self.members.start : self.members.stop]
         return (self.parameters.constraint,), self.members, occupancy, self.problem.gamma, own
 
-    def ascend(
-        self, halo: Mapping[str, np.ndarray], indptr: np.ndarray, indices: np.ndarray, step: float
-    ) -> dict[str, np.ndarray]:
+    def ascend(self, halo: Mapping[str, np.ndarray], indptr: np.ndarray, indices: np.ndarray) -> dict[str, np.ndarray]:
         """As without constraints; ``slack`` [n] is g_i in the batch."""
-        return super().ascend(halo, indptr, indices, step) | {"slack": self.slack}
+        return super().ascend(halo, indptr, indices) | {"slack": self.slack}
 
     def multipliers(self) -> dict[str, np.ndarray]:
         """mu, float64 [n]."""

@@ -6,9 +6,10 @@ import numpy as np
 
 from envs import histograms
 from envs.histograms import rank
+from envs.kernels import alias_tables
 from envs.mean_field import action_values
 from orchestrator.blocks import Block
-from orchestrator.kernels import kernel, uniform
+from orchestrator.kernels import draw_alias, kernel
 
 #: Two action values this near each other, relative to the largest, are a tie.
 TIE = 1e-12
@@ -24,27 +25,29 @@ class Cells(Block):
 
     @property
     def known(self) -> Any:
-        """What the members' sweeps need, made once for all seeds: histograms, rewards and, where exact, their moves."""
+        """What the members' sweeps need, made once for all seeds: histograms, rewards, and moves or what draws them."""
         p, problem = self.parameters, self.problem
         kept = problem.__dict__.setdefault("_shards", {})
         key = (p.k, p.samples, self.members)
         if key not in kept:
             cells = histograms.enumerated(p.k, problem.local_states)
             own = slice(self.members.start, self.members.stop)
-            moves = problem.moves(cells, own.start, own.stop) if p.samples == "inf" else None
-            kept[key] = cells[own], problem.reward(cells[own]), moves
+            if p.samples == "inf":
+                ahead = problem.moves(cells, own.start, own.stop)
+            else:
+                tables = alias_tables(problem.global_kernel), alias_tables(problem.chance)
+                ahead = *tables[0], *tables[1], histograms.binomials(p.k, problem.local_states)
+            kept[key] = cells[own].copy(), problem.reward(cells[own]), ahead
         return kept[key]
 
     def sweep(self, values: np.ndarray) -> dict[str, np.ndarray]:
         """One Bellman sweep against V ``values`` float64 [cells, G]; returns the members' own V, [n, G]."""
-        own, reward, moves = self.known
-        problem, values = self.problem, np.array(values)
-        if moves is not None:
-            self.q = action_values(reward, moves, problem.global_kernel, problem.gamma, values)
+        own, reward, ahead = self.known
+        problem, values, samples = self.problem, np.array(values), self.parameters.samples
+        if samples == "inf":
+            self.q = action_values(reward, ahead, problem.global_kernel, problem.gamma, values)
         else:
-            table = histograms.binomials(self.parameters.k, problem.local_states)
-            drawn = self.parameters.samples, problem.global_kernel, problem.chance, table, self.rng
-            self.q = sampled_values(reward, np.array(own), values, problem.gamma, *drawn)
+            self.q = sampled_values(reward, own, values, problem.gamma, samples, *ahead, self.rng)
         return {"values": self.q.max(axis=2)}
 
     def greedy(self) -> dict[str, np.ndarray]:
@@ -73,11 +76,12 @@ def greedy(q):
 
 
 @kernel
-def sampled_values(reward, own, values, gamma, samples, global_kernel, chance, table, rng):
+def sampled_values(reward, own, values, gamma, samples, to_keep, to_alias, keep, alias, table, rng):
     """Q [n, G, A] = reward + gamma times the mean of ``values`` at ``samples`` drawn successors.
 
-    ``own`` int64 [n, S] are the members' histograms; member i draws from stream i of ``rng``: the next global state,
-    then each local agent's.
+    ``own`` int64 [n, S] are the members' histograms; ``to_keep``, ``to_alias`` [G, A, G] and ``keep``, ``alias``
+    [G, S, S] the alias tables of the global and the local moves. Member i draws from stream i of ``rng``: the next
+    global state, then each local agent's.
     """
     n, states = own.shape
     globals_, actions = reward.shape[1], reward.shape[2]
@@ -88,24 +92,11 @@ def sampled_values(reward, own, values, gamma, samples, global_kernel, chance, t
             for a in range(actions):
                 total = 0.0
                 for _ in range(samples):
-                    ahead = drawn(global_kernel[g, a], rng, i)
+                    ahead = draw_alias(to_keep[g, a], to_alias[g, a], rng, i)
                     after[:] = 0
                     for s in range(states):
                         for _ in range(own[i, s]):
-                            after[drawn(chance[g, s], rng, i)] += 1
+                            after[draw_alias(keep[g, s], alias[g, s], rng, i)] += 1
                     total += values[rank(after, table), ahead]
                 out[i, g, a] = reward[i, g, a] + gamma * total / samples
     return out
-
-
-@kernel
-def drawn(distribution, rng, i):
-    """An index drawn from ``distribution`` by stream i."""
-    u, total, found = uniform(rng, i), 0.0, 0
-    for index in range(distribution.shape[0]):
-        if distribution[index] > 0.0:
-            found = index
-            total += distribution[index]
-            if u < total:
-                break
-    return found

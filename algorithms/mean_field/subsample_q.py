@@ -72,12 +72,12 @@ class SubsampleQ(Coordinator):
         if not problem.lumpable:
             raise UserError(
                 f"agents is {agents}: the exact gap needs {problem.operations(agents):.0e} multiplications; up to "
-                f"{MOST_OPERATIONS:.0e} are done. About {self._most(1.0, agents)} agents would fit."
+                f"{MOST_OPERATIONS:.0e} are done. About {self._most(agents)} agents would fit."
             )
         if parameters.samples == "inf" and problem.operations(k) > MOST_OPERATIONS:
             raise UserError(
                 f"k is {k}: exact expectations (samples: inf) need {problem.operations(k):.0e} multiplications; up to"
-                f" {MOST_OPERATIONS:.0e} are done. k up to {self._most(1.0, k)} would fit, or a number of samples."
+                f" {MOST_OPERATIONS:.0e} are done. k up to {self._most(k)} would fit, or a number of samples."
             )
         if self._table(k) > MOST_BYTES:
             fit = next(j for j in range(k, 0, -1) if self._table(j) <= MOST_BYTES)
@@ -86,9 +86,9 @@ class SubsampleQ(Coordinator):
                 f" {self._table(k) / 1e9:.0f} GB; k up to {fit} would fit into {MOST_BYTES / 1e9:.0f} GB."
             )
 
-    def _most(self, share: float, below: int) -> int:
+    def _most(self, below: int) -> int:
         """The largest number of members whose moves are within reach."""
-        return next((j for j in range(below, 0, -1) if self.problem.operations(j) <= share * MOST_OPERATIONS), 1)
+        return next((j for j in range(below, 0, -1) if self.problem.operations(j) <= MOST_OPERATIONS), 1)
 
     def _table(self, k: int) -> float:
         """Bytes of Q, V and, with exact expectations, the moves."""
