@@ -45,6 +45,15 @@ def rank(counts, table):
     return place
 
 
+@kernel
+def ranks(cells, table):
+    """``rank`` of each row of ``cells`` int64 [rows, S], int64 [rows]."""
+    out = np.empty(cells.shape[0], np.int64)
+    for row in range(cells.shape[0]):
+        out[row] = rank(cells[row], table)
+    return out
+
+
 def enumerated(members: int, states: int) -> np.ndarray:
     """All histograms in the order of their ranks, int64 [C(k + S - 1, S - 1), S]."""
     out = np.empty((histograms(members, states), states), np.int64)
@@ -80,11 +89,12 @@ def move_operations(members: int, states: int) -> float:
 
 
 @kernel
-def moves(first, last, cells, chance):
-    """P(F' | F) float64 [last - first, cells] of histograms ``first``..``last`` - 1 of all ``cells`` [cells, S].
+def moves(sources, chance, cells):
+    """P(F' | F) float64 [rows, cells] from each row of ``sources`` int64 [rows, J] to histograms ``cells`` [cells, S].
 
-    Members move independently, one in state j to state t with ``chance``[j, t]: the convolution of S multinomials,
-    member by member on the grid of the first S - 1 counts.
+    Members move independently, one of class j to state t with ``chance``[r, j, t]; ``chance`` is [rows, J, S] or, where
+    all rows have the same, [1, J, S]. The convolution of J multinomials, member by member on the grid of the first
+    S - 1 counts.
     """
     states, members = cells.shape[1], 0
     for s in range(states):
@@ -101,23 +111,24 @@ def moves(first, last, cells, chance):
         place[row] = 0
         for s in range(states - 1):
             place[row] += cells[row, s] * step[s]
-    out = np.zeros((last - first, cells.shape[0]))
+    out = np.zeros((sources.shape[0], cells.shape[0]))
     now, then = np.zeros(size), np.zeros(size)
-    for row in range(first, last):
+    for row in range(sources.shape[0]):
+        own = min(row, chance.shape[0] - 1)
         now[:] = 0.0
         now[0] = 1.0
-        for j in range(states):
-            for _ in range(cells[row, j]):
+        for j in range(sources.shape[1]):
+            for _ in range(sources[row, j]):
                 then[:] = 0.0
                 for p in range(size):
                     if now[p] > NEGLIGIBLE:
                         for t in range(states):
-                            if chance[j, t] > 0.0:
-                                then[p + step[t]] += now[p] * chance[j, t]
+                            if chance[own, j, t] > 0.0:
+                                then[p + step[t]] += now[p] * chance[own, j, t]
                 now, then = then, now
         for other in range(cells.shape[0]):
             if now[place[other]] > NEGLIGIBLE:
-                out[row - first, other] = now[place[other]]
+                out[row, other] = now[place[other]]
     return out
 
 

@@ -1,45 +1,94 @@
-"""A global agent and n alike local agents: the model, and the exact lumping of the population to its histogram.
+"""A global agent and n alike local agents that it can see only some of: what every such environment offers.
 
 arXiv:2412.00661, arXiv:2603.03759: s_g' ~ P_g(. | s_g, a_g), s_i' ~ P_l(. | s_i, s_g, a_i) with the present s_g, reward
-r_g(s_g, a_g) + (1 / n) sum_i r_l(s_i, s_g, a_i). With a local policy fixed, (s_g, histogram) is an exact lumping: what
-the global agent can reach that sees everyone, and what a policy of k sampled local states reaches, solve systems on it.
+r_g(s_g, a_g) + (1 / n) sum_i r_l(s_i, s_g, a_i), discount gamma.
 """
 
-from collections.abc import Callable
+import math
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from orchestrator.kernels import kernel
 
 from . import histograms
+from .joint_lumping import JointLumping, joint_bytes, joint_operations
+from .lumping import MOST_OPERATIONS, Lumping, operations, remembered
 
-#: Multiplications of an exact lumping that are still done, a minute or two.
-MOST_OPERATIONS = 2e11
-#: Change of a value at which a fixed point is taken to be reached, relative to the largest value.
-SETTLED = 1e-14
+#: Bytes of the chain of everyone's states and actions at the most.
+MOST_JOINT = 1e9
+
+
+class Sizes(NamedTuple):
+    """Numbers of states and actions."""
+
+    global_states: int  #: G
+    global_actions: int  #: A
+    local_states: int  #: S
+    local_actions: int  #: B
+
+
+class MeanFieldParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """What all these environments have. A subclass gives ``sizes``, which must not need the arrays."""
+
+    gamma: float = Field(default=0.9, ge=0, lt=1, description="discount factor")
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of states and actions."""
+        raise NotImplementedError  # abstract
+
+    def lumpable(self, agents: int, most: float = MOST_OPERATIONS) -> bool:
+        """Whether the exact chain of the histogram of so many local agents takes at most so many multiplications."""
+        sizes = self.sizes
+        return operations(agents, sizes.global_states, sizes.local_states) <= most
+
+    def jointly_lumpable(self, agents: int) -> bool:
+        """Whether the best that full information reaches over all joint actions is, too."""
+        sizes = self.sizes
+        of = agents, sizes.global_states, sizes.local_states, sizes.local_actions
+        return self.lumpable(agents) and joint_operations(*of) <= MOST_OPERATIONS and joint_bytes(*of) <= MOST_JOINT
 
 
 class MeanFieldProblem:
-    """Arrays of one model. A subclass fills them in before it calls ``check``.
+    """Arrays of one model, which a subclass makes in ``fill``; agents are the n local ones.
 
     ``global_kernel`` float64 [G, A, G], ``local_kernel`` [S, G, B, S], ``global_reward`` [G, A], ``local_reward``
-    [S, G, B], ``local_policy`` [S, G, B], the fixed policy of the local agents; ``gamma``, ``agents`` n.
+    [S, G, B], ``local_policy`` [S, G, B], what local agents do where an algorithm does not learn it: all alike unless
+    ``fill`` says otherwise. At the start s_g is uniform and local states are drawn independently, uniformly or, where
+    ``concentration`` is a number, from one distribution that is itself drawn from Dirichlet(concentration, ...).
+
+    Raises ValueError for fewer than one agent, and for rows that are no distributions, naming the row.
     """
 
+    name: ClassVar[str]
+    version: ClassVar[int]
+    Parameters: ClassVar[type]
     kind: ClassVar[str] = "mean-field"
-    parameters: Any
-    agents: int
-    gamma: float
+    concentration: ClassVar[float | None] = None
     global_kernel: np.ndarray
     local_kernel: np.ndarray
     global_reward: np.ndarray
     local_reward: np.ndarray
     local_policy: np.ndarray
 
-    def check(self) -> None:
-        """Raise ValueError for fewer than one agent, and for rows that are no distributions, naming the row."""
+    def __init__(self, parameters: Any, agents: int, instance: int) -> None:
+        self.parameters, self.agents, self.instance = parameters, agents, instance
+        self.gamma: float = parameters.gamma
+        sizes: Sizes = parameters.sizes
+        self.global_states, self.global_actions, self.local_states, self.local_actions = sizes
+        shape = self.local_states, self.global_states, self.local_actions
+        self.local_policy = np.full(shape, 1.0 / self.local_actions)
+        self.fill()
+        self._check()
+
+    def fill(self) -> None:
+        """Make the arrays."""
+        raise NotImplementedError  # abstract
+
+    def _check(self) -> None:
         if self.agents < 1:
             raise ValueError(f"agents must be at least 1, got {self.agents}.")
         for name in ("global_kernel", "local_kernel", "local_policy"):
@@ -51,168 +100,116 @@ class MeanFieldProblem:
                 raise ValueError(f"{name}: row {row} is no distribution, it sums to {total[row]:.6g}.")
 
     @property
-    def global_states(self) -> int:
-        """G."""
-        return self.global_kernel.shape[0]
-
-    @property
-    def global_actions(self) -> int:
-        """A."""
-        return self.global_kernel.shape[1]
-
-    @property
-    def local_states(self) -> int:
-        """S."""
-        return self.local_kernel.shape[0]
-
-    @cached_property
-    def chance(self) -> np.ndarray:
-        """P(s' | s) of a local agent under its policy at each global state, float64 [G, S, S]."""
-        return _under(self.local_policy, self.local_kernel)
-
-    @cached_property
-    def paid(self) -> np.ndarray:
-        """Mean local reward at each global and local state under the local policy, float64 [G, S]."""
-        return np.ascontiguousarray(_under(self.local_policy, self.local_reward[..., None])[:, :, 0])
-
-    def reward(self, cells: np.ndarray) -> np.ndarray:
-        """r_g(s_g, a_g) + the mean local reward, float64 [cells, G, A], at histograms ``cells`` int64 [cells, S]."""
-        return rewards(np.array(cells, np.int64), self.paid, self.global_reward)
-
-    def moves(self, cells: np.ndarray, first: int, last: int) -> np.ndarray:
-        """P(F' | F, s_g) float64 [G, last - first, cells] of histograms ``first``..``last`` - 1 of ``cells``."""
-        return np.stack([histograms.moves(first, last, cells, chance) for chance in self.chance])
-
-    def operations(self, members: int) -> float:
-        """Multiplications for the moves of so many members, all cells and global states, roughly."""
-        return self.global_states * histograms.move_operations(members, self.local_states)
-
-    @cached_property
-    def start(self) -> np.ndarray:
-        """mu_0 float64 [cells, G]: s_g uniform, local states independent and uniform (reconstructed)."""
-        cells = self.cells
-        even = np.full((1, self.local_states), 1.0 / self.local_states)
-        one = np.repeat(even, self.local_states, axis=0)
-        chance = histograms.moves(0, 1, cells, one)[0]
-        return np.repeat(chance[:, None], self.global_states, axis=1) / self.global_states
-
-    @cached_property
-    def cells(self) -> np.ndarray:
-        """All histograms of the n local agents, int64 [cells, S]."""
-        return histograms.enumerated(self.agents, self.local_states)
-
-    @property
     def lumpable(self) -> bool:
-        """Whether the exact lumping of n agents is within reach."""
-        return self.operations(self.agents) <= MOST_OPERATIONS
+        """Whether the exact chain of all local agents' histogram is within reach."""
+        return self.parameters.lumpable(self.agents)
 
-    @cached_property
-    def population(self) -> np.ndarray:
-        """``moves`` of the whole population, float64 [G, cells, cells]."""
-        return self.moves(self.cells, 0, len(self.cells))
+    @property
+    def memory(self) -> float:
+        """Bytes of the exact chain where there is one, roughly."""
+        cells = float(histograms.histograms(self.agents, self.local_states))
+        return 8.0 * self.global_states * cells**2 if self.lumpable else 0.0
 
-    @cached_property
-    def best(self) -> np.ndarray:
-        """V* [cells, G] of the global agent that sees everyone, the local policy fixed: value iteration."""
-        return self._at_rest(lambda q: q.max(axis=2))
+    def lumping(self, policy: np.ndarray, agents: int | None = None) -> Lumping:
+        """The exact chain of so many agents (all of them by default) that follow ``policy`` [S, G, B]; kept.
 
-    def value(self, policy: np.ndarray) -> np.ndarray:
-        """V [cells, G] of a ``policy`` float64 [cells, G, A] of histogram and global state."""
-        return self._at_rest(lambda q: averaged(q, policy))
-
-    def _at_rest(self, decided: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """The fixed point [cells, G] of V = ``decided``(Q of V)."""
-        reward, value = self.reward(self.cells), np.zeros((len(self.cells), self.global_states))
-        while True:
-            before = value
-            value = decided(action_values(reward, self.population, self.global_kernel, self.gamma, before))
-            if np.abs(value - before).max() <= SETTLED * max(1.0, np.abs(value).max()):
-                return value
-
-    def deployed(self, policy: np.ndarray, sampled: np.ndarray) -> np.ndarray:
-        """[cells, G, A]: how often each action is taken by a ``policy`` [samples, G, A] of k sampled local states.
-
-        ``sampled`` int64 [samples, S] are its histograms; a sample is drawn afresh each step, without replacement.
+        Whoever asks for the same one gets the same object: seeds of a cell share it.
         """
-        return through(histograms.shown(self.cells, sampled), policy)
+        members = self.agents if agents is None else agents
+        kept = self.__dict__.setdefault("_lumpings", {}).setdefault(members, {})
+        size = 8.0 * self.global_states * histograms.histograms(members, self.local_states) ** 2
+        return remembered(kept, policy.tobytes(), lambda: Lumping(self, np.array(policy), members), size)
+
+    def pooled(self, counts: np.ndarray) -> np.ndarray:
+        """The local agents' part of the team's reward, float64 [rows, G], given who is where and does what.
+
+        ``counts`` int64 [rows, S * B] counts local agents in state s with action b at place s B + b; of k agents that
+        stand for all n it is the reward if all n were like them. Here the mean of r_l; an environment whose reward
+        is of another form overrides this, ``expected`` and ``jointly``, and is of kind ``pooled-mean-field``.
+        """
+        return means(np.ascontiguousarray(counts, np.int64), by_place(self.local_reward))
+
+    def expected(self, cells: np.ndarray, locally: np.ndarray) -> np.ndarray:
+        """Mean of ``pooled`` where local agents draw their actions independently, float64 [cells, G].
+
+        ``cells`` int64 [cells, S] are histograms of all n, ``locally`` [cells, G, S, B] the chances of actions.
+        """
+        return expected(cells, locally, self.local_reward)
+
+    @cached_property
+    def jointly(self) -> np.ndarray:
+        """V* float64 [cells, G] of all agents, global and local ones, told what to do by someone who sees everyone."""
+        return JointLumping(self).best
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """Chance of each histogram of the n local agents at the start, float64 [cells]."""
+        return self.first_of(self.agents)
+
+    def first_of(self, members: int) -> np.ndarray:
+        """``first`` of so many of them."""
+        return np.array([self._first(cell) for cell in histograms.enumerated(members, self.local_states)])
+
+    def _first(self, cell: np.ndarray) -> float:
+        n, states, alpha = int(cell.sum()), self.local_states, self.concentration
+        ways = math.lgamma(n + 1) - math.fsum(math.lgamma(c + 1) for c in cell)
+        if alpha is None:
+            return math.exp(ways - n * math.log(states))
+        drawn = math.fsum(math.lgamma(c + alpha) - math.lgamma(alpha) for c in cell)
+        return math.exp(ways + math.lgamma(states * alpha) - math.lgamma(n + states * alpha) + drawn)
+
+    def gym(self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None) -> Any:
+        """The global agent as a gymnasium environment: it sees s_g and the histogram of ``k`` local states (None: all).
+
+        The k are drawn afresh each step; local agents follow ``local_policy``. It never ends, ``horizon`` truncates it.
+        """
+        from .mean_field_faces import GlobalFace  # gymnasium is imported only where a face is asked for
+
+        return GlobalFace(self, k, horizon, render_mode)
+
+    def parallel(self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None) -> Any:
+        """Agents ``global``, ``local_0`` … as a PettingZoo ``ParallelEnv``, paid as a team. Needs PettingZoo."""
+        from .mean_field_parallel import PopulationFace  # PettingZoo is imported only where this face is asked for
+
+        return PopulationFace(self, k, horizon, render_mode)
+
+
+def by_place(local_reward: np.ndarray) -> np.ndarray:
+    """r_l [S, G, B] as float64 [S * B, G]."""
+    states, globals_, actions = local_reward.shape
+    return np.ascontiguousarray(local_reward.transpose(0, 2, 1).reshape(states * actions, globals_))
 
 
 @kernel
-def _under(policy, table):
-    """sum_b policy(b | s, g) table[s, g, b], [G, S, X] of ``policy`` [S, G, B] and ``table`` [S, G, B, X]."""
-    states, globals_, actions, width = table.shape
-    out = np.zeros((globals_, states, width))
-    for g in range(globals_):
+def means(counts, paid):
+    """Mean of ``paid`` [places, G] over the members of each row of ``counts`` [rows, places]: [rows, G]."""
+    rows, places = counts.shape
+    out = np.zeros((rows, paid.shape[1]))
+    for r in range(rows):
+        members = 0
+        for z in range(places):
+            if counts[r, z] > 0:
+                members += counts[r, z]
+                for g in range(paid.shape[1]):
+                    out[r, g] += counts[r, z] * paid[z, g]
+        for g in range(paid.shape[1]):
+            out[r, g] /= members
+    return out
+
+
+@kernel
+def expected(cells, locally, local_reward):
+    """sum_s c_s sum_b ``locally``[c, g, s, b] r_l(s, g, b) / n, float64 [cells, G]."""
+    rows, globals_, states, actions = locally.shape
+    out = np.zeros((rows, globals_))
+    for c in range(rows):
+        members = 0
         for s in range(states):
-            for b in range(actions):
-                for x in range(width):
-                    out[g, s, x] += policy[s, g, b] * table[s, g, b, x]
-    return out
-
-
-@kernel
-def rewards(cells, paid, global_reward):
-    """r_g + the mean of ``paid`` [G, S] over a histogram's members, [cells, G, A]."""
-    globals_, actions = global_reward.shape
-    out = np.empty((cells.shape[0], globals_, actions))
-    for c in range(cells.shape[0]):
+            members += cells[c, s]
         for g in range(globals_):
-            mean, members = 0.0, 0
-            for s in range(cells.shape[1]):
-                mean += cells[c, s] * paid[g, s]
-                members += cells[c, s]
-            for a in range(actions):
-                out[c, g, a] = global_reward[g, a] + mean / members
-    return out
-
-
-@kernel
-def action_values(reward, population, global_kernel, gamma, value):
-    """Q [cells, G, A] = reward + gamma sum_g' P_g(g' | g, a) sum_c' ``population``[g, c, c'] ``value``[c', g'].
-
-    ``population`` [G, cells, all] may hold the rows of some cells only; ``value`` is [all, G].
-    """
-    globals_, cells, everyone = population.shape
-    actions = reward.shape[2]
-    out = np.empty((cells, globals_, actions))
-    ahead = np.empty(globals_)
-    for g in range(globals_):
-        for c in range(cells):
-            ahead[:] = 0.0
-            for other in range(everyone):
-                chance = population[g, c, other]
-                if chance > 0.0:
-                    for h in range(globals_):
-                        ahead[h] += chance * value[other, h]
-            for a in range(actions):
-                total = 0.0
-                for h in range(globals_):
-                    total += global_kernel[g, a, h] * ahead[h]
-                out[c, g, a] = reward[c, g, a] + gamma * total
-    return out
-
-
-@kernel
-def averaged(values, policy):
-    """sum_a ``policy`` ``values``, both [cells, G, A] -> [cells, G]."""
-    cells, globals_, actions = values.shape
-    out = np.zeros((cells, globals_))
-    for c in range(cells):
-        for g in range(globals_):
-            for a in range(actions):
-                out[c, g] += policy[c, g, a] * values[c, g, a]
-    return out
-
-
-@kernel
-def through(chance, policy):
-    """sum_F ``chance``[c, F] ``policy``[F, g, a], [cells, G, A]."""
-    _, globals_, actions = policy.shape
-    out = np.zeros((chance.shape[0], globals_, actions))
-    for c in range(chance.shape[0]):
-        for f in range(chance.shape[1]):
-            if chance[c, f] > 0.0:
-                for g in range(globals_):
-                    for a in range(actions):
-                        out[c, g, a] += chance[c, f] * policy[f, g, a]
+            for s in range(states):
+                if cells[c, s] > 0:
+                    for b in range(actions):
+                        out[c, g] += cells[c, s] * locally[c, g, s, b] * local_reward[s, g, b]
+            out[c, g] /= members
     return out

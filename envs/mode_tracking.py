@@ -6,19 +6,21 @@ state. The best policy goes where most are, and a sample may show another mode t
 """
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from .histograms import histograms
-from .mean_field import MeanFieldProblem
+from .mean_field import MeanFieldParameters, MeanFieldProblem, Sizes
 
 
-class ModeTrackingParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class ModeTrackingParameters(MeanFieldParameters, frozen=True):
     """How many states, and who moves how reliably."""
 
     states: int = Field(default=2, ge=2, le=6, description="states S of the global agent and of each local one")
     persistence: float = Field(default=0.98, gt=0, le=1, description="chance that a local agent stays; 1: frozen")
     hit: float = Field(default=0.9, gt=0, le=1, description="chance that the global agent gets to where it wants to")
-    gamma: float = Field(default=0.9, ge=0, lt=1, description="discount factor")
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(self.states, self.states, self.states, 1)
 
 
 class ModeTracking(MeanFieldProblem):
@@ -28,23 +30,14 @@ class ModeTracking(MeanFieldProblem):
     version = 1
     Parameters = ModeTrackingParameters
 
-    def __init__(self, parameters: ModeTrackingParameters, agents: int, instance: int) -> None:
-        self.parameters, self.agents, self.instance = parameters, agents, instance
-        self.gamma, states = parameters.gamma, parameters.states
-        wanted = _towards(states, parameters.hit)
+    def fill(self) -> None:
+        states = self.local_states
+        wanted = _towards(states, self.parameters.hit)
         self.global_kernel = np.repeat(wanted[None], states, axis=0)
-        stays = _towards(states, parameters.persistence)
+        stays = _towards(states, self.parameters.persistence)
         self.local_kernel = np.repeat(stays[:, None, None], states, axis=1)
         self.global_reward = np.zeros((states, states))
         self.local_reward = np.eye(states)[:, :, None]
-        self.local_policy = np.ones((states, states, 1))
-        self.check()
-
-    @property
-    def memory(self) -> float:
-        """Bytes of the exact lumping where there is one, roughly."""
-        cells = histograms(self.agents, self.local_states)
-        return 8.0 * self.global_states * cells**2 if self.lumpable else 0.0
 
 
 def _towards(states: int, chance: float) -> np.ndarray:

@@ -127,7 +127,7 @@ class Cell:
 
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics its runs record."""
-        return registry.algorithm(self.algorithm).metrics_for(self.algorithm_model, self.environment_model)
+        return registry.algorithm(self.algorithm).metrics_for(self.algorithm_model, self.environment_model, self.agents)
 
 
 def _identity(find: Any, reference: str, model: BaseModel) -> list[Any]:
@@ -163,7 +163,7 @@ def make_cell(
     env_model = validated(problem.Parameters, env, problem.name, prefix="env.")
     model = validated(coordinator.Parameters, settings, coordinator.name)
     schedule = validated(Record, record or {}, "record", prefix="record.")
-    _check_columns(coordinator, model, env_model)
+    _check_columns(coordinator, model, env_model, agents)
     cell = Cell(
         algorithm, model.model_dump(), environment, env_model.model_dump(), agents, rounds, schedule.model_dump()
     )
@@ -175,9 +175,9 @@ def make_cell(
     return cell
 
 
-def _check_columns(coordinator: Any, model: BaseModel, env_model: BaseModel) -> None:
+def _check_columns(coordinator: Any, model: BaseModel, env_model: BaseModel, agents: int) -> None:
     """Parameters and metrics become columns of the tables: none may be called like another."""
-    metrics = coordinator.metrics_for(model, env_model)
+    metrics = coordinator.metrics_for(model, env_model, agents)
     for name in (*type(model).model_fields, *metrics):
         if name in RESERVED or name.startswith("env_"):
             raise UserError(f"{coordinator.name}: {name!r} is a column of the tables already; call it otherwise.")

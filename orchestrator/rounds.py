@@ -80,7 +80,7 @@ class Coordinator(Persistent):
     #: metric -> what it is, with its unit. ``metrics_for`` narrows them to a configuration.
     metrics: ClassVar[Mapping[str, str]]
     #: Communications a round at the most, for the estimate of a run's time.
-    calls_per_round: ClassVar[int] = 1
+    calls_per_round: Any = 1
     #: ``leap(self, blocks: Mapping[str, Block], rounds: int) -> None`` or None.
     leap: ClassVar[Any] = None
     #: Whether its numbers are those of every placement and after every fault. One that is not promises nothing of the
@@ -113,7 +113,7 @@ class Coordinator(Persistent):
         return ()
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
         """Names of the metrics that ``measure`` returns under these parameters."""
         return tuple(cls.metrics)
 

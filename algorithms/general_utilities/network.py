@@ -65,7 +65,7 @@ class NetworkCoordinator(Coordinator):
                 utilities.check(utility, problem.states, problem.actions, problem.gamma)
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
         """Those against exact gradients where there is a closed form: of the voter network, for local policies."""
         closed = isinstance(environment, VoterNetworkParameters) and parameters.policy_hops == 0
         return tuple(name for name in cls.metrics if closed or name not in {**measures.EXACT, **measures.SAMPLED})

@@ -168,7 +168,7 @@ class ShadowPolicyGradient(NetworkCoordinator):
     def measured(self, theta: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
         """Occupancies [N, S, A] and metrics of policies ``theta``."""
         occupancy, found = self.outcome(theta)
-        each, wanted = self.parameters.each, self.metrics_for(self.parameters, self.problem.parameters)
+        each, wanted = self.parameters.each, self.metrics_for(self.parameters, self.problem.parameters, self.agents)
         if "gradient_norm_sq" in wanted:
             found |= measures.exact(theta, self.problem, each, self.hops)
         if "gradient_error" in wanted:

@@ -1,4 +1,4 @@
-"""Shards of the table over (histogram of k local states, global state): Q stays where it is, only V travels."""
+"""Shards of the tables over histograms of k sampled agents: Q stays where it is, only V travels."""
 
 from typing import Any
 
@@ -6,8 +6,9 @@ import numpy as np
 
 from envs import histograms
 from envs.histograms import rank
+from envs.joint_lumping import joint_chance
 from envs.kernels import alias_tables
-from envs.mean_field import action_values
+from envs.lumping import action_values, remembered
 from orchestrator.blocks import Block
 from orchestrator.kernels import draw_alias, kernel
 
@@ -15,34 +16,52 @@ from orchestrator.kernels import draw_alias, kernel
 TIE = 1e-12
 
 
-class Cells(Block):
-    """n histograms of k local states. State: q [n, G, A], the value of each global state and action there."""
+class Shard(Block):
+    """n histograms of k agents over J classes. State: q [n, G, A], the value of each global state and action there.
+
+    A subclass says who is counted by its histograms, how members of each class move, and what is paid.
+    """
 
     persistent = ("q",)
 
     def start(self) -> None:
         self.q = self.zeros(self.problem.global_states, self.problem.global_actions)
 
-    @property
-    def known(self) -> Any:
-        """What the members' sweeps need, made once for all seeds: histograms, rewards, and moves or what draws them."""
-        p, problem = self.parameters, self.problem
-        kept = problem.__dict__.setdefault("_shards", {})
-        key = (p.k, p.samples, self.members)
-        if key not in kept:
-            cells = histograms.enumerated(p.k, problem.local_states)
-            own = slice(self.members.start, self.members.stop)
-            if p.samples == "inf":
-                ahead = problem.moves(cells, own.start, own.stop)
-            else:
-                tables = alias_tables(problem.global_kernel), alias_tables(problem.chance)
-                ahead = *tables[0], *tables[1], histograms.binomials(p.k, problem.local_states)
-            kept[key] = cells[own].copy(), problem.reward(cells[own]), ahead
-        return kept[key]
+    def sources(self) -> np.ndarray:
+        """All histograms, int64 [cells, J]."""
+        raise NotImplementedError  # abstract
 
-    def sweep(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """One Bellman sweep against V ``values`` float64 [cells, G]; returns the members' own V, [n, G]."""
-        own, reward, ahead = self.known
+    def chance(self, local: Any) -> np.ndarray:
+        """P(s' | class) at each global state, float64 [G, J, S]; ``local`` is the local policy, if it is learned."""
+        raise NotImplementedError  # abstract
+
+    def reward(self, own: np.ndarray, local: Any) -> np.ndarray:
+        """The team's reward float64 [n, G, A] at the histograms ``own`` int64 [n, J]."""
+        raise NotImplementedError  # abstract
+
+    def known(self, local: Any) -> Any:
+        """What the members' sweeps need, made once for all seeds: histograms, rewards, and moves or what draws them."""
+        kept = self.problem.__dict__.setdefault("_shards", {}).setdefault((type(self), self.members), {})
+        count = histograms.histograms(self.parameters.k, self.problem.local_states)
+        exact = self.parameters.samples == "inf"
+        size = 8.0 * self.problem.global_states * self.n * count if exact else 0.0
+        return remembered(kept, b"" if local is None else local.tobytes(), lambda: self._made(local), size)
+
+    def _made(self, local: Any) -> Any:
+        p, problem = self.parameters, self.problem
+        own = self.sources()[self.members.start : self.members.stop].copy()
+        chance = self.chance(local)
+        if p.samples == "inf":
+            cells = histograms.enumerated(p.k, problem.local_states)
+            ahead = np.stack([histograms.moves(own, each[None], cells) for each in chance])
+        else:
+            tables = alias_tables(problem.global_kernel), alias_tables(chance)
+            ahead = *tables[0], *tables[1], histograms.binomials(p.k, problem.local_states)
+        return own, self.reward(own, local), ahead
+
+    def sweep(self, values: np.ndarray, local: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """One Bellman sweep against V ``values`` float64 [states, G]; returns the members' largest Q, [n, G]."""
+        own, reward, ahead = self.known(local)
         problem, values, samples = self.problem, np.array(values), self.parameters.samples
         if samples == "inf":
             self.q = action_values(reward, ahead, problem.global_kernel, problem.gamma, values)
@@ -50,28 +69,61 @@ class Cells(Block):
             self.q = sampled_values(reward, own, values, problem.gamma, samples, *ahead, self.rng)
         return {"values": self.q.max(axis=2)}
 
+
+class Cells(Shard):
+    """Histograms of k local states, the local policy being given: [cells, S]."""
+
+    def sources(self) -> np.ndarray:
+        return histograms.enumerated(self.parameters.k, self.problem.local_states)
+
+    def chance(self, local: Any) -> np.ndarray:
+        return self._lumping(local).chance
+
+    def reward(self, own: np.ndarray, local: Any) -> np.ndarray:
+        return self._lumping(local).rewards(own)
+
+    def _lumping(self, local: Any) -> Any:
+        policy = self.problem.local_policy if local is None else local
+        return self.problem.lumping(policy, self.parameters.k)
+
     def greedy(self) -> dict[str, np.ndarray]:
         """The greedy policy float64 [n, G, A]: ties are split evenly."""
         return {"policy": greedy(self.q)}
+
+
+class JointCells(Shard):
+    """Histograms of k local states with their actions, at place s B + b: [cells, S B]."""
+
+    def sources(self) -> np.ndarray:
+        return histograms.enumerated(self.parameters.k, self.problem.local_states * self.problem.local_actions)
+
+    def chance(self, local: Any) -> np.ndarray:
+        return joint_chance(self.problem.local_kernel)
+
+    def reward(self, own: np.ndarray, local: Any) -> np.ndarray:
+        return self.problem.pooled(own)[:, :, None] + self.problem.global_reward
+
+    def decided(self) -> dict[str, np.ndarray]:
+        """Largest Q float64 [n, G] and the first global action int64 [n, G] that attains it."""
+        return {"value": self.q.max(axis=2), "action": greedy(self.q).argmax(axis=2)}
 
 
 @kernel
 def greedy(q):
     """Probability 1 for the action of the largest ``q`` [n, G, A], split evenly between ties."""
     out = np.zeros(q.shape)
-    n, globals_, actions = q.shape
-    for i in range(n):
-        for g in range(globals_):
-            best = q[i, g, 0]
-            for a in range(1, actions):
-                best = max(best, q[i, g, a])
+    for i in range(q.shape[0]):
+        for g in range(q.shape[1]):
+            most, size = q[i, g, 0], 1.0
+            for a in range(q.shape[2]):
+                most, size = max(most, q[i, g, a]), max(size, abs(q[i, g, a]))
             ties = 0
-            for a in range(actions):
-                if q[i, g, a] >= best - TIE * max(1.0, abs(best)):
-                    out[i, g, a] = 1.0
+            for a in range(q.shape[2]):
+                if q[i, g, a] >= most - TIE * size:
                     ties += 1
-            for a in range(actions):
-                out[i, g, a] /= ties
+            for a in range(q.shape[2]):
+                if q[i, g, a] >= most - TIE * size:
+                    out[i, g, a] = 1.0 / ties
     return out
 
 
@@ -79,14 +131,14 @@ def greedy(q):
 def sampled_values(reward, own, values, gamma, samples, to_keep, to_alias, keep, alias, table, rng):
     """Q [n, G, A] = reward + gamma times the mean of ``values`` at ``samples`` drawn successors.
 
-    ``own`` int64 [n, S] are the members' histograms; ``to_keep``, ``to_alias`` [G, A, G] and ``keep``, ``alias``
-    [G, S, S] the alias tables of the global and the local moves. Member i draws from stream i of ``rng``: the next
+    ``own`` int64 [n, J] are the members' histograms; ``to_keep``, ``to_alias`` [G, A, G] and ``keep``, ``alias``
+    [G, J, S] the alias tables of the global and the local moves. Member i draws from stream i of ``rng``: the next
     global state, then each local agent's.
     """
-    n, states = own.shape
+    n, classes = own.shape
     globals_, actions = reward.shape[1], reward.shape[2]
-    out = np.empty(reward.shape)
-    after = np.empty(states, np.int64)
+    out = np.empty((n, globals_, actions))
+    after = np.zeros(keep.shape[2], np.int64)
     for i in range(n):
         for g in range(globals_):
             for a in range(actions):
@@ -94,9 +146,9 @@ def sampled_values(reward, own, values, gamma, samples, to_keep, to_alias, keep,
                 for _ in range(samples):
                     ahead = draw_alias(to_keep[g, a], to_alias[g, a], rng, i)
                     after[:] = 0
-                    for s in range(states):
-                        for _ in range(own[i, s]):
-                            after[draw_alias(keep[g, s], alias[g, s], rng, i)] += 1
+                    for j in range(classes):
+                        for _ in range(own[i, j]):
+                            after[draw_alias(keep[g, j], alias[g, j], rng, i)] += 1
                     total += values[rank(after, table), ahead]
                 out[i, g, a] = reward[i, g, a] + gamma * total / samples
     return out

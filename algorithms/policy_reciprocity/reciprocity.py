@@ -58,7 +58,7 @@ class PolicyReciprocity(Coordinator):
         return getattr(self.parameters, name, otherwise)
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
         """Distance to the optimum where it is known, else returns; lambda_2 where agents communicate."""
         left_out = set() if cls.reciprocal else {"lambda_2"}
         if environment.optimum_known:
@@ -200,7 +200,7 @@ class PolicyReciprocity(Coordinator):
 
     def measure(self) -> Conversation:
         reply = yield Call("tables")
-        names = self.metrics_for(self.parameters, self.problem.parameters)
+        names = self.metrics_for(self.parameters, self.problem.parameters, self.agents)
         lambda_2 = self.links.connectivity if self.reciprocal else 0.0
         return measures.of_tables(reply["table"], self.problem, self.parameters.temperature, lambda_2, names)
 

@@ -66,7 +66,7 @@ class LinearQ(LinearTD):
     }
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
         """All of them: control has the average objective only."""
         return tuple(cls.metrics)
 

@@ -107,7 +107,7 @@ class LinearTD(Coordinator):
     basis: np.ndarray
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
         """``gain_error`` with the average objective only, ``value_error_best_head`` with the discounted one only."""
         average = getattr(environment, "objective", "discounted") == "average"
         left_out = "value_error_best_head" if average else "gain_error"

@@ -99,7 +99,7 @@ class MapTransfer(SharedMapTD):
         self.wide = widened(problem, parameters.held_out)
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
         """No ``subspace_error`` without a map."""
         return ("value_error",) if parameters.source == "scratch" else tuple(cls.metrics)
 

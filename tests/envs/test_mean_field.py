@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 
 from envs import histograms
-from envs.mean_field import MeanFieldProblem
+from envs.mean_field import MeanFieldProblem, Sizes
 from envs.mode_tracking import ModeTracking
+from envs.warehouse import Warehouse
 
 
 @pytest.mark.parametrize(("members", "states"), [(1, 1), (4, 1), (0, 3), (7, 2), (3, 5), (6, 4)])
@@ -40,13 +41,25 @@ def test_moves_are_those_of_the_members(members, states):
     """P(F' | F) by summing over where every single member goes."""
     chance = np.random.default_rng(members).dirichlet(np.ones(states), size=states)
     cells = histograms.enumerated(members, states)
-    found = histograms.moves(0, len(cells), cells, chance)
+    found = histograms.moves(cells, chance[None], cells)
     for row, cell in zip(found, cells, strict=True):
         where, expected = np.repeat(np.arange(states), cell), Counter()
         for to in itertools.product(range(states), repeat=members):
             expected[tuple(np.bincount(to, minlength=states))] += math.prod(chance[s, t] for s, t in zip(where, to))
         np.testing.assert_allclose(row, [expected[tuple(c)] for c in cells], rtol=1e-12)
-    np.testing.assert_array_equal(histograms.moves(1, 2, cells, chance), found[1:2])
+    np.testing.assert_array_equal(histograms.moves(cells[1:2], chance[None], cells), found[1:2])
+
+
+def test_rows_may_have_moves_of_their_own():
+    """Three classes of sources into two states, each row by its own kernel."""
+    chance = np.random.default_rng(0).dirichlet(np.ones(2), size=(2, 3))
+    sources, cells = np.array([[1, 0, 2], [0, 1, 2]]), histograms.enumerated(3, 2)
+    found = histograms.moves(sources, chance, cells)
+    for row, source in enumerate(sources):
+        alone = histograms.moves(source[None], chance[row][None], cells)
+        np.testing.assert_array_equal(found[row], alone[0])
+    everyone_first = chance[0, 0, 0] * chance[0, 2, 0] ** 2
+    assert found[0, 3] == pytest.approx(everyone_first, rel=1e-12)
 
 
 def test_what_a_sample_shows_is_hypergeometric():
@@ -57,17 +70,19 @@ def test_what_a_sample_shows_is_hypergeometric():
     np.testing.assert_array_equal(histograms.shown(population, population), np.eye(len(population)))
 
 
-def random_problem(agents: int, seed: int) -> MeanFieldProblem:
+class Anything(MeanFieldProblem):
     """Three global and two local states, two actions each, nothing alike."""
-    rng = np.random.default_rng(seed)
-    problem = MeanFieldProblem()
-    problem.agents, problem.gamma, problem.parameters = agents, 0.8, SimpleNamespace()
-    problem.global_kernel = rng.dirichlet(np.ones(3), size=(3, 2))
-    problem.local_kernel = rng.dirichlet(np.ones(2), size=(2, 3, 2))
-    problem.global_reward, problem.local_reward = rng.normal(size=(3, 2)), rng.normal(size=(2, 3, 2))
-    problem.local_policy = rng.dirichlet(np.ones(2), size=(2, 3))
-    problem.check()
-    return problem
+
+    def fill(self) -> None:
+        rng = np.random.default_rng(self.instance)
+        self.global_kernel = rng.dirichlet(np.ones(3), size=(3, 2))
+        self.local_kernel = rng.dirichlet(np.ones(2), size=(2, 3, 2))
+        self.global_reward, self.local_reward = rng.normal(size=(3, 2)), rng.normal(size=(2, 3, 2))
+        self.local_policy = rng.dirichlet(np.ones(2), size=(2, 3))
+
+
+def random_problem(agents: int, seed: int) -> MeanFieldProblem:
+    return Anything(SimpleNamespace(gamma=0.8, sizes=Sizes(3, 2, 2, 2)), agents, seed)
 
 
 def joint(problem: MeanFieldProblem, decide) -> dict:
@@ -93,7 +108,8 @@ def joint(problem: MeanFieldProblem, decide) -> dict:
 def test_lumping_is_exact(agents):
     """V* on (s_g, histogram) is V* on all joint states, and so is the value of a policy of k sampled local states."""
     problem, k = random_problem(agents, agents), 2
-    cells = list(map(tuple, problem.cells.tolist()))
+    lumping = problem.lumping(problem.local_policy)
+    cells = list(map(tuple, lumping.cells.tolist()))
     best = joint(problem, lambda q, g, s: q.max())
     sampled = histograms.enumerated(k, 2)
     policy = np.random.default_rng(0).dirichlet(np.ones(2), size=(len(sampled), 3))
@@ -104,23 +120,35 @@ def test_lumping_is_exact(agents):
         return np.mean([policy[row, g] @ q for row in seen])
 
     followed = joint(problem, deployed)
-    value = problem.value(problem.deployed(policy, sampled))
+    value = lumping.value(lumping.deployed(policy, sampled))
     for (g, s), expected in best.items():
         row = cells.index(tuple(np.bincount(s, minlength=2)))
-        assert problem.best[row, g] == pytest.approx(expected, abs=1e-10)
+        assert lumping.best[row, g] == pytest.approx(expected, abs=1e-10)
         assert value[row, g] == pytest.approx(followed[g, s], abs=1e-10)
 
 
 def test_the_start_is_uniform():
     """Two agents: histograms (0, 2), (1, 1), (2, 0) with chances 1/4, 1/2, 1/4, half at each global state."""
     problem = ModeTracking(ModeTracking.Parameters(), 2, 0)
-    np.testing.assert_allclose(problem.start, np.array([[1, 1], [2, 2], [1, 1]]) / 8)
+    np.testing.assert_allclose(problem.first, [0.25, 0.5, 0.25])
+    chain = problem.lumping(problem.local_policy)
+    assert chain.at_start(np.array([[4.0, 0], [0, 0], [0, 8]])) == pytest.approx((1 + 2) / 2)
+
+
+def test_a_start_may_be_of_one_kind():
+    """Two robots in five zones by a draw of Dirichlet(.3): both in a given zone with chance .3 * 1.3 / (1.5 * 2.5)."""
+    problem = Warehouse(Warehouse.Parameters(), 2, 0)
+    cells = problem.lumping(problem.local_policy).cells
+    chance = dict(zip(map(tuple, cells.tolist()), problem.first))
+    assert chance[2, 0, 0, 0, 0] == pytest.approx(0.3 * 1.3 / (1.5 * 2.5))
+    assert chance[0, 1, 0, 1, 0] == pytest.approx(2 * 0.3 * 0.3 / (1.5 * 2.5))
+    assert sum(problem.first) == pytest.approx(1)
 
 
 def test_what_is_no_distribution_is_named():
     problem = random_problem(2, 0)
     problem.local_kernel[1, 2, 0] *= 0.9
     with pytest.raises(ValueError, match=r"local_kernel: row \(1, 2, 0\) is no distribution, it sums to 0.9"):
-        problem.check()
+        problem._check()
     with pytest.raises(ValueError, match="agents must be at least 1, got 0"):
         ModeTracking(ModeTracking.Parameters(), 0, 0)

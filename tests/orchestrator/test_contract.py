@@ -16,6 +16,7 @@ PROMISED = {name: found for name, found in ALGORITHMS.items() if found.reproduci
 PAIRS = [(a, e) for a, of in PROMISED.items() for e, on in ENVIRONMENTS.items() if on.kind in of.kinds]
 pairs = pytest.mark.parametrize("pair", PAIRS, ids=[f"{a}-{e}" for a, e in PAIRS])
 
+SAMPLED = {"k": 3, "samples": 2, "rollouts": 3, "steps": 4}
 #: Settings that keep an algorithm or an environment small.
 SMALL = {
     "map-transfer": {"pretraining": 6, "held_out": 6, "refit_rounds": 5},
@@ -23,7 +24,16 @@ SMALL = {
     "navigation": {"env__size": 3},
     "blocker": {"env__columns": 4, "env__limit": 9},
     "shadow-policy-gradient": {"batch": 6, "horizon": 8},
-    "subsample-q": {"k": 3, "samples": 2},
+    "subsample-q": SAMPLED,
+    "subsample-mfq": SAMPLED,
+    "alternating-marl": SAMPLED | {"sweeps": 2, "eta": float("-inf")},  # so as not to end too soon
+    "graphon-mfs": {"kappa": 2, "samples": 2, "rollouts": 3, "steps": 4},
+    "graphon-robots": {"env__graphon": "block"},
+    "constrained-exploration": {"env__side": 2, "env__box": 1, "env__gamma": 0.3},
+    "tracking-line": {"env__gamma": 0.3},
+    "warehouse": {"env__gamma": 0.3},
+    "federated-optimisation": {"env__gamma": 0.3},
+    "gaussian-squeeze": {"env__mu": 15, "env__sigma": 8},
     "shadow-primal-dual": {"batch": 6, "horizon": 8},
 }
 ROUNDS = 11

@@ -25,13 +25,21 @@ GOLDEN = ROOT / "tests" / "golden.json"
 NOISE = 1e-10
 SMALL = {"agents": 4, "rounds": 12}
 AVERAGE = {"env__states": 7, "env__features": 5}
+SAMPLED = {"k": 3, "rollouts": 4, "steps": 5, "env__gamma": 0.3}
 SIZES = {
     "shared-subspace-mrp": AVERAGE,
     "shared-subspace-mdp": AVERAGE | {"env__actions": 2},
     "landmarks": {"env__size": 3},
     "navigation": {"env__size": 3},
     "blocker": {"env__columns": 4, "env__limit": 9, "agents": 3},
-    "mode-tracking": {"k": 3},
+    "mode-tracking": SAMPLED,
+    "random-population": SAMPLED,
+    "constrained-exploration": SAMPLED | {"env__side": 2, "env__box": 1},
+    "tracking-line": SAMPLED,
+    "warehouse": SAMPLED,
+    "federated-optimisation": SAMPLED,
+    "gaussian-squeeze": {"k": 3, "rollouts": 4, "steps": 5, "env__mu": 15, "env__sigma": 8},
+    "graphon-robots": {"kappa": 3, "rollouts": 4, "steps": 5, "env__graphon": "block"},
 }
 
 

@@ -151,6 +151,8 @@ def check_sets(name: str, tree: ast.AST) -> None:
 
 #: (file, function) -> why its product or sum does not run over the agent axis, or not in a block-sized piece of it.
 REASONS = {
+    ("algorithms/mean_field/subsample_mfq.py", "deployed"): "coordinator: whole numbers, counts of the k agents",
+    ("algorithms/mean_field/gaps.py", "deterministic"): "whole numbers",
     ("algorithms/shared_representation/linear_td.py", "measure_agents"): "coordinator: always all N agents at once",
     ("algorithms/shared_representation/linear_td.py", "thetas"): "coordinator: always all N agents at once",
     ("algorithms/shared_representation/shared_head_td.py", "thetas"): "coordinator: always all N agents at once",

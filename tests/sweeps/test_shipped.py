@@ -27,7 +27,10 @@ FAMILIES = {
         "decay", "gradient-error", "best-kappa", "end-to-end", "heterogeneous", "policy-radius", "temperature",
         "epsilon-scaling", "full-observation", "safe-message-line", "safe-wireless",
     },
-    "mean-field": {"gap-vs-k", "samples-m"},
+    "mean-field": {
+        *("gap-vs-k", "samples-m", "mfq-gap", "alternating-gap", "warehouse-return", "tracking-line"),
+        *("runtime-vs-k", "graphon", "squeeze", "exploration", "federated"),
+    },
 }  # fmt: skip
 #: (tau_1, tau_2) of the six pairs whose difference is claimed as the exponent of the disagreement.
 PAIRS = [(0.65, 0.35), (0.8, 0.2), (0.9, 0.1), (0.65, 0.1), (1, 0.4), (0.8, 0.5)]

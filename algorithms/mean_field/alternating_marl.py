@@ -1,0 +1,247 @@
+"""ALTERNATING-MARL: the global agent and the local ones learn in turn, each against the other (arXiv:2603.03759)."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from algorithms.mean_field import gaps
+from algorithms.mean_field.cells import Cells
+from algorithms.mean_field.local_learning import best_of, climbed, induced_response
+from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
+from envs import histograms
+from envs.lumping import QUICK
+from orchestrator.blocks import Block
+from orchestrator.errors import UserError
+from orchestrator.rounds import Call, Conversation
+
+
+class AlternatingMARLParameters(SubsamplingParameters):
+    """How the two learn, and when what they have learned counts as progress."""
+
+    eta: Annotated[float, Field(allow_inf_nan=True)] = Field(
+        1e-6, description="a new policy is accepted if the team's value rises by more than 2 eta; -inf: always"
+    )
+    local_learner: Literal["team", "selfish", "k-chain"] = Field(
+        "team",
+        description="what a shared local policy is best for: the n agents' team value, its owner alone (in the MDP of "
+        "s_i and s_g that the others induce), or the team value of k agents who are all seen",
+    )
+    sweeps: int = Field(200, ge=1, description="Bellman sweeps of the global agent's turn; exact ones stop at rest")
+    alternations: int = Field(10, ge=1, description="turns of both at the most")
+
+
+class AlternatingMARL(Subsampling):
+    """G-LEARN and L-LEARN in turn, judged by UPDATE, from a local policy that does everything alike.
+
+    G-LEARN is SUBSAMPLE-Q against the present local policy pi_l, a round being one Bellman sweep; L-LEARN seeks the
+    best shared deterministic pi_l(a | s_i, s_g) against the present global policy pi_g of k sampled states. UPDATE
+    takes a new policy over where the team's value at the start rises by more than 2 eta. When a turn of both changes
+    nothing, or after ``alternations`` turns, a last G-LEARN against what pi_l has become ends it, its policy taken as
+    it is. What results is an approximate equilibrium among k-observation global and shared local policies.
+
+    Values are exact where the chain of n agents is quick, else means of simulated episodes on common random numbers.
+    Exact responses try all local policies where they are few, else change one (s_i, s_g) at a time while that helps,
+    from the present policy or the selfish response, whichever is better. Reconstructed: ``selfish`` and ``k-chain``.
+    """
+
+    name = "alternating-marl"
+    version = 1
+    Parameters = AlternatingMARLParameters
+    persistent: ClassVar[tuple[str, ...]] = (
+        *Subsampling.persistent,
+        *("policy", "local", "team", "phase", "swept", "changed", "turns", "accepted", "cycles", "pairs"),
+    )
+    metrics: ClassVar[Mapping[str, str]] = {
+        "gap_full_sup": "largest V* - V over (s_g, histogram), V* of a global agent that sees everyone against pi_l",
+        "gap_full_mean": "mean V* - V at the start",
+        "gap_best_k": "value at the start of the best deterministic policy of s_g and k local states, less that of V",
+        "gap_local_shared": "value of the best deterministic shared local policy against pi_g, less that of V",
+        "gap_local_single": "n times what the team gains when one local agent goes over to the best policy of its own",
+        "welfare_gap": "value of the best local policy with a global agent that sees everyone, less that of V",
+        "return": "discounted return of the present policies from the start",
+        **SIMULATED,
+        "turns": "turns of both so far",
+        "accepted": "policies accepted so far",
+        "cycles": "turns that led back to an earlier pair of policies after having left it",
+        "cycled": "1 if there was such a turn, else 0",
+        **SIZES,
+    }
+
+    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+        super().__init__(parameters, problem, agents, rounds, seed)
+        if problem is None:
+            return
+        if not (parameters.eta >= 0 or parameters.eta == -math.inf):
+            raise UserError(f"eta is {parameters.eta}; it must be 0 or more, or -inf to accept every new policy.")
+        if not self.quick and not parameters.rollouts:
+            raise UserError(
+                f"rollouts is 0; with {agents} agents policies are judged by simulated episodes, so give some."
+            )
+        if parameters.local_learner == "k-chain" and not problem.parameters.lumpable(parameters.k, QUICK):
+            raise UserError(
+                f"k is {parameters.k}; local_learner k-chain solves the chain of k agents, which is too large."
+            )
+
+    @property
+    def quick(self) -> bool:
+        """Whether values are exact."""
+        return self.problem.parameters.lumpable(self.agents, QUICK)
+
+    @property
+    def calls_per_round(self) -> int:
+        """Where policies are judged by episodes, a turn asks for one or two about each thing a local policy may change.
+
+        Spread over the sweeps of a turn, roughly.
+        """
+        p, problem = self.parameters, self.problem
+        if self.quick:
+            return 2
+        judged = 4 if p.local_learner == "selfish" else 2 * problem.local_policy.size
+        return 2 + math.ceil(judged * (2 * p.steps + 2) / p.sweeps)
+
+    def blocks(self) -> Mapping[str, type[Block]]:
+        return {**super().blocks(), "cells": Cells}
+
+    @classmethod
+    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+        """Gaps where the exact chain is quick and the policies of a class are few."""
+        left_out = set()
+        if not environment.lumpable(agents, QUICK):
+            left_out |= {"gap_full_sup", "gap_full_mean", "return", "gap_best_k"}
+        if not gaps.small(environment, parameters.k):
+            left_out |= {"gap_best_k"}
+        if not environment.lumpable(agents, QUICK) or not gaps.few_local(environment):
+            left_out |= {"gap_local_shared", "gap_local_single", "welfare_gap"}
+        if agents < 2:
+            left_out |= {"gap_local_single"}
+        if not parameters.rollouts:
+            left_out |= set(SIMULATED)
+        return tuple(name for name in cls.metrics if name not in left_out)
+
+    def warnings(self) -> Sequence[str]:
+        p, out = self.parameters, list(super().warnings())
+        if p.samples != "inf" and self.rounds < (p.alternations + 1) * (p.sweeps + 1):
+            most = (p.alternations + 1) * (p.sweeps + 1)
+            out.append(f"rounds is {self.rounds}; {p.alternations} turns and the last one may take {most}.")
+        return out
+
+    def start(self) -> None:
+        """V = 0, both policies uniform."""
+        super().start()
+        problem = self.problem
+        self.policy = np.full((self.cells, problem.global_states, problem.global_actions), 1 / problem.global_actions)
+        self.local = np.array(problem.local_policy)
+        self.team = -math.inf
+        self.phase = "learn"  # learn, respond, or finish: the last turn of the global agent
+        self.swept, self.turns, self.accepted, self.cycles = 0, 0, 0, 0
+        self.changed = False  # whether this turn of both has changed anything so far
+        self.pairs = np.zeros(0, np.int64)  # pairs of policies after each turn, hashed
+
+    def round(self) -> Conversation:
+        if self.phase == "respond":
+            yield from self.respond()
+            return
+        sent = {"values": self.values, "local": self.local}
+        reply = yield Call("sweep", on="cells", shared=sent, agent_steps=self.sweep_steps)
+        self.improve(reply["values"])
+        self.swept += 1
+        if self.at_rest or self.swept >= self.parameters.sweeps:
+            yield from self.take_up()
+
+    def take_up(self) -> Conversation:
+        """UPDATE of the global policy, after its turn."""
+        policy = np.array((yield Call("greedy", on="cells"))["policy"])
+        self.swept = 0
+        if self.phase == "finish":
+            self.policy, self.done = policy, True
+            return
+        if self.team == -math.inf:
+            self.team = yield from self.value(self.policy, self.local)
+        team = yield from self.value(policy, self.local)
+        self.changed = self.better(team)
+        if self.changed:
+            self.policy, self.team, self.accepted = policy, team, self.accepted + 1
+        self.phase = "respond"
+
+    def respond(self) -> Conversation:
+        """L-LEARN and UPDATE of the local policy, in one round."""
+        local = yield from self.response()
+        team = yield from self.value(self.policy, local)
+        if self.better(team):
+            self.local, self.team, self.accepted, self.changed = local, team, self.accepted + 1, True
+        self.turns += 1
+        self.remember()
+        self.phase = "learn" if self.changed and self.turns < self.parameters.alternations else "finish"
+
+    def better(self, team: float) -> bool:
+        """UPDATE's rule."""
+        return team - self.team > 2 * self.parameters.eta
+
+    def remember(self) -> None:
+        """Note the present pair of policies, and whether this turn led back to one that had been left."""
+        both = hashlib.sha256(self.policy.tobytes() + self.local.tobytes()).digest()
+        pair = np.frombuffer(both[:8], np.int64)
+        self.cycles += bool(len(self.pairs) and pair[0] != self.pairs[-1] and pair[0] in self.pairs)
+        self.pairs = np.concatenate([self.pairs, pair])
+
+    def value(self, policy: np.ndarray, local: np.ndarray) -> Conversation:
+        """The team's value at the start, exact where that is quick."""
+        if self.quick:
+            return gaps.team_value(self.problem, policy, local, self.parameters.k)
+        return (yield from self.simulated(policy, "judge", local=local))
+
+    def response(self) -> Conversation:
+        """L-LEARN: a deterministic local policy [S, G, B] against the present global one."""
+        if self.parameters.local_learner == "selfish":
+            return (yield from self.selfish())
+        if gaps.few_local(self.problem.parameters):
+            return (yield from best_of(gaps.local_policies(self.problem), self.local, self.objective))
+        return (yield from climbed([self.local, (yield from self.selfish())], self.objective))
+
+    def objective(self, local: np.ndarray) -> Conversation:
+        """What L-LEARN maximises, if it is not selfish."""
+        if self.parameters.local_learner == "team":
+            return (yield from self.value(self.policy, local))
+        lumping = self.problem.lumping(local, self.parameters.k)
+        return lumping.at_start(lumping.value(self.policy))
+
+    def selfish(self) -> Conversation:
+        """The best response of one who is paid r_l alone, in the MDP of (s_i, s_g) that the others induce."""
+        problem = self.problem
+        if self.quick:
+            lumping = problem.lumping(self.local)
+            deployed = lumping.deployed(self.policy, histograms.enumerated(self.parameters.k, problem.local_states))
+            moves = lumping.moved(deployed)
+        else:
+            moves = (yield from self.played(self.policy, "judge", local=self.local))[1]
+        return induced_response(problem, np.array(moves, float))
+
+    def measure(self) -> Conversation:
+        problem, k = self.problem, self.parameters.k
+        wanted = self.metrics_for(self.parameters, problem.parameters, self.agents)
+        found = self.sizes() | {
+            "turns": float(self.turns),
+            "accepted": float(self.accepted),
+            "cycles": float(self.cycles),
+            "cycled": float(self.cycles > 0),
+        }
+        if "return" in wanted:
+            lumping = problem.lumping(self.local)
+            value = lumping.value(lumping.deployed(self.policy, histograms.enumerated(k, problem.local_states)))
+            present = lumping.at_start(value)
+            found |= gaps.global_gaps(lumping, value) | {"return": present}
+            if "gap_best_k" in wanted:
+                found["gap_best_k"] = gaps.best_of_k(lumping, k) - present
+            if "gap_local_shared" in wanted:
+                found["gap_local_shared"] = gaps.best_shared(problem, self.policy, k) - present
+                found["welfare_gap"] = gaps.best_welfare(problem) - present
+            if "gap_local_single" in wanted:
+                alone = gaps.best_single(problem, self.policy, self.local, k)
+                found["gap_local_single"] = self.agents * (alone - present)
+        if "return_simulated" in wanted:
+            found["return_simulated"] = yield from self.simulated(self.policy, local=self.local)
+        return found

@@ -1,0 +1,64 @@
+"""The exact chain in which one local agent goes its own way: s_g, its state, the histogram of the n - 1 others."""
+
+from typing import Any
+
+import numpy as np
+
+from envs import histograms
+from envs.lumping import averaged, drifts, settle, under
+from envs.mean_field import means
+from orchestrator.kernels import kernel, ordered_sum
+
+
+class Deviation:
+    """n >= 2 agents, a global ``policy`` [cells, G, A] of k local states; all but one follow ``local`` [S, G, B]."""
+
+    def __init__(self, problem: Any, policy: np.ndarray, local: np.ndarray, k: int) -> None:
+        self.problem, n, states = problem, problem.agents, problem.local_states
+        self.others = problem.lumping(local, n - 1)
+        sampled = histograms.enumerated(k, states)
+        deployed = problem.lumping(local).deployed(policy, sampled)
+        # The global agent does not know who deviates: it acts on the histogram of all.
+        together = self.others.cells[None] + np.eye(states, dtype=np.int64)[:, None]
+        acted = deployed[histograms.ranks(together.reshape(-1, states), histograms.binomials(n, states))]
+        self.drift = drifts(acted, problem.global_kernel).reshape(states, -1, *problem.global_kernel.shape[::2])
+        paid = np.repeat(problem.global_reward[None], len(acted), axis=0)
+        earned = averaged(paid, acted).reshape(self.drift.shape[:3])
+        self.earned = earned + means(self.others.cells, np.ascontiguousarray(self.others.paid.T)) * ((n - 1) / n)
+
+    def value(self, own: np.ndarray) -> float:
+        """What the team earns, discounted, from the start when the one follows ``own`` float64 [S, G, B]."""
+        problem = self.problem
+        chance = under(own, problem.local_kernel)
+        paid = np.ascontiguousarray(under(own, problem.local_reward[..., None])[:, :, 0].T)
+        reward = self.earned + paid[:, None, :] / problem.agents
+        given = self.others.population, chance, self.drift
+        value = settle(lambda v: reward + problem.gamma * ahead(v, *given), np.zeros(reward.shape))
+        start = np.repeat(self.others.first[None, :, None], reward.shape[0], axis=0)
+        return float(ordered_sum((start * value).reshape(-1)) / (reward.shape[0] * reward.shape[2]))
+
+
+@kernel
+def ahead(value, population, chance, drift):
+    """Mean of ``value`` [S, cells, G] a step later, [S, cells, G].
+
+    ``population`` [G, cells, cells] moves the others, ``chance`` [G, S, S] the one, ``drift`` [S, cells, G, G] the
+    global state.
+    """
+    states, cells, globals_ = value.shape
+    out = np.zeros(value.shape)
+    mean = np.empty((states, globals_))
+    for g in range(globals_):
+        for c in range(cells):
+            mean[:] = 0.0
+            for other in range(cells):
+                p = population[g, c, other]
+                if p > 0.0:
+                    for t in range(states):
+                        for h in range(globals_):
+                            mean[t, h] += p * value[t, other, h]
+            for s in range(states):
+                for t in range(states):
+                    for h in range(globals_):
+                        out[s, c, g] += chance[g, s, t] * drift[s, c, g, h] * mean[t, h]
+    return out

@@ -1,0 +1,190 @@
+"""Members of graphon mean-field subsampling: shards of the table over (histogram, own state), and agents that play."""
+
+from typing import Any
+
+import numpy as np
+
+from algorithms.mean_field.cells import greedy
+from envs import histograms
+from envs.histograms import rank
+from orchestrator.blocks import Block
+from orchestrator.kernels import kernel, ordered_mean, uniform
+
+
+class GraphonCells(Block):
+    """n histograms of kappa neighbours.
+
+    State: q [n, S, A], the value of each own state and action there, and mean [n, S, A], the mean of the policies that
+    were greedy before each sweep.
+    """
+
+    persistent = ("q", "mean")
+
+    def start(self) -> None:
+        self.q = self.zeros(self.problem.states, self.problem.actions)
+        self.mean = greedy(self.q)
+        # Where the neighbours go under which moves, kept while these stay: it can be made again.
+        self.going, self.ahead = self.zeros(0), self.zeros(0)
+
+    @property
+    def known(self) -> Any:
+        """Made once for all seeds: all histograms, the members' own [n, S], P(s' | s, a) [n, S, A, S], r [n, S, A]."""
+        kappa, problem = self.parameters.kappa, self.problem
+        kept = problem.__dict__.setdefault("_shards", {})
+        key = (kappa, self.members)
+        if key not in kept:
+            cells = histograms.enumerated(kappa, problem.states)
+            own = cells[self.members.start : self.members.stop].copy()
+            kept[key] = cells, own, *problem.model(own / kappa)
+        return kept[key]
+
+    def sweep(self, values: np.ndarray, before: int) -> dict[str, np.ndarray]:
+        """One Bellman sweep, after so many ``before``, against V ``values`` float64 [cells, S].
+
+        Returns the members' own V, [n, S].
+        """
+        _, own, chance, paid = self.known
+        values, samples, gamma = np.array(values), self.parameters.samples, self.problem.gamma
+        self.mean = self.mean + (greedy(self.q) - self.mean) / (before + 1)
+        going = under(self.mean if self.parameters.follow == "average" else greedy(self.q), chance)
+        if samples == "inf":
+            self.q = exact_values(paid, chance, self.moved(going), values, gamma)
+        else:
+            table = histograms.binomials(self.parameters.kappa, self.problem.states)
+            self.q = sampled_values(paid, chance, going, own, values, gamma, samples, table, self.rng)
+        return {"values": self.q.max(axis=2)}
+
+    def moved(self, going: np.ndarray) -> np.ndarray:
+        """P(F' | F) [n, cells] of neighbours that move by ``going`` [n, S, S], made anew where that has changed."""
+        cells, own, _, _ = self.known
+        if self.going.shape != going.shape:
+            self.going, self.ahead = np.full(going.shape, np.nan), self.zeros(len(cells))
+        new = np.nonzero((self.going != going).any(axis=(1, 2)))[0]
+        if len(new):
+            self.ahead[new] = histograms.moves(own[new], going[new], cells)
+        self.going = going
+        return self.ahead
+
+    def deployed(self) -> dict[str, np.ndarray]:
+        """The policy float64 [n, S, A] that agents play: greedy, ties split evenly, or the mean of the greedy ones."""
+        return {"policy": self.mean if self.parameters.follow == "average" else greedy(self.q)}
+
+
+class GraphonAgents(Block):
+    """n agents that play what was learned, each on kappa neighbours drawn afresh at every step; nothing persists.
+
+    Between ``arrive`` and ``returns`` they carry their streams and what they were paid, of R episodes each.
+    """
+
+    def arrive(self, policy: np.ndarray) -> dict[str, np.ndarray]:
+        """Begin R episodes of the ``policy`` float64 [cells, S, A]; returns the members' states int64 [n, R]."""
+        self.streams, self.policy = self.stream("episodes"), np.array(policy)
+        self.returned, self.discount = self.zeros(self.parameters.rollouts), 1.0
+        return {"states": uniform_states(self.problem.states, self.parameters.rollouts, self.streams)}
+
+    def step(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        """One step in everyone's ``states`` int64 [N, R]; returns the members' next ones [n, R]."""
+        states, kappa = np.array(states), self.parameters.kappa
+        shown = self.env.shown(kappa, states, self.streams)
+        own = states[self.members.start : self.members.stop]
+        table = histograms.binomials(kappa, self.problem.states)
+        after, paid = self.env.step(chosen(self.policy, own, shown, table, self.streams), states, self.streams)
+        self.returned += self.discount * paid
+        self.discount *= self.problem.gamma
+        return {"states": after}
+
+    def returns(self) -> dict[str, np.ndarray]:
+        """Mean discounted return of each member over the episodes, [n]."""
+        return {"returns": ordered_mean(np.ascontiguousarray(self.returned.T))}
+
+
+@kernel
+def under(policy, chance):
+    """sum_a ``policy``[i, s, a] ``chance``[i, s, a, t]: where members in s go, [n, S, S]."""
+    n, states, actions = policy.shape
+    out = np.zeros((n, states, states))
+    for i in range(n):
+        for s in range(states):
+            for a in range(actions):
+                for t in range(states):
+                    out[i, s, t] += policy[i, s, a] * chance[i, s, a, t]
+    return out
+
+
+@kernel
+def exact_values(paid, chance, ahead, values, gamma):
+    """Q [n, S, A] = r + gamma sum_s' P(s' | s, F / kappa, a) sum_F' P(F' | F) V(F', s').
+
+    ``paid`` [n, S, A], ``chance`` [n, S, A, S], ``ahead`` P(F' | F) [n, cells], ``values`` V [cells, S].
+    """
+    n, states, actions = paid.shape
+    out, mean = np.empty(paid.shape), np.empty(states)
+    for i in range(n):
+        mean[:] = 0.0
+        for f in range(ahead.shape[1]):
+            if ahead[i, f] > 0.0:
+                for t in range(states):
+                    mean[t] += ahead[i, f] * values[f, t]
+        for s in range(states):
+            for a in range(actions):
+                total = 0.0
+                for t in range(states):
+                    total += chance[i, s, a, t] * mean[t]
+                out[i, s, a] = paid[i, s, a] + gamma * total
+    return out
+
+
+@kernel
+def draw(chances, rng, i):
+    """An index with ``chances`` [S], from stream ``i``."""
+    wanted, total = uniform(rng, i), 0.0
+    for t in range(chances.shape[0] - 1):
+        total += chances[t]
+        if wanted < total:
+            return t
+    return chances.shape[0] - 1
+
+
+@kernel
+def sampled_values(paid, chance, going, own, values, gamma, samples, table, rng):
+    """As ``exact_values``, with the mean over ``samples`` draws of the own and the neighbours' next states.
+
+    ``own`` int64 [n, S] are the members' histograms, whose neighbours move by ``going`` [n, S, S]; member i draws from
+    stream i of ``rng``, its own next state first.
+    """
+    n, states, actions = paid.shape
+    out, after = np.empty(paid.shape), np.empty(states, np.int64)
+    for i in range(n):
+        for s in range(states):
+            for a in range(actions):
+                total = 0.0
+                for _ in range(samples):
+                    then = draw(chance[i, s, a], rng, i)
+                    after[:] = 0
+                    for j in range(states):
+                        for _ in range(own[i, j]):
+                            after[draw(going[i, j], rng, i)] += 1
+                    total += values[rank(after, table), then]
+                out[i, s, a] = paid[i, s, a] + gamma * total / samples
+    return out
+
+
+@kernel
+def uniform_states(states, episodes, rng):
+    """Independent states int64 [n, R], all alike likely."""
+    out = np.empty((rng.shape[0], episodes), np.int64)
+    for i in range(out.shape[0]):
+        for r in range(episodes):
+            out[i, r] = min(int(uniform(rng, i) * states), states - 1)
+    return out
+
+
+@kernel
+def chosen(policy, own, shown, table, rng):
+    """Actions int64 [n, R] of ``policy`` [cells, S, A] in states ``own`` [n, R], ``shown`` counts [n, R, S]."""
+    n, episodes = own.shape
+    out = np.empty((n, episodes), np.int64)
+    for i in range(n):
+        for r in range(episodes):
+            out[i, r] = draw(policy[rank(shown[i, r], table), own[i, r]], rng, i)
+    return out

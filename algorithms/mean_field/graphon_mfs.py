@@ -1,0 +1,205 @@
+"""GMFS: Q-learning on kappa neighbours drawn by graphon weight, a table for all agents (arXiv:2602.16196)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field
+
+from algorithms.mean_field.graphon_blocks import GraphonAgents, GraphonCells
+from envs import histograms
+from orchestrator.blocks import Block
+from orchestrator.config import Parameters
+from orchestrator.errors import UserError
+from orchestrator.kernels import ordered_mean
+from orchestrator.rounds import Call, Conversation, Coordinator
+
+#: Bytes of a table and multiplications of an exact sweep at the most.
+MOST_BYTES, MOST_OPERATIONS = 4e9, 1e9
+#: Change of V, relative to the largest, at which exact sweeps have come to rest.
+SETTLED = 1e-13
+#: Exact values of policies that a problem keeps at a time: those of exact sweeps are the same for all seeds.
+MOST_KEPT = 4
+
+
+def _infinite(value: Any) -> Any:
+    """YAML and the command line read inf as a number."""
+    return "inf" if value == math.inf else value
+
+
+class GraphonMFSParameters(Parameters):
+    """How many neighbours are drawn, how expectations are taken, and how the outcome is played."""
+
+    kappa: int = Field(
+        5, ge=1, description="neighbours that an agent draws at each step, with replacement, in proportion to W"
+    )
+    samples: Annotated[Annotated[int, Field(ge=1)] | Literal["inf"], BeforeValidator(_infinite)] = Field(
+        "inf", description="draws m a backup and sweep; inf: exact expectations"
+    )
+    follow: Literal["greedy", "average"] = Field(
+        "average",
+        description="what neighbours do in a backup, and agents when deployed: the actions greedy in the present Q, or "
+        "average: the mean of the greedy policies of all sweeps (fictitious play)",
+    )
+    rollouts: int = Field(50, ge=1, description="episodes that the simulated return is the mean of")
+    steps: int = Field(50, ge=1, description="steps of an episode; its return is that of these steps alone")
+
+
+class GraphonMFS(Coordinator):
+    """Learns Q(s, F, a) for agents of a graphon, F the histogram of kappa neighbours' states; all play the same table.
+
+    A round is one Bellman sweep over all (s, F, a),
+
+        Q(s, F, a) <- r(s, F / kappa, a) + gamma E[max_a' Q(s', F', a')],   s' ~ P(. | s, F / kappa, a).
+
+    Reconstructed: where F' comes from. The kappa neighbours move independently, one in state j by the action greedy in
+    the present Q at (j, F), as if F / kappa were its own neighbourhood too, ties split evenly. As these actions change
+    with Q a sweep is no contraction: it may cycle, and then ``rounds`` ends it and ``change`` does not go to 0. On the
+    robots at gamma = .95 it does, with period two: who sees few at work goes to work in one, nobody works in the next,
+    and the parity of ``rounds`` decides which is deployed. With ``follow: average``, ours, neighbours follow the mean
+    of all greedy policies up to now instead, and agents are deployed with that: fictitious play, which does not flip.
+
+    Deployed, every agent draws kappa neighbours afresh at each step, with replacement and in proportion to W, and acts
+    greedily, ties at random. On block graphons that are small enough its value is exact, and compared with that of the
+    best joint policy, which sees everyone.
+    """
+
+    name = "graphon-mfs"
+    version = 1
+    Parameters = GraphonMFSParameters
+    kinds = ("graphon-mean-field",)
+    persistent: ClassVar[tuple[str, ...]] = ("values", "change")
+    metrics: ClassVar[Mapping[str, str]] = {
+        "return_simulated": "mean over agents and episodes of the discounted return of `steps` steps from the start",
+        "return": "discounted return, mean over agents, from the start, exact and without an end; block graphons",
+        "gap_full_sup": "largest V* - V over the counts in all blocks, V* of the best joint policy that sees everyone",
+        "gap_full_mean": "mean V* - V at the start",
+        "cells": "C(kappa + S - 1, S - 1), histograms of kappa neighbours",
+        "change": "largest change of V in the last sweep; stays up where the sweeps cycle",
+    }
+
+    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+        super().__init__(parameters, problem, agents, rounds, seed)
+        if problem is None:
+            return
+        kappa, exact = parameters.kappa, parameters.samples == "inf"
+        if exact and self._operations(kappa) > MOST_OPERATIONS:
+            fit = most_within(self._operations, MOST_OPERATIONS, kappa)
+            raise UserError(
+                f"kappa is {kappa}: exact expectations (samples: inf) need {self._operations(kappa):.0e} "
+                f"multiplications a sweep; up to {MOST_OPERATIONS:.0e} are done. kappa up to {fit} would fit, or a "
+                f"number of samples."
+            )
+        if self._table(kappa) > MOST_BYTES:
+            fit = most_within(self._table, MOST_BYTES, kappa)
+            raise UserError(
+                f"kappa is {kappa}: a table of {histograms.histograms(kappa, problem.states):.0e} histograms takes "
+                f"{self._table(kappa) / 1e9:.0f} GB; kappa up to {fit} would fit into {MOST_BYTES / 1e9:.0f} GB."
+            )
+
+    def _operations(self, kappa: int) -> float:
+        """Multiplications of an exact sweep in which all greedy actions have changed."""
+        states = self.problem.states
+        cells = float(histograms.histograms(kappa, states))
+        return histograms.move_operations(kappa, states) + states * cells**2
+
+    def _table(self, kappa: int) -> float:
+        """Bytes of Q, V, the model and, with exact expectations, the moves."""
+        states, actions = self.problem.states, self.problem.actions
+        cells = float(histograms.histograms(kappa, states))
+        moves = cells if self.parameters.samples == "inf" else 0.0
+        return 8.0 * cells * (states * (actions * (3 + states) + 2 * states + 3) + moves)
+
+    @property
+    def memory(self) -> float:
+        return self._table(self.parameters.kappa) + 24.0 * self.agents * self.parameters.rollouts
+
+    @property
+    def cells(self) -> int:
+        """Histograms of kappa neighbours."""
+        return histograms.histograms(self.parameters.kappa, self.problem.states)
+
+    @classmethod
+    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+        """Exact values where the counts in blocks are an exact lumping within reach; else the simulated return."""
+        left_out = set() if environment.lumpable(agents) else {"return"}
+        if not environment.solvable(agents):
+            left_out |= {"gap_full_sup", "gap_full_mean"}
+        return tuple(name for name in cls.metrics if name not in left_out)
+
+    def warnings(self) -> Sequence[str]:
+        environment = self.problem.parameters
+        if environment.graphon == "block" and not environment.solvable(self.agents):
+            what = "the gap is" if environment.lumpable(self.agents) else "the exact return and the gap are"
+            return [f"agents is {self.agents}: {what} out of reach of exact arithmetic and left out."]
+        return []
+
+    def groups(self) -> Mapping[str, int]:
+        return {"agents": self.agents, "cells": self.cells}
+
+    def blocks(self) -> Mapping[str, type[Block]]:
+        return {"agents": GraphonAgents, "cells": GraphonCells}
+
+    def start(self) -> None:
+        """V = 0."""
+        self.values, self.change = np.zeros((self.cells, self.problem.states)), 0.0
+
+    def round(self) -> Conversation:
+        # A sweep's transitions are imagined ones, one for every draw; exact expectations take one of each.
+        problem, samples = self.problem, self.parameters.samples
+        steps = problem.states * problem.actions * (1 if samples == "inf" else samples)
+        sent = {"values": self.values, "before": self.completed}
+        reply = yield Call("sweep", on="cells", shared=sent, agent_steps=steps)
+        self.change = float(np.abs(reply["values"] - self.values).max())
+        self.values = np.array(reply["values"])
+        self.done = samples == "inf" and self.change <= SETTLED * max(1.0, float(np.abs(self.values).max()))
+
+    def measure(self) -> Conversation:
+        policy = (yield Call("deployed", on="cells"))["policy"]
+        returns = yield from self._played(policy)
+        found = {
+            "return_simulated": float(ordered_mean(returns)),
+            "cells": float(self.cells),
+            "change": self.change,
+        }
+        wanted = self.metrics_for(self.parameters, self.problem.parameters, self.agents)
+        if "return" in wanted:
+            value, lumping = self._value(np.array(policy)), self.problem.lumping
+            found["return"] = lumping.at_start(value)
+            if "gap_full_sup" in wanted:
+                gap = lumping.best - value
+                found |= {"gap_full_sup": float(gap.max()), "gap_full_mean": lumping.at_start(gap)}
+        return found
+
+    def measure_agents(self) -> Conversation:
+        policy = (yield Call("deployed", on="cells"))["policy"]
+        return {"return_simulated": (yield from self._played(policy))}
+
+    def _played(self, policy: np.ndarray) -> Conversation:
+        """Episodes of all agents with the deployed ``policy`` [cells, S, A]; returns each one's mean return, [N]."""
+        reply = yield Call("arrive", shared={"policy": policy})
+        for _ in range(self.parameters.steps):
+            reply = yield Call("step", shared={"states": reply["states"]})
+        return (yield Call("returns"))["returns"]
+
+    def _value(self, policy: np.ndarray) -> np.ndarray:
+        """The deployed ``policy``'s exact V; kept, since with exact expectations all seeds come to the same policy."""
+        problem, kappa = self.problem, self.parameters.kappa
+        kept = problem.__dict__.setdefault("_values", {})
+        key = (kappa, policy.tobytes())
+        if key not in kept:
+            if len(kept) >= MOST_KEPT:
+                kept.pop(next(iter(kept)))
+            shown = histograms.enumerated(kappa, problem.states)
+            kept[key] = problem.lumping.value(problem.lumping.action_chances(policy, shown))
+        return kept[key]
+
+
+def most_within(cost: Any, limit: float, below: int) -> int:
+    """The largest number under ``below`` whose ``cost``, which grows with it, is within ``limit``; 1 at the least."""
+    least, most = 1, below
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (middle, most) if cost(middle) <= limit else (least, middle)
+    return least

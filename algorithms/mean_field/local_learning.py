@@ -1,0 +1,91 @@
+"""L-LEARN: deterministic local policies pi_l(a | s_i, s_g), float64 [S, G, B], that are best for something."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from envs.lumping import settle
+from orchestrator.kernels import kernel
+from orchestrator.rounds import Conversation
+
+#: One value is above another if it is so by more than this, relative to their size: the rest is rounding.
+SAME = 1e-12
+
+
+def above(value: float, other: float) -> bool:
+    """Whether ``value`` is larger by more than rounding."""
+    return value > other + SAME * max(1.0, abs(other))
+
+
+def best_of(policies: Iterable[np.ndarray], present: np.ndarray, objective: Callable) -> Conversation:
+    """The best of all ``policies`` by ``objective``, the first of those alike; ``present`` if none is better."""
+    best, found = (yield from objective(present)), present
+    for policy in policies:
+        value = yield from objective(policy)
+        if above(value, best):
+            best, found = value, policy
+    return found
+
+
+def climbed(starts: Sequence[np.ndarray], objective: Callable) -> Conversation:
+    """From the best of ``starts``, change what is done at one (s_i, s_g) at a time until no change improves it."""
+    found = yield from best_of(starts[1:], starts[0], objective)
+    best = yield from objective(found)
+    states, globals_, actions = found.shape
+    improved = True
+    while improved:
+        improved = False
+        for s in range(states):
+            for g in range(globals_):
+                for b in range(actions):
+                    changed = found.copy()
+                    changed[s, g] = np.eye(actions)[b]
+                    if np.array_equal(changed, found):
+                        continue
+                    value = yield from objective(changed)
+                    if above(value, best):
+                        best, found, improved = value, changed, True
+    return found
+
+
+def induced_response(problem: Any, moves: np.ndarray) -> np.ndarray:
+    """The best policy of an agent paid r_l alone where s_g goes from g to h as often as ``moves`` float64 [G, G] say.
+
+    Value iteration on (s_i, s_g): given both, the next ones are independent. Where s_g was never met it stays.
+    """
+    drift = rows_of(moves)
+    given = problem.local_reward, problem.local_kernel, drift, problem.gamma
+    value = settle(lambda value: own_values(*given, value).max(axis=2), np.zeros(problem.local_reward.shape[:2]))
+    return np.eye(problem.local_actions)[np.round(own_values(*given, value), 12).argmax(axis=2)]
+
+
+@kernel
+def rows_of(moves):
+    """``moves`` float64 [G, G] as distributions; a row of zeros as staying."""
+    out = np.zeros(moves.shape)
+    for g in range(moves.shape[0]):
+        total = 0.0
+        for h in range(moves.shape[1]):
+            total += moves[g, h]
+        for h in range(moves.shape[1]):
+            if total > 0.0:
+                out[g, h] = moves[g, h] / total
+            elif g == h:
+                out[g, h] = 1.0
+    return out
+
+
+@kernel
+def own_values(reward, local_kernel, drift, gamma, value):
+    """Q [S, G, B] = r_l + gamma sum_s' P_l(s' | s, g, b) sum_h ``drift``[g, h] ``value``[s', h]."""
+    out = np.empty(reward.shape)
+    for s in range(reward.shape[0]):
+        for g in range(reward.shape[1]):
+            for b in range(reward.shape[2]):
+                ahead = 0.0
+                for t in range(value.shape[0]):
+                    for h in range(value.shape[1]):
+                        ahead += local_kernel[s, g, b, t] * drift[g, h] * value[t, h]
+                out[s, g, b] = reward[s, g, b] + gamma * ahead
+    return out

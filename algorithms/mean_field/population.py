@@ -1,0 +1,217 @@
+"""Episodes of a population: the global agent and every local one as members, for values that no table gives.
+
+At each step the global agent draws k local agents and sees only their states; local agents act on (s_g, own state), or
+on what they see of k - 1 others that each draws for itself; then all move, under the present s_g.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from envs import histograms
+from envs.histograms import rank
+from envs.kernels import alias_tables
+from orchestrator.blocks import Block
+from orchestrator.kernels import draw_integer, inlined, kernel, next_uint64, uniform
+from orchestrator.rounds import Call, Conversation
+
+
+class Overseer(Block):
+    """The global agent. Nothing of it lasts: episodes begin and end within a measurement or a round."""
+
+    def begin(self, policy: np.ndarray, episodes: int, role: str) -> dict[str, np.ndarray]:
+        """Take up ``policy`` [cells, G, A] of what k agents show, and draw s_g of all episodes: int64 [1, episodes]."""
+        self._rng, self._policy = self.stream(role), policy
+        self._table = histograms.binomials(self.parameters.k, self.problem.local_states)
+        self._state = np.empty(episodes, np.int64)
+        even = np.ones(self.problem.global_states) / self.problem.global_states
+        for e in range(episodes):
+            self._state[e] = drawn(even, self._rng, 0)
+        return {"state": self._state[None].copy()}
+
+    def act(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        """One step given all local ``states`` [n, episodes], of which k are seen: actions, and where s_g goes."""
+        kernel, k = self.problem.global_kernel, self.parameters.k
+        action = oversee(states, k, self._policy, kernel, self._table, self._state, self._rng)
+        return {"action": action[None], "state": self._state[None].copy()}
+
+
+class Population(Block):
+    """n local agents. Nothing of them lasts, as with the global one."""
+
+    def begin(self, spread: np.ndarray, role: str) -> dict[str, np.ndarray]:
+        """Draw the local states of all episodes from ``spread`` [episodes, S]: int64 [n, episodes]."""
+        begun = self.__dict__.setdefault("_begun", {})
+        if role not in begun:  # a thousand streams take ten milliseconds, and policies are compared on the same ones
+            begun[role] = self.stream(role)
+        self._rng = begun[role].copy()
+        self._state = settled(spread, self._rng)
+        return {"state": self._state.copy()}
+
+    def follow(self, seen: np.ndarray, local: np.ndarray) -> dict[str, np.ndarray]:
+        """One step with the policy ``local`` [S, G, B], s_g = ``seen`` [episodes]: s B + b as of now, and where to."""
+        place = follow(seen, local.shape[1:], *rows(local), *self._moves(), self._state, self._rng)
+        return {"place": place, "state": self._state.copy()}
+
+    def sample(self, seen: np.ndarray, states: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
+        """One step with ``shares`` [cells, G, S, B], what one in state s does given what it sees of k, itself included.
+
+        Each draws its own k - 1 others of all ``states`` [n, episodes]; s_g and replies as in ``follow``.
+        """
+        k, first = self.parameters.k, self.members.start
+        table = histograms.binomials(k, self.problem.local_states)
+        place = sample(seen, states, first, k, shares, table, *self._moves(), self._state, self._rng)
+        return {"place": place, "state": self._state.copy()}
+
+    def _moves(self) -> tuple[np.ndarray, np.ndarray]:
+        kept = self.problem.__dict__
+        if "_local_moves" not in kept:  # once for all seeds
+            kept["_local_moves"] = rows(self.problem.local_kernel)
+        return kept["_local_moves"]
+
+
+def episodes(
+    problem: Any, count: int, steps: int, policy: np.ndarray, role: str, generator: Any, **plays: np.ndarray
+) -> Conversation:
+    """Episodes of ``steps`` steps under a global ``policy`` [cells, G, A]: discounted returns float64 [count], and how
+    often s_g went from g to h, int64 [G, G].
+
+    Local agents play ``local`` [S, G, B] or ``shares`` [cells, G, S, B], whichever is given. The same ``role`` and
+    ``generator`` state give the same random numbers: policies are compared on common ones.
+    """
+    states = problem.local_states
+    spread = np.full((count, states), 1.0 / states)
+    if problem.concentration is not None:
+        spread = generator.dirichlet(np.full(states, problem.concentration), size=count)
+    begun = yield (
+        Call("begin", on="global", shared={"policy": policy, "episodes": count, "role": role}),
+        Call("begin", shared={"spread": spread, "role": role}),
+    )
+    seen, where = begun[0]["state"][0], begun[1]["state"]
+    total, discount = np.zeros(count), 1.0
+    moves = np.zeros((problem.global_states, problem.global_states), np.int64)
+    for _ in range(steps):
+        if "local" in plays:
+            acted = Call("follow", shared={"seen": seen, **plays}, agent_steps=count)
+        else:
+            acted = Call("sample", shared={"seen": seen, "states": where, **plays}, agent_steps=count)
+        one, all_ = yield Call("act", on="global", shared={"states": where}), acted
+        counts = tally(all_["place"], states * problem.local_actions)
+        paid = problem.pooled(counts)[np.arange(count), seen] + problem.global_reward[seen, one["action"][0]]
+        total, discount = total + discount * paid, discount * problem.gamma
+        np.add.at(moves, (seen, one["state"][0]), 1)
+        seen, where = one["state"][0], all_["state"]
+    return total, moves
+
+
+@kernel
+def drawn(distribution, rng, i):
+    """An index drawn from ``distribution`` by stream i."""
+    u, total, found = uniform(rng, i), 0.0, 0
+    for index in range(distribution.shape[0]):
+        if distribution[index] > 0.0:
+            found = index
+            total += distribution[index]
+            if u < total:
+                break
+    return found
+
+
+@kernel
+def settled(spread, rng):
+    """States int64 [n, episodes], member i's of episode e drawn from ``spread``[e] by stream i."""
+    out = np.empty((rng.shape[0], spread.shape[0]), np.int64)
+    for i in range(rng.shape[0]):
+        for e in range(spread.shape[0]):
+            out[i, e] = drawn(spread[e], rng, i)
+    return out
+
+
+@kernel
+def tally(place, places):
+    """How many members are at each place, int64 [episodes, places], of ``place`` int64 [n, episodes]."""
+    out = np.zeros((place.shape[1], places), np.int64)
+    for i in range(place.shape[0]):
+        for e in range(place.shape[1]):
+            out[e, place[i, e]] += 1
+    return out
+
+
+@kernel
+def _look(order, k, first, states, e, counts, rng, i):
+    """Add the states in episode e of k members of ``order`` from place ``first`` on, drawn without replacement."""
+    left = order.shape[0]
+    for j in range(first, first + k):
+        other = j + draw_integer(left - j, rng, i)
+        order[j], order[other] = order[other], order[j]
+        counts[states[order[j], e]] += 1
+
+
+@kernel
+def oversee(states, k, policy, global_kernel, table, present, rng):
+    """Actions int64 [episodes]; ``present`` int64 [episodes], s_g, moves on. Draws from stream 0 of ``rng``."""
+    n, count = states.shape
+    order, counts = np.arange(n), np.zeros(table.shape[1], np.int64)
+    out = np.empty(count, np.int64)
+    for e in range(count):
+        counts[:] = 0
+        _look(order, k, 0, states, e, counts, rng, 0)
+        g = present[e]
+        out[e] = drawn(policy[rank(counts, table), g], rng, 0)
+        present[e] = drawn(global_kernel[g, out[e]], rng, 0)
+    return out
+
+
+def rows(distributions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Alias tables of [..., X] as rows [all, X]: one index is quicker than several in an inner loop."""
+    keep, alias = alias_tables(distributions)
+    return keep.reshape(-1, keep.shape[-1]), alias.reshape(-1, keep.shape[-1])
+
+
+@inlined
+def draw_row(keep, alias, row, rng, i):
+    """``draw_alias`` of a row of tables, without taking a view of it."""
+    bits = next_uint64(rng, i)
+    column = np.int64(((bits >> np.uint64(32)) * np.uint64(keep.shape[1])) >> np.uint64(32))
+    coin = np.float64(bits & np.uint64(0xFFFFFFFF)) * (1.0 / 4294967296.0)
+    return column if coin < keep[row, column] else alias[row, column]
+
+
+@kernel
+def follow(seen, shape, plays, plays_alias, moves, moves_alias, present, rng):
+    """Places s B + b int64 [n, episodes]; ``present`` int64 [n, episodes] moves on. Member i draws from stream i.
+
+    ``plays`` and ``moves`` are tables of ``rows`` over (s, s_g) and (s, s_g, b); ``shape`` is (G, B).
+    """
+    out = np.empty(present.shape, np.int64)
+    globals_, actions = shape
+    for i in range(present.shape[0]):
+        for e in range(present.shape[1]):
+            s = present[i, e]
+            row = s * globals_ + seen[e]
+            b = draw_row(plays, plays_alias, row, rng, i)
+            out[i, e] = s * actions + b
+            present[i, e] = draw_row(moves, moves_alias, row * actions + b, rng, i)
+    return out
+
+
+@kernel
+def sample(seen, states, first, k, shares, table, moves, moves_alias, present, rng):
+    """As ``follow`` of members ``first``.., each acting on the states of k members: its own and k - 1 drawn others'."""
+    out = np.empty(present.shape, np.int64)
+    actions = shares.shape[3]
+    counts = np.zeros(table.shape[1], np.int64)
+    for i in range(present.shape[0]):
+        # Itself in front: the others are drawn from the places behind it. The order before a member's first draw must
+        # not depend on who shares its block.
+        order = np.arange(states.shape[0])
+        order[0], order[first + i] = first + i, 0
+        for e in range(present.shape[1]):
+            s, g = present[i, e], seen[e]
+            counts[:] = 0
+            counts[s] = 1
+            _look(order, k - 1, 1, states, e, counts, rng, i)
+            b = drawn(shares[rank(counts, table), g, s], rng, i)
+            out[i, e] = s * actions + b
+            present[i, e] = draw_row(moves, moves_alias, (s * shares.shape[1] + g) * actions + b, rng, i)
+    return out

@@ -1,0 +1,143 @@
+"""SUBSAMPLE-MFQ: value iteration on k agents with their actions, and a decentralised policy (arXiv:2412.00661)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from algorithms.mean_field.cells import TIE, JointCells
+from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
+from envs import histograms
+from envs.joint_lumping import Decentralised, joint_bytes, largest, owners
+from envs.lumping import start_mean
+from orchestrator.blocks import Block
+from orchestrator.kernels import kernel
+from orchestrator.rounds import Call, Conversation
+
+
+class SubsampleMFQParameters(SubsamplingParameters):
+    """How a local agent takes its action out of the one that is best for the k agents which it sees."""
+
+    action_extraction: Literal["own", "modal"] = Field(
+        "own",
+        description="own: that of agents in its own state; modal: the action most of the k take, whatever its state",
+    )
+
+
+class SubsampleMFQ(Subsampling):
+    """Learns Q(s_g, F, a_g), F the histogram of k agents' states and actions, and lets every agent act on it.
+
+    A round is one Bellman sweep over all (s_g, F), as if there were k local agents, all seen and told what to do:
+
+        Q <- r_g + mean of r_l over F + (gamma / m) sum over m draws of max over a_g', F' of Q(s_g', F', a_g'),
+
+    F' being any histogram with the drawn states. Agents of a state being alike, F says all that a table over
+    (s_g, s_Delta, a_g, a_Delta) says, and so it does for Q(s_g, s_1, F_{k-1}, a_1, a_g), the surrogate: it is
+    Q(s_g, F_{k-1} + (s_1, a_1), a_g). Both are larger, so neither is stored.
+
+    Deployed, the global agent draws k local agents, each local agent k - 1 others, and everyone looks up what is best
+    for the k agents it sees: the first in order where several are, so that those who see the same do the same. A local
+    agent takes one of the actions of those in its own state, in proportion (``own``). Compared with the best that full
+    information reaches where that is within reach.
+    """
+
+    name = "subsample-mfq"
+    version = 1
+    Parameters = SubsampleMFQParameters
+    kinds = ("mean-field", "pooled-mean-field")
+    counts_actions = True
+    metrics: ClassVar[Mapping[str, str]] = {
+        "gap_full_sup": "largest V* - V over (s_g, histogram), V* of everyone told what to do by who sees everyone",
+        "gap_full_mean": "mean V* - V at the start",
+        "return": "discounted return of the deployed policies from the start",
+        **SIMULATED,
+        **SIZES,
+    }
+
+    @property
+    def memory(self) -> float:
+        sizes = self.problem.parameters.sizes
+        exact = self.problem.parameters.jointly_lumpable(self.agents) and self.problem.kind == "mean-field"
+        joint = joint_bytes(self.agents, sizes.global_states, sizes.local_states, sizes.local_actions)
+        return super().memory + (joint if exact else 0.0)
+
+    def blocks(self) -> Mapping[str, type[Block]]:
+        return {**super().blocks(), "cells": JointCells}
+
+    @classmethod
+    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+        """Gaps where the exact chain of everyone's states and actions is within reach."""
+        left_out = set() if environment.jointly_lumpable(agents) else {"gap_full_sup", "gap_full_mean", "return"}
+        if not parameters.rollouts:
+            left_out |= set(SIMULATED)
+        return tuple(name for name in cls.metrics if name not in left_out)
+
+    def tie_warnings(self) -> Sequence[str]:
+        return ()  # the first in order is taken, by everyone
+
+    @property
+    def table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Histograms of k agents' states and actions, int64 [rows, S B], and the rank of each one's states, [rows]."""
+        p, problem = self.parameters, self.problem
+        if "_joint_table" not in problem.__dict__:  # once for all seeds
+            rows = histograms.enumerated(p.k, problem.local_states * problem.local_actions)
+            problem.__dict__["_joint_table"] = rows, owners(rows, problem.local_actions, p.k)
+        return problem.__dict__["_joint_table"]
+
+    def round(self) -> Conversation:
+        reply = yield Call("sweep", on="cells", shared={"values": self.values}, agent_steps=self.sweep_steps)
+        self.improve(largest(np.array(reply["values"]), self.table[1], self.cells))
+        self.done = self.at_rest
+
+    def measure(self) -> Conversation:
+        decided = yield Call("decided", on="cells")
+        problem, p = self.problem, self.parameters
+        policy, shares = self.deployed(decided["value"], decided["action"])
+        wanted = self.metrics_for(p, problem.parameters, self.agents)
+        found = self.sizes()
+        if "return" in wanted:
+            value = Decentralised(problem, policy, shares, p.k).value
+            gap = problem.jointly - value
+            found |= {
+                "gap_full_sup": float(gap.max()),
+                "gap_full_mean": start_mean(problem.first, gap),
+                "return": start_mean(problem.first, value),
+            }
+        if "return_simulated" in wanted:
+            found["return_simulated"] = yield from self.simulated(policy, shares=shares)
+        return found
+
+    def deployed(self, value: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What agents do that see k: the global one [cells, G, A], local ones [cells, G, S, B], of Q's largest values.
+
+        ``value`` float64 [rows, G] and the global ``action`` int64 [rows, G] that attains it.
+        """
+        problem, (rows, owner) = self.problem, self.table
+        chosen = first_best(np.array(value), owner, self.cells)
+        taken = np.take_along_axis(np.array(action), chosen, axis=0)
+        policy = np.eye(problem.global_actions)[taken]
+        split = rows[chosen].reshape(*chosen.shape, problem.local_states, problem.local_actions)
+        if self.parameters.action_extraction == "modal":
+            mode = split.sum(axis=2).argmax(axis=2)
+            shares = np.repeat(np.eye(problem.local_actions)[mode][:, :, None], problem.local_states, axis=2)
+        else:
+            inside = split.sum(axis=3, keepdims=True)
+            shares = np.where(inside > 0, split / np.maximum(inside, 1), 1.0 / problem.local_actions)
+        return np.ascontiguousarray(policy), np.ascontiguousarray(shares)
+
+
+@kernel
+def first_best(value, owner, cells):
+    """The first row, int64 [cells, G], among those of each cell whose ``value`` [rows, G] is the largest."""
+    most = np.full((cells, value.shape[1]), -np.inf)
+    for row in range(value.shape[0]):
+        for g in range(value.shape[1]):
+            most[owner[row], g] = max(most[owner[row], g], value[row, g])
+    out = np.full((cells, value.shape[1]), -1)
+    for row in range(value.shape[0]):
+        for g in range(value.shape[1]):
+            best = most[owner[row], g]
+            if out[owner[row], g] < 0 and value[row, g] >= best - TIE * max(1.0, abs(best)):
+                out[owner[row], g] = row
+    return out

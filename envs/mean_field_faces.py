@@ -1,0 +1,131 @@
+"""Episodes of a global agent and n local ones step by step, and the gymnasium face of the global agent."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Discrete, MultiDiscrete
+
+from .mean_field import MeanFieldProblem
+from .picture import CELL, PAPER, colour, picture
+from .play import RENDER_MODES, check_render_mode
+
+
+class Episode:
+    """One process that goes on for ever: ``place`` is s_g, ``where`` int64 [n] the local states.
+
+    The global agent sees ``k`` local agents, all n where it is None. Raises ValueError for a k that is not in 1..n and
+    a horizon below 1. Every method draws from the generator that it is given and nothing else.
+    """
+
+    def __init__(self, problem: MeanFieldProblem, k: int | None, horizon: int | None) -> None:
+        n = problem.agents
+        if k is not None and not 1 <= k <= n:
+            raise ValueError(f"k must be in 1..{n}, got {k}.")
+        if horizon is not None and horizon < 1:
+            raise ValueError(f"horizon must be at least 1, got {horizon}.")
+        self.problem, self.k, self.horizon = problem, n if k is None else k, horizon
+        self.place, self.where, self.steps = 0, np.zeros(n, np.int64), 0
+        self._global, self._local, self._policy = (
+            _cumulative(rows) for rows in (problem.global_kernel, problem.local_kernel, problem.local_policy)
+        )
+
+    @property
+    def seen(self) -> MultiDiscrete:
+        """Space of what the global agent sees, int64 [1 + S]: s_g and the histogram of k local states."""
+        problem = self.problem
+        return MultiDiscrete([problem.global_states] + [self.k + 1] * problem.local_states)
+
+    @property
+    def over(self) -> bool:
+        """Whether the horizon is reached."""
+        return self.horizon is not None and self.steps >= self.horizon
+
+    def start(self, rng: np.random.Generator) -> None:
+        """Begin afresh, as ``MeanFieldProblem`` says."""
+        problem, self.steps = self.problem, 0
+        self.place = int(rng.integers(problem.global_states))
+        n, states, alpha = problem.agents, problem.local_states, problem.concentration
+        chance = np.full(states, 1.0 / states) if alpha is None else rng.dirichlet(np.full(states, alpha))
+        self.where = _draw(np.repeat(_cumulative(chance)[None], n, axis=0), rng)
+
+    def choices(self, rng: np.random.Generator) -> np.ndarray:
+        """Actions int64 [n] that local agents draw from the problem's local policy."""
+        return _draw(self._policy[self.where, self.place], rng)
+
+    def step(self, action: int, local_actions: np.ndarray, rng: np.random.Generator) -> float:
+        """The team's reward for these actions at the present state; then all move on from it, the locals first."""
+        problem, s, g = self.problem, self.where, self.place
+        states, actions = problem.local_states, problem.local_actions
+        counts = np.bincount(s * actions + local_actions, minlength=states * actions)
+        reward = float(problem.global_reward[g, action] + problem.pooled(counts[None])[0, g])
+        self.where = _draw(self._local[s, g, local_actions], rng)
+        self.place = int(_draw(self._global[None, g, action], rng)[0])
+        self.steps += 1
+        return reward
+
+    def observe(self, rng: np.random.Generator) -> np.ndarray:
+        """What the global agent sees now; every call draws another k of the n, without replacement."""
+        counts = np.bincount(self.where, minlength=self.problem.local_states)
+        return np.concatenate([[self.place], rng.multivariate_hypergeometric(counts, self.k)]).astype(np.int64)
+
+    def picture(self) -> np.ndarray:
+        """The global states with the present one filled, under them the shares of local states as bars: uint8 RGB."""
+        shares = np.bincount(self.where, minlength=self.problem.local_states) / self.problem.agents
+        above = picture(1, self.problem.global_states, [(self.place, 0)])
+        height, width = 4 * CELL, max(above.shape[1], len(shares) * CELL + 1)
+        image = np.full((above.shape[0] + height, width, 3), PAPER, np.uint8)
+        image[: above.shape[0], : above.shape[1]] = above
+        for s, share in enumerate(shares):
+            top = above.shape[0] + height - round(share * height)
+            image[top:, s * CELL + 4 : (s + 1) * CELL - 3] = colour(1)
+        return image
+
+
+class GlobalFace(gymnasium.Env[np.ndarray, np.int64]):
+    """What the global agent sees and does; local agents follow the problem's local policy. Only ``horizon`` ends it."""
+
+    metadata = {"render_modes": RENDER_MODES, "render_fps": 4}
+
+    def __init__(
+        self, problem: MeanFieldProblem, k: int | None, horizon: int | None, render_mode: str | None = None
+    ) -> None:
+        check_render_mode(render_mode)
+        self.episode, self.render_mode = Episode(problem, k, horizon), render_mode
+        self.observation_space = self.episode.seen
+        self.action_space = Discrete(problem.global_actions)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start anew."""
+        super().reset(seed=seed)
+        self.episode.start(self.np_random)
+        return self.episode.observe(self.np_random), {}
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """One step: (what is seen, the team's reward, False, whether the horizon is reached, {}).
+
+        Raises ValueError for an action out of range.
+        """
+        actions = self.episode.problem.global_actions
+        if not 0 <= action < actions:
+            raise ValueError(f"action must be in 0..{actions - 1}, got {action}.")
+        chosen = self.episode.choices(self.np_random)
+        reward = self.episode.step(int(action), chosen, self.np_random)
+        return self.episode.observe(self.np_random), reward, False, self.episode.over, {}
+
+    def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The present state, uint8 [height, width, 3], if ``render_mode`` is ``rgb_array``."""
+        return self.episode.picture() if self.render_mode else None
+
+
+def _cumulative(rows: np.ndarray) -> np.ndarray:
+    """Running sums along the last axis that end at exactly 1, so that what has no chance is never drawn."""
+    sums = np.cumsum(rows, axis=-1)
+    return sums / sums[..., -1:]
+
+
+def _draw(cumulative: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One column int64 [n] for each row of ``cumulative`` [n, X]."""
+    return (rng.random(len(cumulative))[:, None] >= cumulative).sum(axis=1)
