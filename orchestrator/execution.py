@@ -25,7 +25,7 @@ from orchestrator.nodes import Node, check, usable
 from orchestrator.process import environment, release
 from orchestrator.rows import failures, tables
 from orchestrator.store import Store
-from orchestrator.store.schema import table
+from orchestrator.store.schema import table, united
 from orchestrator.sweepfile import Sweep, check_agents_per_actor
 
 log = logging.getLogger("orchestrator")
@@ -125,7 +125,7 @@ class Writer:
         if self._waiting:
             names = dict.fromkeys(name for found in self._waiting for name in found)
             parts = {name: [found[name] for found in self._waiting if name in found] for name in names}
-            self._store.append({n: pa.concat_tables(p, promote_options="permissive") for n, p in parts.items()})
+            self._store.append({name: united(found) for name, found in parts.items()})
         for name in self._checkpoints:
             self._store.checkpoints.delete(name)
         self._waiting, self._checkpoints, self._replicates = [], [], 0

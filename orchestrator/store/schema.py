@@ -197,6 +197,25 @@ def promoted(types: Sequence[pa.DataType]) -> pa.DataType:
     return FLOAT if distinct == {INT, FLOAT} else TEXT
 
 
+def united(tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all ``tables``, columns united by name, conflicting types of free ones promoted as a reader would."""
+    types: dict[str, list[pa.DataType]] = {}
+    for each in tables:
+        for field in each.schema:
+            if not pa.types.is_null(field.type):
+                types.setdefault(field.name, []).append(field.type)
+    disputed = {column: promoted(found) for column, found in types.items() if len(set(found)) > 1}
+    agreed = []
+    for each in tables:
+        for column in set(each.column_names) & disputed.keys():
+            type_, values = disputed[column], each[column]
+            if type_ == TEXT and values.type != TEXT:
+                values = pa.array([None if value is None else text(value) for value in values.to_pylist()], TEXT)
+            each = each.set_column(each.column_names.index(column), column, values.cast(type_))
+        agreed.append(each)
+    return pa.concat_tables(agreed, promote_options="default")
+
+
 def text(value: bool | int | float | str) -> str:
     """A parameter's value in a column of strings: ``true``, ``3`` for both 3 and 3.0, ``0.1``, ``1e-05``."""
     if isinstance(value, str):

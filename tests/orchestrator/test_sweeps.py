@@ -110,6 +110,21 @@ def test_cells_are_shared_between_sweeps_of_one_folder(tmp_path):
     assert len(found.summary("walks")) == 24
 
 
+def test_a_parameter_may_be_a_number_in_one_cell_and_a_word_in_another(tmp_path):
+    """Cells that are stored together, and later ones beside them."""
+    mixed = {
+        "name": "mixed",
+        "env": {"name": "shared-subspace-mrp", "states": 4, "features": 3},
+        "cases": {"any": {"algorithm": "fedtd"}},
+        "base": {"agents": 2, "rounds": 2},
+        "grid": {"env.instance": [0, "seed"]},
+        "seeds": "0..1",
+    }
+    assert len(done(mixed, tmp_path / "r").summary("mixed")) == 4
+    found = done(mixed | {"grid": {"env.instance": [0, "seed", 7]}}, tmp_path / "r").summary("mixed")
+    assert sorted(found["env_instance"]) == ["0", "0", "7", "7", "seed", "seed"]
+
+
 def test_rounds_0_records_the_start(tmp_path):
     found = done(definition(base={"rounds": 0}, grid={"agents": [2]}, seeds="0..1"), tmp_path / "r")
     curves = found.curves("walks")

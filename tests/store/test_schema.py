@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.store import views
-from orchestrator.store.schema import FLOAT, INT, TABLES, WRITE_ORDER, table, text
+from orchestrator.store.schema import FLOAT, INT, TABLES, WRITE_ORDER, table, text, united
 
 
 def test_every_table_is_written_and_documented():
@@ -48,6 +48,22 @@ def test_metrics_are_float64_whatever_the_value():
 def test_a_value_that_fits_no_column_is_refused(value):
     with pytest.raises(TypeError, match="column hops"):
         table("runs", [{"replicate_id": "a", "hops": value}])
+
+
+def test_cells_that_disagree_about_a_type_are_united_as_a_reader_would():
+    """An instance of its own and one that follows the seed; m draws and infinitely many; a column that one lacks."""
+    of = [
+        {"replicate_id": "a", "env_instance": "seed", "samples": 30, "step": 1},
+        {"replicate_id": "b", "env_instance": 0, "samples": "inf", "step": 0.5},
+        {"replicate_id": "c", "env_instance": None, "samples": None, "step": None, "k": 3},
+    ]
+    found = united([table("runs", [row]) for row in of])
+    assert found.select(["env_instance", "samples", "step", "k"]).to_pydict() == {
+        "env_instance": ["seed", "0", None],
+        "samples": ["30", "inf", None],
+        "step": [1.0, 0.5, None],
+        "k": [None, None, 3],
+    }
 
 
 def test_a_key_cannot_be_null():
