@@ -120,8 +120,9 @@ def test_a_parameter_may_be_a_number_in_one_cell_and_a_word_in_another(tmp_path)
         "grid": {"env.instance": [0, "seed"]},
         "seeds": "0..1",
     }
-    assert len(done(mixed, tmp_path / "r").summary("mixed")) == 4
-    found = done(mixed | {"grid": {"env.instance": [0, "seed", 7]}}, tmp_path / "r").summary("mixed")
+    assert len(done(checked(mixed, "test"), tmp_path / "r").summary("mixed")) == 4
+    more = checked(mixed | {"grid": {"env.instance": [0, "seed", 7]}}, "test")
+    found = done(more, tmp_path / "r").summary("mixed")
     assert sorted(found["env_instance"]) == ["0", "0", "7", "7", "seed", "seed"]
 
 
