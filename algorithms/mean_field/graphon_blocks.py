@@ -7,6 +7,7 @@ import numpy as np
 from algorithms.mean_field.cells import greedy
 from envs import histograms
 from envs.histograms import rank
+from envs.lumping import under
 from orchestrator.blocks import Block
 from orchestrator.kernels import kernel, ordered_mean, uniform
 
@@ -47,6 +48,7 @@ class GraphonCells(Block):
         values, samples, gamma = np.array(values), self.parameters.samples, self.problem.gamma
         self.mean = self.mean + (greedy(self.q) - self.mean) / (before + 1)
         going = under(self.mean if self.parameters.follow == "average" else greedy(self.q), chance)
+        going = np.ascontiguousarray(going.transpose(1, 0, 2))
         if samples == "inf":
             self.q = exact_values(paid, chance, self.moved(going), values, gamma)
         else:
@@ -96,19 +98,6 @@ class GraphonAgents(Block):
     def returns(self) -> dict[str, np.ndarray]:
         """Mean discounted return of each member over the episodes, [n]."""
         return {"returns": ordered_mean(np.ascontiguousarray(self.returned.T))}
-
-
-@kernel
-def under(policy, chance):
-    """sum_a ``policy``[i, s, a] ``chance``[i, s, a, t]: where members in s go, [n, S, S]."""
-    n, states, actions = policy.shape
-    out = np.zeros((n, states, states))
-    for i in range(n):
-        for s in range(states):
-            for a in range(actions):
-                for t in range(states):
-                    out[i, s, t] += policy[i, s, a] * chance[i, s, a, t]
-    return out
 
 
 @kernel

@@ -1,13 +1,13 @@
 """GMFS: Q-learning on kappa neighbours drawn by graphon weight, a table for all agents (arXiv:2602.16196)."""
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from algorithms.mean_field.graphon_blocks import GraphonAgents, GraphonCells
+from algorithms.mean_field.subsampling import MOST_BYTES, SETTLED, Samples
 from envs import histograms
 from orchestrator.blocks import Block
 from orchestrator.config import Parameters
@@ -15,17 +15,10 @@ from orchestrator.errors import UserError
 from orchestrator.kernels import ordered_mean
 from orchestrator.rounds import Call, Conversation, Coordinator
 
-#: Bytes of a table and multiplications of an exact sweep at the most.
-MOST_BYTES, MOST_OPERATIONS = 4e9, 1e9
-#: Change of V, relative to the largest, at which exact sweeps have come to rest.
-SETTLED = 1e-13
+#: Multiplications of an exact sweep at the most.
+MOST_OPERATIONS = 1e9
 #: Exact values of policies that a problem keeps at a time: those of exact sweeps are the same for all seeds.
 MOST_KEPT = 4
-
-
-def _infinite(value: Any) -> Any:
-    """YAML and the command line read inf as a number."""
-    return "inf" if value == math.inf else value
 
 
 class GraphonMFSParameters(Parameters):
@@ -34,9 +27,7 @@ class GraphonMFSParameters(Parameters):
     kappa: int = Field(
         5, ge=1, description="neighbours that an agent draws at each step, with replacement, in proportion to W"
     )
-    samples: Annotated[Annotated[int, Field(ge=1)] | Literal["inf"], BeforeValidator(_infinite)] = Field(
-        "inf", description="draws m a backup and sweep; inf: exact expectations"
-    )
+    samples: Samples = Field("inf", description="draws m a backup and sweep; inf: exact expectations")
     follow: Literal["greedy", "average"] = Field(
         "average",
         description="what neighbours do in a backup, and agents when deployed: the actions greedy in the present Q, or "

@@ -130,10 +130,7 @@ class SubsampleMFQ(Subsampling):
 @kernel
 def first_best(value, owner, cells):
     """The first row, int64 [cells, G], among those of each cell whose ``value`` [rows, G] is the largest."""
-    most = np.full((cells, value.shape[1]), -np.inf)
-    for row in range(value.shape[0]):
-        for g in range(value.shape[1]):
-            most[owner[row], g] = max(most[owner[row], g], value[row, g])
+    most = largest(value, owner, cells)
     out = np.full((cells, value.shape[1]), -1)
     for row in range(value.shape[0]):
         for g in range(value.shape[1]):

@@ -25,6 +25,9 @@ def _infinite(value: Any) -> Any:
     return "inf" if value == math.inf else value
 
 
+Samples = Annotated[Annotated[int, Field(ge=1)] | Literal["inf"], BeforeValidator(_infinite)]
+
+
 class SamplingParameters(Parameters):
     """How many local agents are seen, and how long values are simulated."""
 
@@ -36,9 +39,7 @@ class SamplingParameters(Parameters):
 class SubsamplingParameters(SamplingParameters):
     """What learning on samples takes besides."""
 
-    samples: Annotated[Annotated[int, Field(ge=1)] | Literal["inf"], BeforeValidator(_infinite)] = Field(
-        "inf", description="draws m a backup and sweep; inf: exact expectations"
-    )
+    samples: Samples = Field("inf", description="draws m a backup and sweep; inf: exact expectations")
 
 
 class Sampling(Coordinator):

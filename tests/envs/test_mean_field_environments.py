@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from populations import EACH, made
 from pydantic import ValidationError
 from scipy import stats
 
@@ -12,24 +13,9 @@ from envs.constrained_exploration import ConstrainedExploration
 from envs.federated_optimisation import FederatedOptimisation, folded
 from envs.gaussian_squeeze import GaussianSqueeze
 from envs.lumping import action_values
-from envs.mode_tracking import ModeTracking
 from envs.random_population import RandomPopulation
 from envs.tracking_line import TrackingLine
 from envs.warehouse import Warehouse
-
-EACH = [
-    ModeTracking,
-    Warehouse,
-    TrackingLine,
-    GaussianSqueeze,
-    ConstrainedExploration,
-    FederatedOptimisation,
-    RandomPopulation,
-]
-
-
-def made(environment, agents=3, instance=0, **parameters):
-    return environment(environment.Parameters(**parameters), agents, instance)
 
 
 @pytest.mark.parametrize("environment", EACH)

@@ -8,32 +8,17 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from pettingzoo.test import parallel_api_test, parallel_seed_test
+from populations import EACH, made
 from scipy import stats
 
 from envs import histograms
-from envs.constrained_exploration import ConstrainedExploration
-from envs.federated_optimisation import FederatedOptimisation
 from envs.gaussian_squeeze import GaussianSqueeze
 from envs.mode_tracking import ModeTracking
 from envs.picture import CELL, PAPER, colour
 from envs.random_population import RandomPopulation
-from envs.tracking_line import TrackingLine
 from envs.warehouse import Warehouse
 
-EACH = [
-    ModeTracking,
-    Warehouse,
-    TrackingLine,
-    GaussianSqueeze,
-    ConstrainedExploration,
-    FederatedOptimisation,
-    RandomPopulation,
-]
 each = pytest.mark.parametrize("environment", EACH)
-
-
-def made(environment, agents=5, instance=0, **parameters):
-    return environment(environment.Parameters(**parameters), agents, instance)
 
 
 #: Three agents with all rows well visited: 3 local states, 2 global ones.
