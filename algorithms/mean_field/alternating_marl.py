@@ -124,7 +124,7 @@ class AlternatingMARL(Subsampling):
 
     def warnings(self) -> Sequence[str]:
         p, out = self.parameters, list(super().warnings())
-        if p.samples != "inf" and self.rounds < (p.alternations + 1) * (p.sweeps + 1):
+        if p.samples != "inf" and 0 < self.rounds < (p.alternations + 1) * (p.sweeps + 1):
             most = (p.alternations + 1) * (p.sweeps + 1)
             out.append(f"rounds is {self.rounds}; {p.alternations} turns and the last one may take {most}.")
         return out
