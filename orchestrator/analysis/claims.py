@@ -26,6 +26,7 @@ LAW_FIELDS = {
     "at_most": ("power", "exponential", "floor", "value"),
     "relative_to": ("power", "exponential", "bound", "floor", "value"),
     "below": ("order",),
+    "by": ("order",),
     "constant": ("bound",),
     "exponent": ("bound",),
 }
@@ -74,6 +75,9 @@ class Claim(BaseModel):
     where: dict[str, Setting | list[Setting]] = Field({}, description="grid keys and the values that select cells")
     relative_to: Reference | None = Field(None, description="divide by another case's or metric's mean")
     below: str | None = Field(None, description="order: the case that should have the larger metric")
+    by: Literal["ratio", "difference"] | None = Field(
+        None, description="order: how the two are compared; ratio (the default) needs means above 0"
+    )
     constant: Number | None = Field(None, gt=0, description="bound: C of y <= C x^exponent")
     exponent: Number | None = Field(None, description="bound: exponent of y <= C x^exponent")
     level: Number | None = Field(None, gt=0, description="rounds_to_<m>: the error that is to be reached")
@@ -153,20 +157,25 @@ class Claim(BaseModel):
 
     @property
     def accepted(self) -> tuple[float, float]:
-        """The accepted range of the estimate [low, high], for a bound and an order that of the ratio.
+        """The accepted range of the estimate [low, high], for a bound and an order that of the ratio or difference.
 
         Two cases that agree to the last digit (joint learning of one agent is independent learning) are in no order.
         """
         if self.law == "bound":
             return (-math.inf, 1.0)
         if self.law == "order":
-            return (-math.inf, math.nextafter(1.0, 0.0))
+            return (-math.inf, math.nextafter(self.equal, -math.inf))
         if self.expect is not None and self.within is not None:
             return (self.expect - self.within, self.expect + self.within)
         return (
             -math.inf if self.at_least is None else self.at_least,
             math.inf if self.at_most is None else self.at_most,
         )
+
+    @property
+    def equal(self) -> float:
+        """Of an order: the ratio, or the difference, of two that are equal."""
+        return 0.0 if self.by == "difference" else 1.0
 
     @property
     def expected(self) -> str:
@@ -185,7 +194,7 @@ class Claim(BaseModel):
         """What is measured, in words: the metric, or the ratio of two."""
         metric = f"{self.metric} (level {self.level:g})" if self.level is not None else self.metric
         if self.below is not None:
-            return f"{metric} of {self.case} / {self.below}"
+            return f"{metric} of {self.case} {'-' if self.by == 'difference' else '/'} {self.below}"
         if self.relative_to is None:
             return metric
         case, other = self.relative_to.case or self.case, self.relative_to.metric or self.metric
@@ -287,7 +296,8 @@ def judge(
     - bound, order and value hold at every level or not at all. Supported when every level is (an intersection-union
       test, which needs no correction for the number of levels: Berger 1982); refuted as soon as one level is. The
       estimate is that of the level that decides. bound: one-sided 95 percent limits of y / (C x^exponent) against 1;
-      order: the ratio of the two means, paired by seed, against 1, on its logarithm; value: the mean, t interval.
+      order: the ratio of the two means, paired by seed, against 1, on its logarithm, or their difference
+      against 0; value: the mean, t interval.
     - Any failed, diverged or absent replicate that leaves a level unknown makes the claim inconclusive; a mean that
       is not positive where a logarithm is needed does too.
 

@@ -133,7 +133,7 @@ def _draw_range(ax: "Axes", claim: Claim, points: list[Point]) -> None:
     """The accepted values as a grey band; an open end runs to the edge of the axes."""
     low, high = claim.accepted
     if claim.law == "order":
-        ax.axhline(1.0, linestyle="--", color=GREY, label="equal (ratio 1)")
+        ax.axhline(claim.equal, linestyle="--", color=GREY, label=f"equal ({claim.by or 'ratio'} {claim.equal:g})")
         return
     numbers = [v for p in points for v in (p.y, p.lo, p.hi) if math.isfinite(v)] + [
         v for v in (low, high) if math.isfinite(v)

@@ -201,15 +201,19 @@ def _bound(claim: Claim, data: Sample) -> Finding:
 
 
 def _order(claim: Claim, data: Sample) -> Finding:
-    """The ratio of the two cases' means, paired by seed, at every level against 1."""
-    _logarithm(claim, data)
-    found = _levels(claim, data.y, logarithm=True)
-    finding = _every_level(claim, data, found, claim.accepted, f"The measured {claim.quantity}", logarithm=True)
+    """The ratio, or the difference, of the two cases' means, paired by seed, at every level against 1 or 0."""
+    ratio = claim.by != "difference"
+    if ratio:
+        _logarithm(claim, data)
+    y = data.y if ratio else data.y[0] - data.y[1]
+    found = _levels(claim, y, logarithm=ratio)
+    finding = _every_level(claim, data, found, claim.accepted, f"The measured {claim.quantity}", logarithm=ratio)
     if len(data.x) == 1:
         return finding
-    overall = _overall(claim, data)
-    below = int((np.asarray(found.estimate) < 1).sum())
-    sentence = f"{finding.sentence}; {below} of {len(data.x)} levels are below 1, geometric mean {told(overall)}"
+    below = int((np.asarray(found.estimate) < claim.equal).sum())
+    sentence = f"{finding.sentence}; {below} of {len(data.x)} levels are below {claim.equal:g}"
+    if ratio:
+        sentence += f", geometric mean {told(_overall(claim, data))}"
     return Finding(finding.verdict, finding.interval, sentence, finding.points)
 
 

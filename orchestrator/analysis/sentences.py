@@ -20,7 +20,7 @@ WORDS = {
 def accepted_range(claim: Claim) -> str:
     """The accepted range in brackets."""
     if claim.law == "order":
-        return "(-inf, 1)"
+        return f"(-inf, {claim.equal:g})"
     low, high = claim.accepted
     return f"{'(-inf' if low == -math.inf else f'[{low:g}'}, {'inf)' if high == math.inf else f'{high:g}]'}"
 

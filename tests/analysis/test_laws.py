@@ -189,6 +189,23 @@ def test_order_three_ways_is_paired_by_seed(table, verdict_of):
     assert "4 of 5 levels are below 1" in found.reason
 
 
+def test_an_order_of_what_may_be_negative_is_by_difference(table, verdict_of):
+    """Returns around -1, paired by seed: no ratio, but a difference."""
+    luck = np.random.default_rng(3).normal(size=8)
+    better, worse = (level + noisy(np.ones(5), sigma=0.02, seed=s) + luck for level, s in ((-1.8, 1), (-2.3, 2)))
+    below = {"law": "order", "below": "alone", "versus": "agents"}
+    assert "it has no logarithm" in verdict_of(pair(table, worse, better), **below).reason
+    found = verdict_of(pair(table, worse, better), by="difference", **below)
+    assert found.verdict == "supported"
+    assert found.estimate == pytest.approx(-0.5, abs=0.05)
+    assert "lies inside the accepted range (-inf, 0)" in found.reason
+    assert "5 of 5 levels are below 0" in found.reason
+    assert verdict_of(pair(table, better, worse), by="difference", **below).verdict == "refuted"
+    shuffled = verdict_of(pair(table, worse, better[:, ::-1]), by="difference", **below)
+    assert shuffled.verdict == "inconclusive"
+    assert verdict_of(pair(table, worse, worse), by="difference", **below).verdict == "refuted"
+
+
 def test_equal_cases_are_in_no_order(table, verdict_of):
     y = power(-1)
     assert verdict_of(pair(table, y, y), law="order", below="alone", versus="agents").verdict == "refuted"
