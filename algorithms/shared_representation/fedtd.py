@@ -1,4 +1,8 @@
-"""FedTD: federated averaging of everything, the classical answer that conflicting agents defeat."""
+"""FedTD: federated averaging of everything, the classical answer that conflicting agents defeat.
+
+Source: federated averaging, McMahan et al. 2017, of linear TD. A baseline of ours for arXiv:2603.02426 and
+arXiv:2411.15014. Reconstructed: all settings, and that gains stay with their agents.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,7 @@
 """Independent TD of the whole parameter vector, and the subspace found afterwards in its iterates.
 
-The first is the baseline without any sharing; the second a strong one (paper file, section 1).
+Source: linear TD(0), Sutton 1988. Baselines of ours for arXiv:2603.02426 and arXiv:2411.15014, the first without any
+sharing, the second a strong one. Reconstructed: all settings.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,8 @@
 """Joint TD with a common subspace and private heads, single timescale.
 
-Source: arXiv:2603.02426 (abstract; the update is our reconstruction, see docs/algorithms.md).
+Source: arXiv:2603.02426. Known is its abstract: personalised average-reward TD, the common subspace and the private
+heads estimated together on one timescale, Markovian sampling, a linear speed-up. Reconstructed: the update, QR with
+positive diagonal, step-size ratios 1:1:1, initial heads, ``local_steps``.
 """
 
 from algorithms.shared_representation.shared_map import SharedMapTD
