@@ -96,8 +96,8 @@ def test_the_page_says_of_the_coverage_what_was_counted():
     assert ".75 to .89" in text
 
 
-@pytest.mark.parametrize(("study", "seeds"), [(("mean", "lognormal, spread .3"), 4)])
-def test_the_study_counts_the_same_again(study, seeds):
+def test_the_study_counts_the_same_again():
+    """One row of it, the quickest."""
     counts = pd.read_csv(coverage.POINTS)
-    row = counts[(counts["estimated"] == study[0]) & (counts["scatter"] == study[1]) & (counts["seeds"] == seeds)]
-    assert row.to_dict("records") == [coverage.count(*study, seeds)]
+    row = counts[(counts["estimated"] == "mean") & (counts["seeds"] == 4)].iloc[0].to_dict()
+    assert row == coverage.count("mean", row["scatter"], 4)
