@@ -34,8 +34,13 @@ class JointAverageQParameters(LinearQParameters, SharedMapParameters):
 class JointAverageQ(LinearQ):
     """Single-timescale differential Q-learning with a common subspace B and private heads and gains.
 
-    Per round each agent takes K = ``local_steps`` epsilon-greedy steps with B frozen and sends the mean of
-    phi(s, a) delta_i w_i^T; the server sets B <- qr(B + beta / N sum_i G_i), diag(R) > 0. Only B travels.
+    Per round each agent takes K = ``local_steps`` epsilon-greedy steps with B frozen (Wan, Naik and Sutton 2021),
+    psi = B^T phi and c = ``gain_step``,
+
+        delta_i = r_i - eta_i + max_a' psi(s', a')^T w_i - psi(s, a)^T w_i,    eta_i <- eta_i + c alpha delta_i,
+        w_i <- w_i + alpha delta_i psi(s, a),                B <- qr(B + beta / N sum_i G_i), diag(R) > 0,
+
+    and sends G_i, the mean of phi(s, a) delta_i w_i^T over its steps. Only B and G_i travel.
     """
 
     name = "joint-average-q"

@@ -110,6 +110,25 @@ def test_the_sweeps_that_commands_name_are_there():
                 assert first in registry.sweeps(), (name, first)
 
 
+def test_queries_are_understood(tmp_path):
+    """Every query of a page names tables and columns that are there."""
+    from orchestrator import run
+
+    results = run(
+        "joint-average-td", "shared-subspace-mrp", rounds=2, seeds=0, agents=2, backend="inline", results=tmp_path / "r"
+    )
+    queries = {(name, words[1]) for name in WRITTEN for words in commands(name) if words[0] == "query"}
+    assert len(queries) > 3
+    for _, sql in sorted(queries):
+        results.sql(sql)
+
+
+@pytest.mark.parametrize("name", [name for name in WRITTEN if blocks(name, "yaml")])
+def test_yaml_is_yaml(name):
+    for block in blocks(name, "yaml"):
+        assert isinstance(yaml.safe_load(block), dict)
+
+
 def test_the_readme_s_sweep_is_one():
     (text,) = [block for block in blocks("README.md", "yaml") if "claims:" in block]
     sweep = sweepfile.checked(yaml.load(text, sweepfile._Loader), "README.md")
