@@ -84,16 +84,19 @@ def test_the_table_of_coverage_is_that_of_its_counts():
 
 
 def test_the_page_says_of_the_coverage_what_was_counted():
-    """Exponents and ratios .93 to .95 where the bootstrap has .75 to .89, and the one case that is worse."""
+    """Ranges over 4 to 8 seeds: the rule's, the bootstrap's, and the one scatter that the rule does not mend."""
     counts = pd.read_csv(coverage.POINTS)
     counts = counts[counts["seeds"] <= 8]
     skew = (counts["estimated"] == "mean") & counts["scatter"].str.contains("2 dimensions")
-    shares = counts[["rule", "bootstrap"]].div(counts["curves"], axis=0).round(2)
-    assert (shares[~skew].min().tolist(), shares[~skew].max().tolist()) == ([0.93, 0.75], [0.95, 0.89])
-    assert shares[skew]["rule"].between(0.87, 0.89).all()
+    shares = counts[["rule", "bootstrap"]].div(counts["curves"], axis=0)
+    assert (shares[~skew]["rule"] > 0.93).all()
+    assert (shares["rule"] > shares["bootstrap"]).all()
     text = " ".join(coverage.PAGE.read_text().split())
-    assert ".93 to .95" in text
-    assert ".75 to .89" in text
+    for name, rows in (("rule", ~skew), ("bootstrap", ~skew), ("rule", skew)):
+        least, most = (
+            f"{share:.3f}".removeprefix("0") for share in (shares[rows][name].min(), shares[rows][name].max())
+        )
+        assert f"{least} to {most}" in text
 
 
 def test_the_study_counts_the_same_again():
