@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
-.PHONY: install demo test test-slow test-cluster check bench scaling scaling-page clean
+.PHONY: install demo test test-slow test-cluster check bench scaling scaling-page reference tour clean
 
 install: .venv/.installed
 
@@ -46,6 +46,14 @@ scaling: install
 # The same from the measurements that are there.
 scaling-page: install
 	$(BIN)/python -m benchmarks.scaling page
+
+# docs/reference and docs/tables.md from docstrings, parameter models and schemas.
+reference: install
+	$(BIN)/python -m orchestrator.reference docs
+
+# docs/tour.ipynb with what it gives.
+tour: install
+	$(BIN)/python tests/docs/tourtools.py
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -2,6 +2,7 @@
 
 Source: the control experiment of arXiv:2603.02426. Kernels, gains and heads are drawn first and the reward follows,
 r_i = J_i + Q_i* - P_i max_a' Q_i*, so the optimal gain is J_i and Q_i* solves the optimality equation exactly.
+Reconstructed: this construction, and all numbers.
 """
 
 from dataclasses import dataclass

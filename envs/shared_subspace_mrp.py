@@ -2,6 +2,7 @@
 
 Sources: arXiv:2603.02426 (average reward) and arXiv:2411.15014 (discounted, tabular). Kernels, gains and heads are
 drawn first and the reward follows, so gain, value and TD fixed point theta_i* = B* w_i* are exact by construction.
+Reconstructed: this construction, and all numbers.
 """
 
 from functools import cached_property

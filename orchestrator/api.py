@@ -12,6 +12,7 @@ from orchestrator.errors import UserError
 from orchestrator.execution import Backend, Plan, execute, joined, plan
 from orchestrator.registry import nearest
 from orchestrator.store import Store
+from orchestrator.store.frames import readable
 from orchestrator.sweepfile import Sweep
 
 log = logging.getLogger("orchestrator")
@@ -141,12 +142,12 @@ class Results:
         return found
 
     def summary(self, sweep: str) -> "pd.DataFrame":
-        """One row a replicate of the sweep: case, parameters, ``<metric>_final`` and ``<metric>_tail``."""
-        return self._of(sweep, "summary", '"case", cell_id, seed')
+        """One row a replicate: case, agents, what varies, seed, ``<metric>_final`` and ``_tail``, costs, the rest."""
+        return self._of(sweep, "summary", '"case", agents, cell_id, seed')
 
     def curves(self, sweep: str) -> "pd.DataFrame":
-        """One row a replicate and record of the sweep."""
-        return self._of(sweep, "curves", '"case", cell_id, seed, round')
+        """One row a replicate and record: case, agents, what varies, seed, round, ``<metric>`` and its window …"""
+        return self._of(sweep, "curves", '"case", agents, cell_id, seed, round')
 
     def definition(self, sweep: str) -> Sweep:
         """The sweep as it was last run into this folder."""
@@ -211,7 +212,7 @@ class Results:
     def _of(self, sweep: str, view: str, order: str) -> "pd.DataFrame":
         name = sweep.replace("'", "''")
         found = self.sql(f"SELECT * FROM {view} WHERE sweep = '{name}' ORDER BY {order}")
-        return found.dropna(axis="columns", how="all") if len(found) else found
+        return readable(found.dropna(axis="columns", how="all") if len(found) else found)
 
     def _with_missing(self, definition: Sweep) -> "pd.DataFrame":
         """The sweep's summary with a row of status ``missing`` for every planned replicate that the store lacks.

@@ -4,6 +4,7 @@ import inspect
 import textwrap
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
@@ -111,29 +112,51 @@ def _settings(own: dict[str, Any]) -> str:
 
 
 def _parameters(model: type[BaseModel]) -> None:
+    grid(("", "type", "default", ""), [(f"  {name}", *words) for name, *words in parameter_rows(model)])
+
+
+def parameter_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
+    """Name, type with limits, default and description of every parameter, as they are written in a sweep file."""
     rows = []
     for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else str(field.get_default(call_default_factory=True))
-        limits = [str(limit) for limit in field.metadata if type(limit).__name__ in ("Gt", "Ge", "Lt", "Le")]
-        words = " ".join(_limit(limit) for limit in limits)
-        rows.append((f"  {name}", f"{_type(field.annotation)} {words}".strip(), default, field.description or ""))
-    grid(("", "type", "default", ""), rows)
+        default = "required" if field.is_required() else _value(field.get_default(call_default_factory=True))
+        rows.append((name, _type(field.annotation, field.metadata), default, field.description or ""))
+    return rows
 
 
-def _limit(text: str) -> str:
-    signs = {"Gt(gt": ">", "Ge(ge": ">=", "Lt(lt": "<", "Le(le": "<="}
-    name, _, value = text.rstrip(")").partition("=")
-    return f"{signs.get(name, name)} {value}"
+def _value(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool | str):
+        return str(value).lower() if isinstance(value, bool) else value or "''"
+    if isinstance(value, BaseModel):
+        return "{}"
+    if isinstance(value, float):
+        return repr(value) if len(repr(value)) < 10 else f"{value:.4g}"
+    return str(list(value) if isinstance(value, tuple) else value)
 
 
-def _type(annotation: Any) -> str:
-    if typing.get_origin(annotation) is typing.Literal:
-        return " | ".join(str(choice) for choice in typing.get_args(annotation))
-    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
-        return " | ".join(_type(part) for part in typing.get_args(annotation))
-    if typing.get_origin(annotation) is typing.Annotated:
-        return _type(typing.get_args(annotation)[0])
-    return getattr(annotation, "__name__", str(annotation))
+def _type(annotation: Any, metadata: Iterable[Any] = ()) -> str:
+    """Such as ``float > 0, <= 1 or null``; the limits belong to the number of a union."""
+    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+    limits = ", ".join(
+        f"{sign} {getattr(limit, name)}" for limit in metadata for name, sign in signs.items() if hasattr(limit, name)
+    )
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (types.UnionType, typing.Union):
+        first, *rest = parts
+        return " or ".join([_type(first, metadata), *(_type(part) for part in rest)])
+    if origin is typing.Literal:
+        return " | ".join(str(choice) for choice in parts)
+    if origin is typing.Annotated:
+        own = [limit for field in parts[1:] for limit in getattr(field, "metadata", [field])]
+        return _type(parts[0], [*own, *metadata])
+    if origin in (tuple, list):
+        return f"list of {_type(parts[0])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "dict"
+    word = "null" if annotation is types.NoneType else getattr(annotation, "__name__", str(annotation))
+    return f"{word} {limits}".strip()
 
 
 def _first_line(found: Any) -> str:

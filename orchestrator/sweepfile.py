@@ -93,18 +93,20 @@ class Sweep(Parameters):
     """Cases x grid x zip over seeds, and the claims to judge."""
 
     name: str = Field(pattern=NAME, description="words of letters, digits and ._- with / between them")
-    description: str = ""
-    paper: Paper | None = None
+    description: str = Field("", description="what it is for, in a sentence or two")
+    paper: Paper | None = Field(None, description="id and note: where the claims come from")
     env: dict[str, Any] = Field(description="name and parameters of the environment")
     cases: dict[str, dict[str, Any]] = Field(min_length=1, description="case -> algorithm and its own settings")
     base: dict[str, Any] = Field({}, description="settings of every case that knows them")
     grid: dict[str, list[Any]] = Field({}, description="key -> values, all combinations")
     zip: dict[str, list[Any]] = Field({}, description="key -> values, varied together")
-    seeds: Seeds = tuple(range(8))
-    record: dict[str, Any] = Field({}, description="every, per_decade, agents")
-    placement: Placement = Placement.model_validate({})
+    seeds: Seeds = Field(tuple(range(8)), description="0..7, a list, or one number; more of them are added later")
+    record: dict[str, Any] = Field({}, description="every, per_decade, agents: when it is measured")
+    placement: Placement = Field(
+        Placement.model_validate({}), description="agents_per_actor, strategy, labels: it never changes a number"
+    )
     minutes: float | None = Field(None, description="expected run time on 2 cores")
-    claims: list[dict[str, Any]] = []
+    claims: list[dict[str, Any]] = Field([], description="the laws to judge, fixed before the data")
 
     @cached_property
     def judged(self) -> list[Claim]:

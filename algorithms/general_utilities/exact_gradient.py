@@ -1,4 +1,8 @@
-"""Ascent along exact gradients: the oracle that sampled shadow gradients are set against."""
+"""Ascent along exact gradients: the oracle that sampled shadow gradients are set against.
+
+Source: an oracle of ours for arXiv:2302.07938. Reconstructed: the same equations as those of shadow-policy-gradient,
+here with exact gradients heard from kappa hops; they are charged to nobody, as nobody could hear them.
+"""
 
 from collections.abc import Mapping
 

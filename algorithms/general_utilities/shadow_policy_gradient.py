@@ -1,4 +1,8 @@
-"""Shadow policy gradient with truncation to kappa hops: Algorithm 1 of arXiv:2302.07938, reconstructed."""
+"""Shadow policy gradient with truncation to kappa hops: Algorithm 1 of arXiv:2302.07938, reconstructed.
+
+Source: arXiv:2302.07938. Known are abstract and summary: shadow rewards, truncated shadow Q, truncated policy gradient.
+Reconstructed: the equations, batch B, horizon H, step, initial policies, critics, the counterfactual estimator.
+"""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,8 @@
-"""Shadow primal-dual ascent under constraints on occupancies: arXiv:2305.17568, reconstructed."""
+"""Shadow primal-dual ascent under constraints on occupancies: arXiv:2305.17568, reconstructed.
+
+Source: arXiv:2305.17568. Known are abstract and summary: constraints on occupancies, multipliers in closed form.
+Reconstructed: the equations, step sizes, accumulating multipliers.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal

@@ -1,4 +1,8 @@
-"""Slotted ALOHA on wireless access: what a learned policy is set against (Abramson 1970; Qu, Lin, Wierman, Li 2020)."""
+"""Slotted ALOHA on wireless access: what a learned policy is set against (Abramson 1970; Qu, Lin, Wierman, Li 2020).
+
+Source: Abramson 1970; Qu, Lin, Wierman and Li 2020. Known: who has a packet sends with a fixed probability.
+Reconstructed: the grid of probabilities that the best is found on.
+"""
 
 from collections.abc import Mapping
 from functools import cached_property

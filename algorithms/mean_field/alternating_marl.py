@@ -1,4 +1,8 @@
-"""ALTERNATING-MARL: the global agent and the local ones learn in turn, each against the other (arXiv:2603.03759)."""
+"""ALTERNATING-MARL: the global agent and the local ones learn in turn, each against the other (arXiv:2603.03759).
+
+Source: arXiv:2603.03759. Known: global and local learning in turn, each judged by the team's value and 2 eta.
+Reconstructed: the local learners; all policies start uniform; values are compared on common random numbers.
+"""
 
 import hashlib
 import math

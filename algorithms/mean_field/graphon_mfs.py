@@ -1,4 +1,9 @@
-"""GMFS: Q-learning on kappa neighbours drawn by graphon weight, a table for all agents (arXiv:2602.16196)."""
+"""GMFS: Q-learning on kappa neighbours drawn by graphon weight, a table for all agents (arXiv:2602.16196).
+
+Source: arXiv:2602.16196, from the authors' code. Known: Q over (s, histogram of kappa neighbours, a), kappa drawn with
+replacement in proportion to the graphon's weights. Reconstructed: how the neighbours move in a backup (``follow``),
+ties split evenly, the start.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal

@@ -1,4 +1,8 @@
-"""SUBSAMPLE-MFQ: value iteration on k agents with their actions, and a decentralised policy (arXiv:2412.00661)."""
+"""SUBSAMPLE-MFQ: value iteration on k agents with their actions, and a decentralised policy (arXiv:2412.00661).
+
+Source: arXiv:2412.00661. Known: the backup on k agents' states and actions; every agent acts on k that it sees.
+Reconstructed: the first of equally good joint actions is taken; agents of one state share its actions in proportion.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal

@@ -1,4 +1,8 @@
-"""SUBSAMPLE-Q: value iteration of a global agent on histograms of k sampled local states (arXiv:2412.00661)."""
+"""SUBSAMPLE-Q: value iteration of a global agent on histograms of k sampled local states (arXiv:2412.00661).
+
+Source: arXiv:2412.00661. Known: the backup on histograms of k local states, k drawn afresh each step without
+replacement. Reconstructed: V starts at 0, ties are split evenly, the start (s_g and local states uniform).
+"""
 
 from collections.abc import Mapping
 from functools import cached_property

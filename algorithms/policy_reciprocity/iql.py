@@ -1,4 +1,7 @@
-"""Independent Q-learning: reciprocity with weight 0."""
+"""Independent Q-learning: reciprocity with weight 0.
+
+Source: Tan 1993; arXiv:2304.05632, equation 1. Known: alpha = .5 there. Reconstructed (R): ``a``, ``epsilon``.
+"""
 
 from algorithms.policy_reciprocity.parameters import TabularParameters
 from algorithms.policy_reciprocity.reciprocity import PolicyReciprocity

@@ -1,4 +1,8 @@
-"""QD-learning: consensus on the values of the very same state, over a communication graph."""
+"""QD-learning: consensus on the values of the very same state, over a communication graph.
+
+Source: Kar, Moura and Poor 2013. Known: consensus plus innovation. Reconstructed: as for policy-reciprocity, and the
+mean over neighbours where they sum.
+"""
 
 from algorithms.policy_reciprocity.parameters import QDLearningParameters
 from algorithms.policy_reciprocity.reciprocity import PolicyReciprocity

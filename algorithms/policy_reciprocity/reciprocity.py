@@ -1,4 +1,9 @@
-"""Tabular multi-agent policy reciprocity: Algorithm 1 of arXiv:2304.05632."""
+"""Tabular multi-agent policy reciprocity: Algorithm 1 of arXiv:2304.05632.
+
+Source: arXiv:2304.05632. Known: equations 4 to 6, alpha = beta = .3 (beta = .4 on Landmarks and Blocker), tau_1 = .65,
+tau_2 = .35, uniform weights in the experiments. Reconstructed (R): a = .5, b = .3, ``epsilon``, ``kappa`` and its
+schedule, ``local_steps``, means over those neighbours that have the state.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar

@@ -1,4 +1,9 @@
-"""RLlib's multi-agent PPO, the standard baseline of the family's returns: Schulman et al., arXiv:1707.06347."""
+"""RLlib's multi-agent PPO, the standard baseline of the family's returns: Schulman et al., arXiv:1707.06347.
+
+Source: arXiv:1707.06347 and RLlib. Known: multi-agent PPO (new API stack), generalised advantages, clipping, KL
+penalty. Reconstructed: one-hot inputs, two layers of 64, batches of 1000, 10 epochs, learning rate 3e-4, lambda .95, no
+value clipping, fresh episodes each round.
+"""
 
 import importlib.util
 from collections.abc import Mapping, Sequence

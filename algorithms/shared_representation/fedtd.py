@@ -1,4 +1,8 @@
-"""FedTD: federated averaging of everything, the classical answer that conflicting agents defeat."""
+"""FedTD: federated averaging of everything, the classical answer that conflicting agents defeat.
+
+Source: federated averaging, McMahan et al. 2017, of linear TD. A baseline of ours for arXiv:2603.02426 and
+arXiv:2411.15014. Reconstructed: all settings, and that gains stay with their agents.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +29,7 @@ class AveragedAgents(FullAgents):
 class FedTD(LinearTD):
     """Federated TD: after K local steps the whole parameter vectors are averaged; gains stay with their agents.
 
+    A round is K = ``local_steps`` steps of independent-td from the common theta, then theta <- 1 / N sum_i theta_i.
     Ends where sum_i (b_i - A_i theta) = 0; ``theta_error_floor`` is the exact error there, which no number of agents
     or steps removes.
     """

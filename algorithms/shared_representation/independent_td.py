@@ -1,6 +1,7 @@
 """Independent TD of the whole parameter vector, and the subspace found afterwards in its iterates.
 
-The first is the baseline without any sharing; the second a strong one (paper file, section 1).
+Source: linear TD(0), Sutton 1988. Baselines of ours for arXiv:2603.02426 and arXiv:2411.15014, the first without any
+sharing, the second a strong one. Reconstructed: all settings.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,13 @@ from orchestrator.rounds import Call, Conversation
 
 
 class IndependentTD(OwnMapTD):
-    """Every agent runs linear TD(0) on its own theta_i [d]; nothing is shared."""
+    """Every agent runs linear TD(0) on its own theta_i [d]; nothing is shared.
+
+    With c = ``gain_step``, and gamma = 1 and a gain with the average objective only,
+
+        delta_i = r_i - eta_i + (gamma phi(s') - phi(s))^T theta_i,    eta_i <- eta_i + c alpha (r_i - eta_i),
+        theta_i <- theta_i + alpha delta_i phi(s).
+    """
 
     name = "independent-td"
     metrics = THETA_METRICS

@@ -188,7 +188,7 @@ def td_steps(
     """TD(0) of every agent: with psi = B^T phi (``features`` [S, r]) and old values on the right,
 
     delta = rho - eta + (gamma psi(s') - psi(s))^T w;  eta += c alpha (rho - eta);  w += alpha delta psi(s),
-    w projected on the ball of ``radius``; the map's gradient is phi(s) delta w^T (paper file, sections 1 and 2).
+    w projected on the ball of ``radius``; the map's gradient is phi(s) delta w^T.
     """
     r = features.shape[1]
     d = phi.shape[1]

@@ -1,7 +1,7 @@
 """What a map learned by some agents is worth to others: freeze it and refit heads alone in environments never seen.
 
 Source: the generalisation experiment of arXiv:2411.15014. Known: unseen environments are met by refitting the head
-alone. Reconstructed: baselines, sizes and step sizes.
+alone. Reconstructed: the linear setting, sizes, step sizes, baselines.
 """
 
 from collections.abc import Mapping

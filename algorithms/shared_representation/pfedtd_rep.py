@@ -1,6 +1,8 @@
 """PFedTD-Rep: federated TD with a shared representation and private heads, two timescales.
 
-Source: arXiv:2411.15014. Schedules and hyperparameters are reconstructed, see docs/algorithms.md.
+Source: arXiv:2411.15014. Known: heads are fast, the map is slow, heads never leave the agent, and the error is O(N^-2/3
+T^-2/3). Reconstructed: the schedules, the step sizes (alpha .1, beta .2, t_0 1000), one fresh transition for the map,
+one Frobenius factor.
 """
 
 import math
@@ -38,9 +40,14 @@ class PFedTDRepParameters(SharedMapParameters):
 class PFedTDRep(SharedMapTD):
     """PFedTD-Rep (arXiv:2411.15014): an inner problem over private heads, an outer one over the shared map.
 
-    Per round each agent takes K = ``local_steps`` projected TD steps on its head, then one map step on a fresh
-    transition of the same chain (reusing the last one adds O(alpha) bias). The server averages the maps and rescales
-    the average by one global Frobenius factor (a factor per row would change the span).
+    Per round each agent takes K = ``local_steps`` projected TD steps on its head, psi = B^T phi,
+
+        delta_i = r_i - eta_i + (gamma psi(s') - psi(s))^T w_i,    w_i <- proj(w_i + alpha_t delta_i psi(s)),
+        B_i = B + beta_t phi(s) delta_i w_i^T,                     B <- c / N sum_i B_i with ||B||_F = sqrt(r),
+
+    the map step on a fresh transition of the same chain (reusing the last one adds O(alpha) bias). The server averages
+    the maps and rescales the average by one global Frobenius factor c (a factor per row would change the span). The
+    gain eta_i is that of joint-average-td; with the discounted objective it is 0.
     """
 
     name = "pfedtd-rep"

@@ -1,0 +1,106 @@
+"""docs/reference and docs/tables.md say what the code says; docs/claims.md what its study counted."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+
+from benchmarks import coverage
+from orchestrator import reference
+from orchestrator.catalogue import parameter_rows
+
+DOCS = Path(__file__).parents[2] / "docs"
+SHIPPED = [*reference.shipped("algorithm"), *reference.shipped("environment")]
+PAGES = reference.pages()
+
+
+def words(text: str) -> list[str]:
+    return re.sub(r"`+|\*\*", "", text).split()
+
+
+def shown(page: str) -> str:
+    """What a reader of the page sees, without markup."""
+    parts = []
+    for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(page):
+        if token.type == "code_block":
+            parts.append(token.content)
+        for child in token.children or ():
+            parts.append("\n" if child.type in ("softbreak", "hardbreak") else child.content)
+    return " ".join(" ".join(parts).split())
+
+
+def test_the_pages_are_those_of_the_code():
+    """``make reference`` writes them."""
+    for name, text in PAGES.items():
+        assert (DOCS / name).read_text() == text, name
+    found = {f"reference/{path.name}" for path in (DOCS / "reference").iterdir()}
+    assert found == {name for name in PAGES if name.startswith("reference/")}
+
+
+@pytest.mark.parametrize("found", SHIPPED, ids=lambda found: found.name)
+def test_a_page_tells_all_and_markdown_changes_no_word(found):
+    """Docstrings, parameters and metrics come through: an asterisk or a bracket is not taken for markup."""
+    seen = shown(PAGES[f"reference/{found.name}.md"])
+    without_spaces = seen.replace(" ", "")
+    for text in (inspect.getdoc(found), inspect.cleandoc(sys.modules[found.__module__].__doc__ or "")):
+        assert "".join(words(text or "")) in without_spaces
+    for name, kind, default, meaning in parameter_rows(found.Parameters):
+        for word in (name, kind, default, meaning):
+            assert "".join(words(word)) in without_spaces, name
+        assert meaning, f"{name} has no description"
+    for name, meaning in (found.metrics if hasattr(found, "metrics_for") else {}).items():
+        assert name in seen
+        assert meaning
+        assert "".join(words(meaning)) in without_spaces
+
+
+@pytest.mark.parametrize("found", SHIPPED, ids=lambda found: found.name)
+def test_a_page_names_its_source_and_what_is_reconstructed(found):
+    text = inspect.cleandoc(sys.modules[found.__module__].__doc__ or "") + (inspect.getdoc(found) or "")
+    assert re.search(r"arXiv:\d{4}\.\d{5}|\b(19|20)\d\d\b|Ours", text), "no paper, and not said to be ours"
+    assert re.search(r"reconstruct|ours\b", text, re.IGNORECASE), "nothing about what is reconstructed"
+
+
+def test_a_parameter_in_words():
+    rows = {name: (kind, default) for name, kind, default, _ in parameter_rows(reference.Claim)}
+    assert rows["within"] == ("float > 0 or null", "null")
+    assert rows["deterministic"] == ("bool", "false")
+    rows = {name: (kind, default) for name, kind, default, _ in parameter_rows(reference.Record)}
+    assert rows["every"] == ("int >= 1 or auto", "auto")
+    assert rows["per_decade"] == ("int >= 1, <= 1000", "8")
+
+
+def test_the_table_of_coverage_is_that_of_its_counts():
+    """``python -m benchmarks.coverage`` makes both."""
+    text, counts = coverage.PAGE.read_text(), pd.read_csv(coverage.POINTS)
+    assert coverage.rendered(text, counts) == text
+    assert [tuple(row) for row in counts[["estimated", "scatter", "seeds"]].to_numpy()] == [
+        (*study, seeds) for study in coverage.STUDIES for seeds in coverage.SEEDS
+    ]
+
+
+def test_the_page_says_of_the_coverage_what_was_counted():
+    """Ranges over 4 to 8 seeds: the rule's, the bootstrap's, and the one scatter that the rule does not mend."""
+    counts = pd.read_csv(coverage.POINTS)
+    counts = counts[counts["seeds"] <= 8]
+    skew = (counts["estimated"] == "mean") & counts["scatter"].str.contains("2 dimensions")
+    shares = counts[["rule", "bootstrap"]].div(counts["curves"], axis=0)
+    assert (shares[~skew]["rule"] > 0.93).all()
+    assert (shares["rule"] > shares["bootstrap"]).all()
+    text = " ".join(coverage.PAGE.read_text().split())
+    for name, rows in (("rule", ~skew), ("bootstrap", ~skew), ("rule", skew)):
+        least, most = (
+            f"{share:.3f}".removeprefix("0") for share in (shares[rows][name].min(), shares[rows][name].max())
+        )
+        assert f"{least} to {most}" in text
+
+
+def test_the_study_counts_the_same_again():
+    """One row of it, the quickest."""
+    counts = pd.read_csv(coverage.POINTS)
+    row = counts[(counts["estimated"] == "mean") & (counts["seeds"] == 4)].iloc[0].to_dict()
+    assert row == coverage.count("mean", row["scatter"], 4)
