@@ -42,10 +42,12 @@ def remembered(kept: dict, key: Any, make: Callable[[], Any], size: float) -> An
 
 
 def settle(decided: Callable[[np.ndarray], np.ndarray], value: np.ndarray) -> np.ndarray:
-    """The fixed point of V = ``decided``(V), from ``value`` on."""
+    """The fixed point of V = ``decided``(V), from ``value`` on. Raises ValueError where V is not finite."""
     while True:
         before = value
         value = decided(before)
+        if not np.isfinite(value).all():
+            raise ValueError("a value is not finite")
         if np.abs(value - before).max() <= SETTLED * max(1.0, np.abs(value).max()):
             return value
 

@@ -94,7 +94,7 @@ class MeanFieldProblem:
         for name in ("global_kernel", "local_kernel", "local_policy"):
             array = getattr(self, name)
             total = array.sum(axis=-1)
-            wrong = np.argwhere((array < 0).any(axis=-1) | (abs(total - 1) > 1e-9))
+            wrong = np.argwhere((array < 0).any(axis=-1) | ~(abs(total - 1) <= 1e-9))
             if len(wrong):
                 row = tuple(int(index) for index in wrong[0])
                 raise ValueError(f"{name}: row {row} is no distribution, it sums to {total[row]:.6g}.")
@@ -127,7 +127,12 @@ class MeanFieldProblem:
         stand for all n it is the reward if all n were like them. Here the mean of r_l; an environment whose reward
         is of another form overrides this, ``expected`` and ``jointly``, and is of kind ``pooled-mean-field``.
         """
-        return means(np.ascontiguousarray(counts, np.int64), by_place(self.local_reward))
+        return means(np.ascontiguousarray(counts, np.int64), self._by_place)
+
+    @cached_property
+    def _by_place(self) -> np.ndarray:
+        """r_l as float64 [S * B, G]."""
+        return np.ascontiguousarray(self.local_reward.transpose(0, 2, 1).reshape(-1, self.global_states))
 
     def expected(self, cells: np.ndarray, locally: np.ndarray) -> np.ndarray:
         """Mean of ``pooled`` where local agents draw their actions independently, float64 [cells, G].
@@ -172,12 +177,6 @@ class MeanFieldProblem:
         from .mean_field_parallel import PopulationFace  # PettingZoo is imported only where this face is asked for
 
         return PopulationFace(self, k, horizon, render_mode)
-
-
-def by_place(local_reward: np.ndarray) -> np.ndarray:
-    """r_l [S, G, B] as float64 [S * B, G]."""
-    states, globals_, actions = local_reward.shape
-    return np.ascontiguousarray(local_reward.transpose(0, 2, 1).reshape(states * actions, globals_))
 
 
 @kernel

@@ -45,9 +45,11 @@ class AlternatingMARL(Subsampling):
     best shared deterministic pi_l(a | s_i, s_g) against the present global policy pi_g of k sampled states. UPDATE
     takes a new policy over where the team's value at the start rises by more than 2 eta. When a turn of both changes
     nothing, or after ``alternations`` turns, a last G-LEARN against what pi_l has become ends it, its policy taken as
-    it is. What results is an approximate equilibrium among k-observation global and shared local policies.
+    it is, even where UPDATE had refused it. What results is an approximate equilibrium among k-observation global and
+    shared local policies.
 
-    Values are exact where the chain of n agents is quick, else means of simulated episodes on common random numbers.
+    Values are exact where the chain of n agents is quick, else means of simulated episodes of ``steps`` steps on common
+    random numbers, and ``eta`` is compared with those.
     Exact responses try all local policies where they are few, else change one (s_i, s_g) at a time while that helps,
     from the present policy or the selfish response, whichever is better. Reconstructed: ``selfish`` and ``k-chain``.
     """
@@ -63,7 +65,7 @@ class AlternatingMARL(Subsampling):
         "gap_full_sup": "largest V* - V over (s_g, histogram), V* of a global agent that sees everyone against pi_l",
         "gap_full_mean": "mean V* - V at the start",
         "gap_best_k": "value at the start of the best deterministic policy of s_g and k local states, less that of V",
-        "gap_local_shared": "value of the best deterministic shared local policy against pi_g, less that of V",
+        "gap_local_shared": "value of the best deterministic local policy against pi_g, less V (a mixed one: < 0)",
         "gap_local_single": "n times what the team gains when one local agent goes over to the best policy of its own",
         "welfare_gap": "value of the best local policy with a global agent that sees everyone, less that of V",
         "return": "discounted return of the present policies from the start",
@@ -97,14 +99,17 @@ class AlternatingMARL(Subsampling):
 
     @property
     def calls_per_round(self) -> int:
-        """Where policies are judged by episodes, a turn asks for one or two about each thing a local policy may change.
+        """Where policies are judged by episodes, a turn asks about all local ones, or twice about each change of one.
 
-        Spread over the sweeps of a turn, roughly.
+        Spread over the sweeps of a turn, roughly: climbing may take longer, and exact sweeps rest earlier.
         """
         p, problem = self.parameters, self.problem
         if self.quick:
             return 2
-        judged = 4 if p.local_learner == "selfish" else 2 * problem.local_policy.size
+        judged = 5
+        if p.local_learner == "team":
+            few, (states, globals_, actions) = gaps.few_local(problem.parameters), problem.local_policy.shape
+            judged += actions ** (states * globals_) if few else 2 * problem.local_policy.size
         return 2 + math.ceil(judged * (2 * p.steps + 2) / p.sweeps)
 
     def blocks(self) -> Mapping[str, type[Block]]:

@@ -41,10 +41,12 @@ class Shard(Block):
 
     def known(self, local: Any) -> Any:
         """What the members' sweeps need, made once for all seeds: histograms, rewards, and moves or what draws them."""
-        kept = self.problem.__dict__.setdefault("_shards", {}).setdefault((type(self), self.members), {})
-        count = histograms.histograms(self.parameters.k, self.problem.local_states)
-        exact = self.parameters.samples == "inf"
-        size = 8.0 * self.problem.global_states * self.n * count if exact else 0.0
+        p = self.parameters
+        key = (type(self), p.k, p.samples, self.members)
+        kept = self.problem.__dict__.setdefault("_shards", {}).setdefault(key, {})
+        sizes = self.problem.parameters.sizes
+        width = histograms.histograms(p.k, sizes.local_states) if p.samples == "inf" else sizes.global_actions
+        size = 8.0 * self.n * sizes.global_states * width
         return remembered(kept, b"" if local is None else local.tobytes(), lambda: self._made(local), size)
 
     def _made(self, local: Any) -> Any:

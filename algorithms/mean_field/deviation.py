@@ -20,7 +20,10 @@ class Deviation:
         deployed = problem.lumping(local).deployed(policy, sampled)
         # The global agent does not know who deviates: it acts on the histogram of all.
         together = self.others.cells[None] + np.eye(states, dtype=np.int64)[:, None]
-        acted = deployed[histograms.ranks(together.reshape(-1, states), histograms.binomials(n, states))]
+        whole = histograms.ranks(together.reshape(-1, states), histograms.binomials(n, states))
+        acted = deployed[whole]
+        # Agents are alike at the start, not always independent: the one is any of the c_s + 1 that are in its state s.
+        self.first = problem.first[whole].reshape(states, -1) * (self.others.cells.T + 1) / n
         self.drift = drifts(acted, problem.global_kernel).reshape(states, -1, *problem.global_kernel.shape[::2])
         paid = np.repeat(problem.global_reward[None], len(acted), axis=0)
         earned = averaged(paid, acted).reshape(self.drift.shape[:3])
@@ -34,8 +37,7 @@ class Deviation:
         reward = self.earned + paid[:, None, :] / problem.agents
         given = self.others.population, chance, self.drift
         value = settle(lambda v: reward + problem.gamma * ahead(v, *given), np.zeros(reward.shape))
-        start = np.repeat(self.others.first[None, :, None], reward.shape[0], axis=0)
-        return float(ordered_sum((start * value).reshape(-1)) / (reward.shape[0] * reward.shape[2]))
+        return float(ordered_sum((self.first[:, :, None] * value).reshape(-1)) / reward.shape[2])
 
 
 @kernel

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from algorithms.mean_field.cells import greedy
 from envs.lumping import settle
 from orchestrator.kernels import kernel
 from orchestrator.rounds import Conversation
@@ -57,7 +58,7 @@ def induced_response(problem: Any, moves: np.ndarray) -> np.ndarray:
     drift = rows_of(moves)
     given = problem.local_reward, problem.local_kernel, drift, problem.gamma
     value = settle(lambda value: own_values(*given, value).max(axis=2), np.zeros(problem.local_reward.shape[:2]))
-    return np.eye(problem.local_actions)[np.round(own_values(*given, value), 12).argmax(axis=2)]
+    return np.eye(problem.local_actions)[greedy(own_values(*given, value)).argmax(axis=2)]
 
 
 @kernel

@@ -74,7 +74,7 @@ def episodes(
     problem: Any, count: int, steps: int, policy: np.ndarray, role: str, generator: Any, **plays: np.ndarray
 ) -> Conversation:
     """Episodes of ``steps`` steps under a global ``policy`` [cells, G, A]: discounted returns float64 [count], and how
-    often s_g went from g to h, int64 [G, G].
+    often s_g went from g to h, discounted, float64 [G, G].
 
     Local agents play ``local`` [S, G, B] or ``shares`` [cells, G, S, B], whichever is given. The same ``role`` and
     ``generator`` state give the same random numbers: policies are compared on common ones.
@@ -89,7 +89,7 @@ def episodes(
     )
     seen, where = begun[0]["state"][0], begun[1]["state"]
     total, discount = np.zeros(count), 1.0
-    moves = np.zeros((problem.global_states, problem.global_states), np.int64)
+    moves = np.zeros((problem.global_states, problem.global_states))
     for _ in range(steps):
         if "local" in plays:
             acted = Call("follow", shared={"seen": seen, **plays}, agent_steps=count)
@@ -98,8 +98,8 @@ def episodes(
         one, all_ = yield Call("act", on="global", shared={"states": where}), acted
         counts = tally(all_["place"], states * problem.local_actions)
         paid = problem.pooled(counts)[np.arange(count), seen] + problem.global_reward[seen, one["action"][0]]
+        moves += discount * met(seen, one["state"][0], problem.global_states)
         total, discount = total + discount * paid, discount * problem.gamma
-        np.add.at(moves, (seen, one["state"][0]), 1)
         seen, where = one["state"][0], all_["state"]
     return total, moves
 
@@ -134,6 +134,15 @@ def tally(place, places):
     for i in range(place.shape[0]):
         for e in range(place.shape[1]):
             out[e, place[i, e]] += 1
+    return out
+
+
+@kernel
+def met(before, after, states):
+    """How many of the episodes went from g to h, int64 [G, G], of ``before`` and ``after`` int64 [episodes]."""
+    out = np.zeros((states, states), np.int64)
+    for e in range(before.shape[0]):
+        out[before[e], after[e]] += 1
     return out
 
 

@@ -84,10 +84,11 @@ class SubsampleMFQ(Subsampling):
     def table(self) -> tuple[np.ndarray, np.ndarray]:
         """Histograms of k agents' states and actions, int64 [rows, S B], and the rank of each one's states, [rows]."""
         p, problem = self.parameters, self.problem
-        if "_joint_table" not in problem.__dict__:  # once for all seeds
+        kept = problem.__dict__.setdefault("_joint_tables", {})
+        if p.k not in kept:  # once for all seeds
             rows = histograms.enumerated(p.k, problem.local_states * problem.local_actions)
-            problem.__dict__["_joint_table"] = rows, owners(rows, problem.local_actions, p.k)
-        return problem.__dict__["_joint_table"]
+            kept[p.k] = rows, owners(rows, problem.local_actions, p.k)
+        return kept[p.k]
 
     def round(self) -> Conversation:
         reply = yield Call("sweep", on="cells", shared={"values": self.values}, agent_steps=self.sweep_steps)

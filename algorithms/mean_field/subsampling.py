@@ -16,8 +16,9 @@ from orchestrator.errors import UserError
 from orchestrator.kernels import ordered_mean
 from orchestrator.rounds import Conversation, Coordinator
 
-#: Bytes of a table at the most, and the change of V at which sweeps with exact expectations have come to rest.
-MOST_BYTES, SETTLED = 4e9, 1e-13
+#: Bytes of a table at the most, and the change of V at which sweeps with exact expectations have come to rest: what is
+#: left of it, times gamma / (1 - gamma), should not part action values that tie.
+MOST_BYTES, SETTLED = 4e9, 1e-14
 
 
 def _infinite(value: Any) -> Any:
