@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from orchestrator import registry
+from orchestrator import references, registry
 from orchestrator.errors import UserError
 
 
@@ -132,11 +132,19 @@ class Cell:
 
 def _identity(find: Any, reference: str, model: BaseModel) -> list[Any]:
     found = find(reference)
-    return [found.name, found.version, registry.fingerprint(reference), model.model_dump(exclude_defaults=True)]
+    own = {name: _placeless(value) for name, value in model.model_dump(exclude_defaults=True).items()}
+    return [found.name, found.version, references.fingerprint(reference), own]
+
+
+def _placeless(value: Any) -> Any:
+    """A parameter whose plug-ins are told by their contents."""
+    return references.placeless(value) if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) or value is None else json.dumps(value, sort_keys=True)
+    if isinstance(value, str):
+        return references.plain(value)
+    return value if isinstance(value, bool | int | float) or value is None else json.dumps(value, sort_keys=True)
 
 
 def make_cell(
@@ -146,7 +154,7 @@ def make_cell(
 
     Raises ``UserError`` naming the field and what it accepts.
     """
-    algorithm, environment = registry.pinned(algorithm), registry.pinned(environment)
+    algorithm, environment = references.pinned(algorithm), references.pinned(environment)
     coordinator, problem = registry.algorithm(algorithm), registry.environment(environment)
     if problem.kind not in coordinator.kinds:
         fitting = [

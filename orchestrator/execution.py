@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from orchestrator import preflight, registry
+from orchestrator import preflight, references
 from orchestrator.batches import batches, missing, units
 from orchestrator.cell import Task, run_task
 from orchestrator.checkpoint import Keeper
@@ -191,7 +191,7 @@ def connected(address: str | None, plugins: Iterable[str] = ()) -> Iterator[None
     runtime: dict[str, Any] = {"env_vars": environment()}
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder:
         if found and plugins and not _in_job():  # a job brought them along
-            registry.ship(plugins, Path(folder))
+            references.ship(plugins, Path(folder))
             runtime["working_dir"] = folder
         try:
             ray.init(
