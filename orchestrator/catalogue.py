@@ -91,6 +91,9 @@ def _environment(found: Any) -> None:
     _parameters(found.Parameters)
     fitting = [name for name in registry.names("algorithm") if found.kind in registry.algorithm(name).kinds]
     screen.print(f"\n[bold]algorithms[/] {', '.join(fitting)}")
+    for face in getattr(found, "faces", {}).values():
+        screen.print()
+        _environment(face)
 
 
 def _other(found: Any) -> None:

@@ -91,7 +91,7 @@ def _warn(tasks: Sequence[Task]) -> None:
     """Tell what the algorithms warn of, once however many cells it is about."""
     about: dict[str, int] = {}
     for task in tasks:
-        for text in task.coordinator(task.seeds[0]).warnings():
+        for text in task.coordinator(task.seeds[0]).cautions():
             about[text] = about.get(text, 0) + 1
         task.release()
     for text, cells in about.items():

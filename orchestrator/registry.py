@@ -143,7 +143,7 @@ def _registered(kind: str, reference: str) -> Any:
         try:
             return _registered("wrapper", wrapper)(rest)
         except ValueError as error:
-            raise UserError(f"{reference}: {error}") from error
+            raise UserError(f"{reference}: {str(error).rstrip(chr(46))}.") from error
     if name.endswith(".py"):
         raise UserError(f"{kind} {name!r} names a file; name the class in it as well: {name}:Name.")
     if name not in points:

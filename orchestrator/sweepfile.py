@@ -14,7 +14,7 @@ from pydantic import Field
 
 from orchestrator import references, registry
 from orchestrator.analysis.claims import COSTS, ROUND, Claim, bare, read_claim
-from orchestrator.config import Cell, Parameters, Seeds, make_cell, parse_seeds, validated
+from orchestrator.config import Cell, Parameters, Seeds, make_cell, parse_seeds, suited, validated
 from orchestrator.errors import UserError
 
 
@@ -217,7 +217,8 @@ class Sweep(Parameters):
     def _keys(self, case: str) -> set[str]:
         """Settings that a case knows."""
         names = self._names(case)
-        algorithm, environment = registry.algorithm(names[0]), registry.environment(names[1])
+        algorithm = registry.algorithm(names[0])
+        environment = suited(registry.environment(names[1]), algorithm)
         env = {f"env.{name}" for name in environment.Parameters.model_fields}
         return {"agents", "rounds"} | set(algorithm.Parameters.model_fields) | env
 

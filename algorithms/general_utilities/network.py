@@ -76,7 +76,9 @@ class NetworkCoordinator(Coordinator):
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
-        for utility in (*parameters.each, *parameters.kept) if problem is not None else ():
+        if problem is None:
+            return
+        for utility in (*parameters.each, *parameters.kept):
             if utility not in utilities.NAMES:  # a user's own
                 known = utilities.named(utility, problem.reward) if isinstance(utility, str) else utility
                 utilities.check(known, problem.states, problem.actions, problem.gamma)
