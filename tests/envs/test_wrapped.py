@@ -1,4 +1,4 @@
-"""Environments of gymnasium and PettingZoo by name: their processes, exact where there is a table, and what is refused."""
+"""Environments of gymnasium and PettingZoo by name: their processes, and what is refused."""
 
 import sys
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_table_is_taken_as_it_is(name, keywords):
 
 
 def test_best_returns_by_hand():
-    """CliffWalking: 13 steps at -1. FrozenLake without slipping: the goal pays 1. With it: recursion on its own table."""
+    """CliffWalking: 13 steps at -1. The dry lake's goal pays 1; the slippery one: recursion on its own table."""
     assert problem(CLIFF).best_return == -13
     assert problem(LAKE, is_slippery=False).best_return == 1
     dense, reward = table_of("FrozenLake-v1")
@@ -151,7 +151,7 @@ def test_evaluation_restarts_inside_the_chain():
 
 
 def test_control_knows_the_optimal_gain():
-    """CliffWalking pays -1 a step for ever; the dry lake 1 every 6 steps. The truth has no gap, and solves its equation."""
+    """CliffWalking pays -1 a step for ever; the dry lake 1 every 6 steps. The truth has no gap."""
     for reference, keywords, gain in ((CLIFF, {}, -1), (LAKE, {"is_slippery": False}, 1 / 6)):
         found = problem(reference, algorithm="independent-q", **keywords)
         assert found.solution.gains[0] == pytest.approx(gain, abs=1e-9)
