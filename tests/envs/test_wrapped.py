@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -11,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "orchestrator"))
 
 import toys
-from enginetools import numbers, run, task
+from enginetools import numbers, run, task  # pyright: ignore[reportMissingImports]
 
 from orchestrator import registry
 from orchestrator.config import make_cell, suited
@@ -36,7 +37,7 @@ def chances(process) -> np.ndarray:
 
 def table_of(name: str, **keywords) -> tuple[np.ndarray, np.ndarray]:
     """Chances [S, A, S + 1] and rewards [S, A] of gymnasium's own table."""
-    env = gymnasium.make(name, **keywords).unwrapped
+    env: Any = gymnasium.make(name, **keywords).unwrapped
     table, (states, actions) = env.P, (env.observation_space.n, env.action_space.n)
     dense, reward = np.zeros((states, actions, states + 1)), np.zeros((states, actions))
     for s, a in np.ndindex(states, actions):
@@ -190,7 +191,11 @@ WRONG = [
     ("gym:Stairs-v0", {"env.samples": 3}, "which was reached; raise env.samples."),
     ("pettingzoo:nowhere", {}, "pettingzoo:nowhere: it cannot be imported (No module named 'nowhere')."),
     ("pettingzoo:toys", {}, "has no attribute 'parallel_env'"),
-    ("pettingzoo:toys:Meeting", {"agents": 3}, "agents must be a multiple of 2, the agents that play together; got 3."),
+    (
+        "pettingzoo:toys:Meeting",
+        {"agents": 3, "env.samples": 500},
+        "agents must be a multiple of 2, the agents that play together; got 3.",
+    ),
     ("pettingzoo:toys:Meeting", {"env.spaces": 4}, "its agents have different observations or actions"),
     ("gim:FrozenLake-v1", {}, "Unknown environment 'gim:FrozenLake-v1'"),
 ]

@@ -1,5 +1,7 @@
 """Small environments of another package's making, registered with gymnasium when this file is imported."""
 
+from typing import Any
+
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Discrete, MultiDiscrete
@@ -90,6 +92,7 @@ class Meeting:
         """Nothing is open."""
 
 
+made: Any
 for made in (Stairs, Unseeded, Nested, Forever):
     if f"{made.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{made.__name__}-v0", entry_point=made)
