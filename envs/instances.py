@@ -78,3 +78,10 @@ def true_basis(rng: np.random.Generator, features: int, rank: int, off: np.ndarr
     if off is None:
         return orthonormal(matrix)
     return np.ascontiguousarray(orthonormal(np.column_stack([off, matrix]))[:, 1:])
+
+
+def leading(rows: np.ndarray, rank: int) -> np.ndarray:
+    """The ``rank`` leading right singular vectors of ``rows`` [m, d] as [d, r], each one's largest entry positive."""
+    top = np.linalg.svd(rows, full_matrices=False)[2][:rank].T
+    largest = np.abs(top).argmax(axis=0)
+    return np.ascontiguousarray(top * np.sign(top[largest, np.arange(rank)]))

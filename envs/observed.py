@@ -18,6 +18,7 @@ class ObservedBlock:
     noise: float  # half width of the uniform noise on every reward
     observed: np.ndarray  # int64 [T, F], table row in which a type sees a full state
     type_of: np.ndarray  # int64 [n], observation type of each member
-    starts: np.ndarray  # int64 [k], full states in which an episode begins, all equally likely
+    starts: np.ndarray  # int64 [k], full states in which an episode begins, all equally likely; or [m, k], see start_of
     limit: int  # steps after which an episode is cut short; 0: never
     gamma: float  # discount
+    start_of: np.ndarray | None = None  # int64 [n], row of `starts` of each member, where they differ

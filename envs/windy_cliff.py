@@ -18,7 +18,7 @@ from pydantic import Field
 from orchestrator.kernels import kernel
 
 from . import kernels, linear_kernels
-from .instances import PROCESS, check_rank, stream
+from .instances import PROCESS, check_rank, leading, stream
 from .linear import LinearMRP, LinearParameters, Processes
 
 UP, RIGHT, DOWN, LEFT = range(4)
@@ -141,9 +141,7 @@ class WindyCliff(LinearMRP):
     @cached_property
     def basis(self) -> np.ndarray:
         """[S, r], the top singular vectors of the stacked values, signs fixed so that the largest entry is positive."""
-        top = np.linalg.svd(self.solution.theta, full_matrices=False)[2][: self.rank].T
-        largest = np.abs(top).argmax(axis=0)
-        return np.ascontiguousarray(top * np.sign(top[largest, np.arange(self.rank)]))
+        return leading(self.solution.theta, self.rank)
 
     @cached_property
     def wind(self) -> np.ndarray:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import registry, sweepfile
+from orchestrator import sweepfile
 from orchestrator.errors import UserError
 from orchestrator.execution import Backend, Plan, execute, joined, plan
 from orchestrator.registry import nearest
@@ -240,7 +240,7 @@ def _portraits(definition: Sweep) -> "dict[str, np.ndarray]":
     """A picture, uint8 [height, width, 3], of each environment of the sweep that can draw itself."""
     found = {}
     for _, cell in definition.cells:
-        environment = registry.environment(cell.environment)
+        environment = cell.problem
         name = f"{environment.name}, {cell.agents} agents"
         if name not in found and hasattr(environment, "portrait"):
             found[name] = environment(cell.environment_model, cell.agents, 0).portrait()

@@ -45,8 +45,12 @@ def show(name: str) -> None:
     elif name in registry.sweeps():
         _sweep(load(name))
     elif ".py:" in name:
-        found = registry.algorithm(name)
-        (_algorithm if hasattr(found, "metrics_for") else _environment)(found)
+        kind, found = registry.find(name)
+        {"algorithm": _algorithm, "environment": _environment}.get(kind, _other)(found)
+    elif kinds := [kind for kind in ("utility", "graph") if name in registry.names(kind)]:
+        _other(getattr(registry, kinds[0])(name))
+    elif name.partition(":")[0] in registry.names("wrapper"):
+        _environment(registry.environment(name))
     elif name.endswith((".yaml", ".yml")):
         _sweep(load(name))
     else:
@@ -88,6 +92,15 @@ def _environment(found: Any) -> None:
     _parameters(found.Parameters)
     fitting = [name for name in registry.names("algorithm") if found.kind in registry.algorithm(name).kinds]
     screen.print(f"\n[bold]algorithms[/] {', '.join(fitting)}")
+    for face in getattr(found, "faces", {}).values():
+        screen.print()
+        _environment(face)
+
+
+def _other(found: Any) -> None:
+    screen = console()
+    screen.print(f"[bold]{found.__name__}[/] (version {found.version})")
+    screen.print(inspect.getdoc(found) or "", markup=False)
 
 
 def _sweep(sweep: Sweep) -> None:

@@ -45,7 +45,7 @@ class Task:
         instance = getattr(cell.environment_model, "instance", 0)
         instance = seed if instance == "seed" else instance
         if instance not in self._problems:
-            problem = registry.environment(cell.environment)(cell.environment_model, cell.agents, instance)
+            problem = cell.problem(cell.environment_model, cell.agents, instance)
             self._problems[instance] = problem
         algorithm = registry.algorithm(cell.algorithm)
         return algorithm(cell.algorithm_model, self._problems[instance], cell.agents, cell.rounds, seed)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from orchestrator import registry
+from orchestrator import references, registry
 from orchestrator.errors import UserError
 
 
@@ -88,10 +88,15 @@ class Cell:
         """The algorithm's parameters, validated."""
         return registry.algorithm(self.algorithm).Parameters(**self.parameters)
 
+    @property
+    def problem(self) -> Any:
+        """The class of the environment that the algorithm runs on."""
+        return suited(registry.environment(self.environment), registry.algorithm(self.algorithm))
+
     @cached_property
     def environment_model(self) -> Any:
         """The environment's parameters, validated."""
-        return registry.environment(self.environment).Parameters(**self.environment_parameters)
+        return self.problem.Parameters(**self.environment_parameters)
 
     @cached_property
     def schedule(self) -> Record:
@@ -105,8 +110,8 @@ class Cell:
         Parameters at their defaults are left out, so that a new parameter does not rename old cells.
         """
         content = {
-            "algorithm": _identity(registry.algorithm, self.algorithm, self.algorithm_model),
-            "environment": _identity(registry.environment, self.environment, self.environment_model),
+            "algorithm": _identity(registry.algorithm(self.algorithm), self.algorithm, self.algorithm_model),
+            "environment": _identity(self.problem, self.environment, self.environment_model),
             "agents": self.agents,
             "rounds": self.rounds,
             "record": {**self.schedule.model_dump(), "every": self.schedule.interval(self.rounds)},
@@ -122,21 +127,34 @@ class Cell:
         """Plain columns that describe it in ``runs``: parameters under their names, the environment's as ``env_…``."""
         own = {name: _plain(value) for name, value in self.algorithm_model.model_dump().items()}
         env = {f"env_{name}": _plain(value) for name, value in self.environment_model.model_dump().items()}
-        algorithm, environment = registry.algorithm(self.algorithm), registry.environment(self.environment)
-        return {"algorithm": algorithm.name, "env": environment.name, "agents": self.agents, **own, **env}
+        algorithm = registry.algorithm(self.algorithm)
+        return {"algorithm": algorithm.name, "env": self.problem.name, "agents": self.agents, **own, **env}
 
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics its runs record."""
         return registry.algorithm(self.algorithm).metrics_for(self.algorithm_model, self.environment_model, self.agents)
 
 
-def _identity(find: Any, reference: str, model: BaseModel) -> list[Any]:
-    found = find(reference)
-    return [found.name, found.version, registry.fingerprint(reference), model.model_dump(exclude_defaults=True)]
+def suited(environment: Any, algorithm: Any) -> Any:
+    """The environment's class for the kinds of an algorithm: itself, or of its ``faces`` (kind -> class) the first."""
+    faces = getattr(environment, "faces", {})
+    return next((faces[kind] for kind in algorithm.kinds if kind in faces), environment)
+
+
+def _identity(found: Any, reference: str, model: BaseModel) -> list[Any]:
+    own = {name: _placeless(value) for name, value in model.model_dump(exclude_defaults=True).items()}
+    return [found.name, found.version, references.fingerprint(reference), own]
+
+
+def _placeless(value: Any) -> Any:
+    """A parameter whose plug-ins are told by their contents."""
+    return references.placeless(value) if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) or value is None else json.dumps(value, sort_keys=True)
+    if isinstance(value, str):
+        return references.plain(value)
+    return value if isinstance(value, bool | int | float) or value is None else json.dumps(value, sort_keys=True)
 
 
 def make_cell(
@@ -146,8 +164,9 @@ def make_cell(
 
     Raises ``UserError`` naming the field and what it accepts.
     """
-    algorithm, environment = registry.pinned(algorithm), registry.pinned(environment)
-    coordinator, problem = registry.algorithm(algorithm), registry.environment(environment)
+    algorithm, environment = references.pinned(algorithm), references.pinned(environment)
+    coordinator = registry.algorithm(algorithm)
+    problem = suited(registry.environment(environment), coordinator)
     if problem.kind not in coordinator.kinds:
         fitting = [
             name for name in registry.names("environment") if registry.environment(name).kind in coordinator.kinds
@@ -171,7 +190,8 @@ def make_cell(
         built = problem(env_model, agents, 0)
         coordinator(model, built, agents, rounds, 0)
     except ValueError as error:
-        raise UserError(f"{problem.name}: {error}") from error
+        told = str(error)
+        raise UserError(told if told.startswith(problem.name) else f"{problem.name}: {told}") from error
     return cell
 
 

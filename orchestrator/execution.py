@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from orchestrator import preflight, registry
+from orchestrator import preflight, references
 from orchestrator.batches import batches, missing, units
 from orchestrator.cell import Task, run_task
 from orchestrator.checkpoint import Keeper
@@ -91,7 +91,7 @@ def _warn(tasks: Sequence[Task]) -> None:
     """Tell what the algorithms warn of, once however many cells it is about."""
     about: dict[str, int] = {}
     for task in tasks:
-        for text in task.coordinator(task.seeds[0]).warnings():
+        for text in task.coordinator(task.seeds[0]).cautions():
             about[text] = about.get(text, 0) + 1
         task.release()
     for text, cells in about.items():
@@ -191,7 +191,7 @@ def connected(address: str | None, plugins: Iterable[str] = ()) -> Iterator[None
     runtime: dict[str, Any] = {"env_vars": environment()}
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder:
         if found and plugins and not _in_job():  # a job brought them along
-            registry.ship(plugins, Path(folder))
+            references.ship(plugins, Path(folder))
             runtime["working_dir"] = folder
         try:
             ray.init(

@@ -1,12 +1,14 @@
 """Communication graphs, by name or edge by edge, and the neighbourhoods within which an ``Exchange`` delivers rows."""
 
 import itertools
+import operator
 import re
 from collections.abc import Iterable
 
 import numpy as np
 
-from orchestrator.errors import UserError
+from orchestrator import references, registry
+from orchestrator.errors import UserError, line
 
 
 class Graph:
@@ -89,20 +91,44 @@ class Graph:
 
 
 #: What a graph may be called, for descriptions and messages.
-NAMES = "complete, ring, line, grid, tree, regular:K (a ring with the K nearest) or edges such as '0-1 1-2'"
+NAMES = (
+    "complete, ring, line, grid, tree, regular:K (a ring with the K nearest), edges such as '0-1 1-2' or ./file.py:Name"
+)
 _EDGE = r"\d+\s*-\s*\d+"
 
 
 def check_name(name: str) -> str:
-    """``name`` if it reads as the name of a graph. Raises ValueError with what is accepted."""
-    if name in _SHAPES or re.fullmatch(rf"regular:\d+|{_EDGE}([\s;]+{_EDGE})*", name.strip()):
+    """``name`` if it reads as the name of a graph, a plug-in's settled. Raises ValueError with what is accepted."""
+    if _ours(name):
         return name
+    if registry.pluggable("graph", name):
+        return registry.settled("graph", name)
     raise ValueError(f"it takes {NAMES}")
+
+
+def _ours(name: str) -> bool:
+    return name in _SHAPES or bool(re.fullmatch(rf"regular:\d+|{_EDGE}([\s;]+{_EDGE})*", name.strip()))
+
+
+def _plugged(name: str, n: int) -> Graph:
+    """The graph of a plug-in: ``edges(n)`` gives pairs of members."""
+    title = references.title(name)
+    try:
+        pairs = [(operator.index(i), operator.index(j)) for i, j in registry.graph(name)().edges(n)]
+    except (TypeError, ValueError) as error:
+        raise UserError(f"graph {title}: edges({n}) must give pairs of members 0..{n - 1} ({line(error)}).") from error
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"graph {title}: edges({n}) failed: {type(error).__name__}: {line(error)}.") from error
+    return Graph(n, pairs)
 
 
 def named(name: str, n: int) -> Graph:
     """The graph on n members that ``name`` describes. Raises ``UserError`` for unknown members, impossible degrees."""
-    name = check_name(name).strip()
+    if not _ours(check_name(name)):
+        return _plugged(name, n)
+    name = name.strip()
     if name in _SHAPES:
         return Graph(n, _SHAPES[name](n))
     if name.startswith("regular:"):

@@ -1,6 +1,7 @@
-"""Names of algorithms, environments and sweeps: entry points of installed packages, or ``./file.py:Name``.
+"""Names of what can be plugged in: entry points of installed packages, or ``./file.py:Name``.
 
-A plug-in's reference is pinned when a sweep is planned, ``/path/file.py:Name@HASH``: what runs is what was planned.
+Algorithms, environments, utilities and graphs; and sweeps, which are files. A word before a colon, as in
+``gym:FrozenLake-v1``, is a wrapper's: it makes an environment of whatever is named after it.
 
 Importing an algorithm pulls in numba; names alone are listed without importing anything.
 """
@@ -15,21 +16,38 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import UserError
+from orchestrator import references
+from orchestrator.errors import UserError, line
 from orchestrator.process import HOME
 
-GROUPS = {"algorithm": "marl_orchestrator.algorithms", "environment": "marl_orchestrator.environments"}
-SHIPPED = "marl_orchestrator_plugin_"  #: and the file's hash: its name where it was shipped to
+GROUPS = {
+    "algorithm": "marl_orchestrator.algorithms",
+    "environment": "marl_orchestrator.environments",
+    "utility": "marl_orchestrator.utilities",
+    "graph": "marl_orchestrator.graphs",
+    "wrapper": "marl_orchestrator.wrappers",
+}
 OURS = ("algorithms", "envs")
 #: What a plug-in class must have.
 NEEDED = {
-    "algorithm": ("name", "version", "Parameters", "kinds", "metrics", "round", "measure"),
+    "algorithm": ("name", "version", "Parameters", "kinds", "metrics", "blocks", "round", "measure"),
     "environment": ("name", "version", "Parameters", "kind"),
+    "utility": ("version", "value", "gradient"),
+    "graph": ("version", "edges"),
+    "wrapper": (),
 }
+WHAT = {
+    "algorithm": "An algorithm is a subclass of orchestrator.rounds.Coordinator",
+    "environment": "An environment is a class with name, version, kind and Parameters",
+    "utility": "A utility is a class with version, value(x) and gradient(x)",
+    "graph": "A graph is a class with version and edges(n)",
+}
+#: Where the methods are defined that a plug-in must write anew.
+ABSTRACT = "orchestrator.rounds"
 
 
 def names(kind: str) -> list[str]:
-    """Registered names of a kind (``algorithm`` or ``environment``), sorted."""
+    """Registered names of a kind (``algorithm``, ``environment``, ``utility``, ``graph``, ``wrapper``), sorted."""
     return sorted(_points(kind))
 
 
@@ -43,30 +61,39 @@ def environment(reference: str) -> Any:
     return _load("environment", reference)
 
 
-def located(reference: str) -> str:
-    """The reference with a plug-in file's path made absolute, since a worker process starts in another folder."""
-    path, name, pin = _file(reference)
-    return f"{path}:{name}" + (f"@{pin}" if pin else "") if name else reference
+def utility(reference: str) -> Any:
+    """The class of the utility that ``reference`` names. Raises ``UserError`` as the others do."""
+    return _load("utility", reference)
 
 
-def pinned(reference: str) -> str:
-    """``located``, with the hash of the plug-in file's present contents. Raises ``UserError`` if there is no file."""
-    path, name, pin = _file(reference)
-    return f"{path}:{name}@{pin or _hash(path)}" if name else reference
+def graph(reference: str) -> Any:
+    """The class of the graph that ``reference`` names. Raises ``UserError`` as the others do."""
+    return _load("graph", reference)
 
 
-def fingerprint(reference: str) -> str:
-    """Contents and class of a pinned plug-in, part of its cells' ids; empty for a registered name, with its version."""
-    _, name, pin = _file(reference)
-    return f"{pin}:{name}" if name else ""
+def find(reference: str) -> tuple[str, Any]:
+    """What kind of thing a plug-in file's class is, and the class. Raises ``UserError`` if it is none."""
+    path, name, pin = references.parts(reference)
+    found = _member(path, name, pin)
+    for kind in GROUPS:
+        if NEEDED[kind] and isinstance(found, type) and not _lacking(kind, found):
+            return kind, found
+    raise UserError(f"{path.name}:{name} is nothing that can be plugged in. {'. '.join(WHAT.values())}.")
 
 
-def ship(references: Iterable[str], folder: Path) -> None:
-    """Write the plug-in files of pinned ``references`` into ``folder``, which processes elsewhere import from."""
-    for reference in references:
-        path, name, pin = _file(reference)
-        if name:
-            (folder / f"{SHIPPED}{pin}.py").write_bytes(_place(path, pin).read_bytes())
+def pluggable(kind: str, reference: str) -> bool:
+    """Whether ``reference`` reads as a plug-in file's class, or is a registered name of the kind."""
+    return bool(references.parts(reference)[1]) or _name(reference) in _points(kind)
+
+
+def settled(kind: str, reference: str) -> str:
+    """The reference as a parameter holds it: a file's pinned, another package's name with its version, ``name@1``.
+
+    Raises ``UserError`` if it cannot be loaded.
+    """
+    reference = references.pinned(reference)
+    found = _load(kind, reference)
+    return reference if references.parts(reference)[1] else f"{_name(reference)}@{found.version}"
 
 
 def sweeps() -> dict[str, Path]:
@@ -86,54 +113,69 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
 
 @cache
 def _points(kind: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUPS[kind])}
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUPS[kind]):
+        before = found.setdefault(point.name, point)
+        if before.value != point.value:
+            raise UserError(
+                f"Two packages have the {kind} {point.name!r}: {_origin(before)} and {_origin(point)}. Remove one."
+            )
+    return found
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"{point.dist.name if point.dist else 'an unknown package'} ({point.value})"
 
 
 def _load(kind: str, reference: str) -> Any:
-    path, name, pin = _file(reference)
-    return _from_file(kind, path, name, pin) if name else _registered(kind, reference)
+    path, name, pin = references.parts(reference)
+    if not name:
+        return _registered(kind, reference)
+    found = _member(path, name, pin)
+    return _checked(kind, found, f"{path.name}:{name}")
 
 
 @cache
 def _registered(kind: str, reference: str) -> Any:
-    points = _points(kind)
-    if reference not in points:
-        raise UserError(f"Unknown {kind} {reference!r}: {nearest(reference, points)}")
+    points, name = _points(kind), _name(reference)
+    wrapper, colon, rest = reference.partition(":")
+    if kind == "environment" and colon and wrapper in _points("wrapper"):
+        try:
+            return _registered("wrapper", wrapper)(rest)
+        except ValueError as error:
+            raise UserError(f"{reference}: {str(error).rstrip(chr(46))}.") from error
+    if name.endswith(".py"):
+        raise UserError(f"{kind} {name!r} names a file; name the class in it as well: {name}:Name.")
+    if name not in points:
+        raise UserError(f"Unknown {kind} {name!r}: {nearest(name, points)}")
     _check_shadowing()
-    return points[reference].load()
-
-
-def _file(reference: str) -> tuple[Path, str, str]:
-    """Path, class name and pin of a plug-in's reference; the name is empty for a registered one."""
-    path, colon, name = reference.rpartition(":")
-    if colon and path.endswith(".py"):
-        name, _, pin = name.partition("@")
-        return Path(path).resolve(), name, pin
-    return Path(), "", ""
-
-
-def _hash(path: Path) -> str:
+    point = points[name]
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise UserError(f"There is no file {path} that could be read.") from error
+        found = point.load()
+    except Exception as error:
+        raise UserError(
+            f"{kind} {name!r} of {_origin(point)} cannot be imported: {type(error).__name__}: {line(error)}."
+        ) from error
+    if kind == "wrapper":
+        return found
+    found = _checked(kind, found, f"{name!r} of {_origin(point)}")
+    if reference not in (name, f"{name}@{found.version}"):
+        raise UserError(f"{kind} {name!r} has version {found.version} here; {reference} was planned with another.")
+    return found
 
 
-def _place(path: Path, pin: str) -> Path:
-    """Where the plug-in file is as it was when it was pinned: where it was shipped to, or its own path."""
-    shipped = importlib.util.find_spec(f"{SHIPPED}{pin}")
-    place = Path(shipped.origin) if shipped and shipped.origin else path
-    if _hash(place) != pin:
-        raise UserError(f"{path} was edited after this sweep was planned. Run the same command again.")
-    return place
+def _name(reference: str) -> str:
+    """The name without a version."""
+    return reference.partition("@")[0]
 
 
-def _from_file(kind: str, path: Path, name: str, pin: str) -> Any:
+def _member(path: Path, name: str, pin: str) -> Any:
+    """What a plug-in file calls ``name``; the file is imported once for its contents."""
     # The contents are part of the module's name: an edited file is another algorithm, in this very process too.
-    pin = pin or _hash(path)
+    pin = pin or references.contents(path)
     module_name = f"marl_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{pin}"
     if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, _place(path, pin))
+        spec = importlib.util.spec_from_file_location(module_name, references.place(path, pin))
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -142,13 +184,32 @@ def _from_file(kind: str, path: Path, name: str, pin: str) -> Any:
             spec.loader.exec_module(module)
         except Exception as error:
             del sys.modules[module_name]
-            raise UserError(f"{kind}: {path} cannot be imported: {type(error).__name__}: {error}.") from error
-    found = getattr(sys.modules[module_name], name, None)
-    lacking = [word for word in NEEDED[kind] if not hasattr(found, word)]
-    if not isinstance(found, type) or lacking:
-        what = "is not there" if found is None else f"is no {kind} class; it lacks {', '.join(lacking) or 'a class'}"
-        raise UserError(f"{kind}: {path.name}:{name} {what}.")
+            raise UserError(f"{path} cannot be imported: {type(error).__name__}: {line(error)}.") from error
+    module = sys.modules[module_name]
+    if not hasattr(module, name):
+        own = [word for word, found in vars(module).items() if getattr(found, "__module__", "") == module_name]
+        raise UserError(f"{path.name}:{name} is not there: {nearest(name, own)}")
+    return getattr(module, name)
+
+
+def _checked(kind: str, found: Any, title: str) -> Any:
+    """``found`` if it is a class that has what the kind needs. Raises ``UserError``."""
+    if not isinstance(found, type):
+        raise UserError(f"{title} is no class. {WHAT[kind]} (docs/extending.md).")
+    if lacking := _lacking(kind, found):
+        raise UserError(f"{title} is no {kind}: it lacks {', '.join(lacking)}. {WHAT[kind]} (docs/extending.md).")
     return found
+
+
+def _lacking(kind: str, found: type) -> list[str]:
+    """What the kind needs and the class does not have, or has as it was left to it to write."""
+    lacking = [word for word in NEEDED[kind] if _left_out(getattr(found, word, None))]
+    model = getattr(found, "Parameters", None)
+    return lacking if model is None or hasattr(model, "model_fields") else [*lacking, "Parameters as a pydantic model"]
+
+
+def _left_out(member: Any) -> bool:
+    return member is None or getattr(member, "__module__", "") == ABSTRACT
 
 
 def _check_shadowing() -> None:

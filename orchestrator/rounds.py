@@ -112,6 +112,10 @@ class Coordinator(Persistent):
         """Sentences about these parameters that change no status: they are told once and kept in ``runs.note``."""
         return ()
 
+    def cautions(self) -> list[str]:
+        """The sentences of the environment, which may have ``warnings()`` as well, and of the algorithm."""
+        return [*getattr(self.problem, "warnings", tuple)(), *self.warnings()]
+
     @classmethod
     def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
         """Names of the metrics that ``measure`` returns under these parameters."""

@@ -62,7 +62,7 @@ def failures(task: Task, error: str) -> dict[str, pa.Table]:
 
 
 def _note(coordinator: Coordinator) -> str | None:
-    return "\n".join(coordinator.warnings()) or None
+    return "\n".join(coordinator.cautions()) or None
 
 
 def _identity(task: Task, seed: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orchestrator import registry
+from orchestrator import references, registry
 from orchestrator.errors import UserError, line
 from orchestrator.execution import TOKEN, check_reachable
 from orchestrator.job import BEGUN, ORDER, Order
@@ -144,7 +144,7 @@ class JobServer:
         about = {"orchestrator": order.release, "sweep": sweep.name, "results": title(order.results)}
         with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder, self._plain():
             Path(folder, ORDER).write_text(order.model_dump_json())
-            registry.ship(sweep.plugins, Path(folder))
+            references.ship(sweep.plugins, Path(folder))
             runtime["working_dir"] = folder
             deadline = time.monotonic() + PATIENCE
             while True:

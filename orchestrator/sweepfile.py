@@ -12,9 +12,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field
 
-from orchestrator import registry
+from orchestrator import references, registry
 from orchestrator.analysis.claims import COSTS, ROUND, Claim, bare, read_claim
-from orchestrator.config import Cell, Parameters, Seeds, make_cell, parse_seeds, validated
+from orchestrator.config import Cell, Parameters, Seeds, make_cell, parse_seeds, suited, validated
 from orchestrator.errors import UserError
 
 
@@ -67,6 +67,8 @@ def parse_value(text: str) -> Any:
     return value
 
 
+#: Parts of a sweep in which plug-in files are named.
+NAMING = ("env", "cases", "base", "grid", "zip", "claims")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
 
 
@@ -111,7 +113,7 @@ class Sweep(Parameters):
     @cached_property
     def judged(self) -> list[Claim]:
         """The claims, checked against the cases, keys and metrics of this sweep."""
-        claims = [read_claim(claim) for claim in self.claims]
+        claims = [read_claim(_as_stored(claim)) for claim in self.claims]
         for claim in claims:
             self._check_claim(claim)
         if len({claim.name for claim in claims}) < len(claims):
@@ -146,24 +148,38 @@ class Sweep(Parameters):
 
     def located(self) -> "Sweep":
         """The same with plug-in files by their absolute paths: it is read from other folders later."""
-        return self._renamed(registry.located)
+        return self._renamed(references.located)
 
     def pinned(self) -> "Sweep":
         """The same with plug-in files by path and contents: it is run on other machines, where they are shipped to."""
-        return self._renamed(registry.pinned)
+        return self._renamed(references.pinned)
 
     @property
     def plugins(self) -> set[str]:
         """The pinned references of all plug-in files."""
-        return {name for _, cell in self.cells for name in (cell.algorithm, cell.environment) if "@" in name}
+        texts = [
+            text
+            for _, cell in self.cells
+            for text in (
+                cell.algorithm,
+                cell.environment,
+                *cell.algorithm_model.model_dump().values(),
+                *cell.environment_model.model_dump().values(),
+            )
+        ]
+        return {name for text in texts if isinstance(text, str) for name in references.within(text)}
 
     def _renamed(self, renamed: Callable[[str], str]) -> "Sweep":
-        env = {**self.env, "name": renamed(str(self.env.get("name", "")))}
-        cases = {case: {**own, "algorithm": renamed(own["algorithm"])} for case, own in self.cases.items()}
-        for own in cases.values():
-            if isinstance(own.get("env"), Mapping) and "name" in own["env"]:
-                own["env"] = {**own["env"], "name": renamed(own["env"]["name"])}
-        return self.model_copy(update={"env": env, "cases": cases})
+        """Every reference to a file, wherever in the sweep it stands, changed."""
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {key: changed(held) for key, held in value.items()}
+            if isinstance(value, list):
+                return [changed(held) for held in value]
+            return references.replaced(value, renamed) if isinstance(value, str) else value
+
+        return self.model_copy(update={name: changed(getattr(self, name)) for name in NAMING})
 
     @property
     def varied(self) -> Literal["seeds", "instances"]:
@@ -203,7 +219,8 @@ class Sweep(Parameters):
     def _keys(self, case: str) -> set[str]:
         """Settings that a case knows."""
         names = self._names(case)
-        algorithm, environment = registry.algorithm(names[0]), registry.environment(names[1])
+        algorithm = registry.algorithm(names[0])
+        environment = suited(registry.environment(names[1]), algorithm)
         env = {f"env.{name}" for name in environment.Parameters.model_fields}
         return {"agents", "rounds"} | set(algorithm.Parameters.model_fields) | env
 
@@ -278,6 +295,22 @@ def checked(content: Mapping[str, Any], owner: str) -> Sweep:
     if len(set(lengths.values())) > 1:
         raise UserError(f"{owner}: the lists in zip differ in length: {lengths}.")
     return sweep
+
+
+def _placeless(value: Any) -> Any:
+    return references.placeless(value) if isinstance(value, str) else value
+
+
+def _as_stored(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """The claim with plug-in files in its ``where`` told as the tables tell them."""
+    where = claim.get("where")
+    if not isinstance(where, Mapping):
+        return dict(claim)
+    plain = {
+        key: [_placeless(v) for v in value] if isinstance(value, list) else _placeless(value)
+        for key, value in where.items()
+    }
+    return {**claim, "where": plain}
 
 
 def _check_axes(place: str, axes: Any) -> None:

@@ -10,30 +10,41 @@ from algorithms.general_utilities import measures, utilities
 from algorithms.general_utilities.utilities import Each
 from envs.network_kernels import softmax
 from envs.voter_network import VoterNetworkParameters
+from orchestrator import references, registry
 from orchestrator.config import Parameters
 from orchestrator.kernels import ordered_mean
 from orchestrator.rounds import Coordinator
 
+#: What a utility may be called, for descriptions and messages.
+NAMES = f"{', '.join(utilities.NAMES)} or ./file.py:Name"
+
 
 def check_name(name: str) -> str:
-    """``name`` if it is that of a utility."""
-    if name not in utilities.NAMES:
-        raise ValueError(f"it takes one of {', '.join(utilities.NAMES)}")
-    return name
+    """``name`` if it is that of a utility, a plug-in's settled."""
+    if name in utilities.NAMES:
+        return name
+    if registry.pluggable("utility", name):
+        return registry.settled("utility", name)
+    raise ValueError(f"it takes one of {_known()}")
 
 
 def check_names(text: str) -> str:
-    """``text`` if it is names of utilities with spaces between."""
-    if not set(text.split() or [""]) <= set(utilities.NAMES):
-        raise ValueError(f"it takes names with spaces between, of {', '.join(utilities.NAMES)}")
-    return text
+    """``text`` if it is names of utilities with spaces between, plug-ins' settled."""
+    names = references.words(text)
+    if not names or not all(name in utilities.NAMES or registry.pluggable("utility", name) for name in names):
+        raise ValueError(f"it takes names with spaces between, of {_known()}")
+    return text if set(names) <= set(utilities.NAMES) else " ".join(check_name(name) for name in names)
+
+
+def _known() -> str:
+    return ", ".join([*registry.names("utility"), NAMES])
 
 
 class NetworkParameters(Parameters):
     """What the agents want, where their policies start and how far they hear."""
 
     utilities: Annotated[str, AfterValidator(check_names)] = Field(
-        "state-entropy", description=f"one name or several, repeated over the agents: {', '.join(utilities.NAMES)}"
+        "state-entropy", description=f"one name or several, repeated over the agents: {NAMES}"
     )
     kappa: int = Field(1, ge=0, description="hops that states, actions and values travel; 0 is independent learning")
     step: float = Field(1.0, gt=0, description="step size eta of the gradient ascent (R)")
@@ -44,7 +55,12 @@ class NetworkParameters(Parameters):
     @property
     def each(self) -> Each:
         """The utilities; agent i has number i mod their count. A subclass may give its own, see ``custom``."""
-        return tuple(self.utilities.split())
+        return tuple(references.words(self.utilities))
+
+    @property
+    def kept(self) -> Each:
+        """Utilities that agents must keep high."""
+        return ()
 
     @property
     def policy_hops(self) -> int:
@@ -60,9 +76,12 @@ class NetworkCoordinator(Coordinator):
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
-        for utility in parameters.each:
-            if problem is not None and not isinstance(utility, str):  # a user's own
-                utilities.check(utility, problem.states, problem.actions, problem.gamma)
+        if problem is None:
+            return
+        for utility in (*parameters.each, *parameters.kept):
+            if utility not in utilities.NAMES:  # a user's own
+                known = utilities.named(utility, problem.reward) if isinstance(utility, str) else utility
+                utilities.check(known, problem.states, problem.actions, problem.gamma)
 
     @classmethod
     def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:

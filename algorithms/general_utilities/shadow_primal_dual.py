@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from algorithms.general_utilities import measures, utilities
 from algorithms.general_utilities.agents import PolicyAgents
-from algorithms.general_utilities.network import check_name
+from algorithms.general_utilities.network import NAMES, check_name
 from algorithms.general_utilities.shadow_policy_gradient import ShadowPolicyGradient, ShadowPolicyGradientParameters
 from orchestrator.blocks import Block
 from orchestrator.kernels import ordered_mean
@@ -23,7 +23,7 @@ class ShadowPrimalDualParameters(ShadowPolicyGradientParameters):
     """What every agent must keep to, and how it is made to."""
 
     constraint: Annotated[str, AfterValidator(check_name)] = Field(
-        "state-entropy", description=f"utility that every agent must keep high: {', '.join(utilities.NAMES)}"
+        "state-entropy", description=f"utility that every agent must keep high: {NAMES}"
     )
     threshold: float = Field(0.5, description="least value c of it: g_i(lambda_i) = constraint - c >= 0")
     critic: Literal["td", "batch"] = Field(  # the exact one knows of no multipliers
@@ -33,6 +33,10 @@ class ShadowPrimalDualParameters(ShadowPolicyGradientParameters):
         "closed", description="mu = max(0, -dual_step g), or mu <- max(0, mu - dual_step g)"
     )
     dual_step: float = Field(10.0, ge=0, description="step size eta_mu; 0 leaves the constraint out (R)")
+
+    @property
+    def kept(self) -> utilities.Each:
+        return (self.constraint,)
 
 
 class DualAgents(PolicyAgents):

@@ -25,6 +25,7 @@ from algorithms.general_utilities.utility_kernels import (
     risk_value,
     state_shares,
 )
+from orchestrator import references, registry
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,14 @@ def weighted(*parts: tuple[float, Utility]) -> Utility:
 def custom(
     function: Callable[[np.ndarray], float], gradient: Callable[[np.ndarray], np.ndarray], name: str = "custom"
 ) -> Utility:
-    """A user's own f(x) of one agent's occupancy x [S, A], and df / dx [S, A]; see ``check_gradient``."""
+    """A user's own f(x) of one agent's occupancy x [S, A], and df / dx [S, A]; see ``check_gradient``.
+
+    Both get copies: what they do to x reaches no other agent.
+    """
     return Utility(
         name,
-        lambda x, gamma: np.array([float(function(one)) for one in x]),
-        lambda x, gamma: (1 - gamma) * np.array([gradient(one) for one in x], np.float64).reshape(x.shape),
+        lambda x, gamma: np.array([float(function(one.copy())) for one in x]),
+        lambda x, gamma: (1 - gamma) * np.array([gradient(one.copy()) for one in x], np.float64).reshape(x.shape),
         "a function of the user's",
     )
 
@@ -165,7 +169,7 @@ def check_gradient(
 def check(utility: Utility, states: int, actions: int, gamma: float) -> None:
     """``check_gradient`` of a utility at the even occupancy and at three others.
 
-    Raises ValueError that names the utility and the first entry which is wrong.
+    Raises ValueError that names the utility and the first entry which is wrong, or what its own code raised.
     """
     rng = np.random.default_rng(0)
     for share in (1.0, 0.5, 0.2, 0.05):
@@ -176,8 +180,10 @@ def check(utility: Utility, states: int, actions: int, gamma: float) -> None:
                 lambda x: utility.gradient(x[None], gamma)[0] / (1 - gamma),
                 x,
             )
-        except ValueError as error:
-            raise ValueError(f"utility {utility.name}: {error}") from error
+        except Exception as error:
+            told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}."
+            shape = "" if isinstance(error, ValueError) else f"for occupancies of shape ({states}, {actions}) "
+            raise ValueError(f"utility {utility.name}: {shape}{told}") from error
 
 
 def _rising(states: int, actions: int) -> np.ndarray:
@@ -207,9 +213,12 @@ def named(name: str, reward: np.ndarray) -> Utility:
 
     Raises ValueError if there is none.
     """
-    if name not in UTILITIES:
+    if name in UTILITIES:
+        return UTILITIES[name](reward)
+    if not registry.pluggable("utility", name):
         raise ValueError(f"there is no utility {name!r}; there are {', '.join(NAMES)}.")
-    return UTILITIES[name](reward)
+    own = registry.utility(name)()
+    return custom(own.value, own.gradient, references.title(name))
 
 
 def values(each: Each, members: range, x: np.ndarray, gamma: float, reward: np.ndarray) -> np.ndarray:

@@ -62,7 +62,8 @@ class TableAgents(Tables):
 
     def start(self) -> None:
         super().start()
-        self.position = self.env.starts[self.integers(len(self.env.starts))]
+        starts, start_of = self.starts()
+        self.position = starts[start_of, self.integers(starts.shape[1])]
         self.clock = np.zeros(self.n, np.int64)
 
     def learn(self, sums: np.ndarray = NOTHING, path: np.ndarray | None = None, reply: bool = True, **how: Any) -> Any:
@@ -87,12 +88,17 @@ class TableAgents(Tables):
         else:
             shared_steps(path, *self.process()[4:9], sums, members, *learning, *self.arrays())
 
+    def starts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where episodes begin, int64 [m, k], and each member's row of it [n]."""
+        start_of = self.env.start_of
+        return np.atleast_2d(self.env.starts), np.zeros(self.n, np.int64) if start_of is None else start_of
+
     def process(self) -> tuple[Any, ...]:
         """The arrays of the environment, as the kernels take them."""
         env = self.env
         return (
             env.probability, env.alias, env.successor, env.terminal, env.reward, env.reward_of, env.noise, env.gamma,
-            env.type_of, env.observed, env.starts, env.limit,
+            env.type_of, env.observed, *self.starts(), env.limit,
         )  # fmt: skip
 
     def arrays(self) -> tuple[np.ndarray, ...]:
@@ -199,8 +205,8 @@ def largest(values):
 
 @kernel
 def private_steps(
-    probability, alias, successor, terminal, reward, reward_of, noise, gamma, type_of, observed, starts, limit,
-    sums, members, indptr, indices, weights, kappa, alpha, tau_1, beta, tau_2, epsilon, steps,
+    probability, alias, successor, terminal, reward, reward_of, noise, gamma, type_of, observed, starts, start_of,
+    limit, sums, members, indptr, indices, weights, kappa, alpha, tau_1, beta, tau_2, epsilon, steps,
     table, visits, position, clock, rng, touched,
 ):  # fmt: skip
     """``steps`` epsilon-greedy steps of every agent in its own copy, Q_* from ``sums`` [1 or n, T, S, A] (eq. 5):
@@ -231,7 +237,7 @@ def private_steps(
             clock[i] += 1
             f = ahead
             if terminal[ahead] or clock[i] == limit:
-                f = starts[draw_integer(starts.shape[0], rng, i)]
+                f = starts[start_of[i], draw_integer(starts.shape[1], rng, i)]
                 clock[i] = 0
         position[i] = f
 

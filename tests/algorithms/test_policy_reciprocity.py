@@ -394,7 +394,8 @@ def test_iql_is_told_of_its_own_steps_only():
 
 
 GRAPHS = (
-    "it takes complete, ring, line, grid, tree, regular:K (a ring with the K nearest) or edges such as '0-1 1-2', or "
+    "it takes complete, ring, line, grid, tree, regular:K (a ring with the K nearest), edges such as "
+    "'0-1 1-2' or ./file.py:Name, or "
     "erdos-renyi:P, drawn anew each round with probability P an edge."
 )
 KINDS = "name alpha, beta or a, b, tau_1, tau_2, not both kinds."

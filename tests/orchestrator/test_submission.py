@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import Results, registry
+from orchestrator import Results, references, registry
 from orchestrator.api import carry_out
 from orchestrator.cell import Task, Unit
 from orchestrator.errors import UserError
@@ -167,15 +167,17 @@ def test_a_plugin_is_found_where_it_was_shipped_to(tmp_path, monkeypatch):
     mine = tmp_path / "home" / "mine.py"
     mine.parent.mkdir()
     mine.write_text(PLUGIN.replace('"mine"', '"shipped"'))
-    reference = registry.pinned(f"{mine}:Mine")
+    reference = references.pinned(f"{mine}:Mine")
     (tmp_path / "job").mkdir()
-    registry.ship([reference, "joint-average-td"], tmp_path / "job")
+    references.ship([reference, "joint-average-td"], tmp_path / "job")
     mine.unlink()
     with pytest.raises(UserError, match="no file"):
         registry.algorithm(reference)
     monkeypatch.syspath_prepend(str(tmp_path / "job"))
     assert registry.algorithm(reference).name == "shipped"
-    assert [path.name.startswith(registry.SHIPPED) for path in (tmp_path / "job").iterdir() if path.is_file()] == [True]
+    assert [path.name.startswith(references.SHIPPED) for path in (tmp_path / "job").iterdir() if path.is_file()] == [
+        True
+    ]
 
 
 def test_a_trial_reserves_a_cpu_and_memory():

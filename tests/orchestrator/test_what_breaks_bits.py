@@ -231,9 +231,10 @@ FOR_ENVIRONMENTS = {"orchestrator.kernels", "orchestrator.graphs"}
 #: The engine's rooms, lowest first: a file imports from its own room or a lower one.
 ROOMS = [
     ("errors", "process"),
-    ("kernels", "streams"),
+    ("kernels", "streams", "references"),
+    ("registry",),
     ("graphs", "blocks"),
-    ("rounds", "registry"),
+    ("rounds",),
     ("config", "store", "progress"),
     ("fleet", "lockstep"),
     ("recorder", "checkpoint", "analysis"),

@@ -1,0 +1,123 @@
+"""Keyword arguments of another package's environment as parameters of ours, spread over the agents where wanted."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, Field, create_model
+
+#: Arguments that say how an environment is shown, not what it is.
+SHOWN = ("self", "render_mode")
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+RANGE = re.compile(rf"\s*({_NUMBER})\s*\.\.\s*({_NUMBER})\s*")
+
+
+class WrappedParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """Parameters of every wrapped environment, beside the keywords of its own."""
+
+    instance: Annotated[int, Field(ge=0)] | Literal["seed"] = Field(
+        default=0,
+        description="seed of what is drawn: keywords with a range, estimated processes; 'seed' follows the replicate's",
+    )
+    processes: int = Field(
+        default=0,
+        ge=0,
+        description="distinct environments M where a keyword has a range, agent i in number i mod M; 0: one an agent",
+    )
+    samples: int = Field(
+        default=100_000, ge=1, description="random steps that a process without a table is estimated by"
+    )
+
+
+def with_keywords(base: type[WrappedParameters], of: Callable[..., Any], given: Mapping[str, Any]) -> type[BaseModel]:
+    """``base`` and a field for each keyword of ``of`` that it has no parameter of the same name for.
+
+    ``given`` are values that take the place of defaults.
+    """
+    fields: dict[str, Any] = {}
+    for name, argument in inspect.signature(of).parameters.items():
+        named = argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
+        if not named or name in SHOWN or name in base.model_fields or name.startswith("_"):
+            continue
+        default = given.get(name, argument.default)
+        default = list(default) if isinstance(default, tuple) else default
+        fields[name] = _field(... if default is inspect.Parameter.empty else default)
+    return create_model(f"{base.__name__}WithKeywords", __base__=base, __doc__=base.__doc__, **fields)
+
+
+def keywords(parameters: BaseModel, base: type[WrappedParameters]) -> dict[str, Any]:
+    """The keywords among ``parameters`` that are not at their defaults."""
+    return {
+        name: value
+        for name, value in parameters.model_dump(exclude_defaults=True).items()
+        if name not in base.model_fields
+    }
+
+
+def spread(given: Mapping[str, Any]) -> bool:
+    """Whether a keyword has a range, so that environments differ."""
+    return any(_span(value) for value in given.values())
+
+
+def drawn(given: Mapping[str, Any], types: Mapping[str, bool], rng: np.random.Generator) -> dict[str, Any]:
+    """The keywords of one environment: of each range a uniform draw, a whole number where ``types`` says so."""
+    found = {}
+    for name, value in sorted(given.items()):
+        if span := _span(value):
+            low, high = span
+            found[name] = int(rng.integers(int(low), int(high) + 1)) if types[name] else float(rng.uniform(low, high))
+        else:
+            found[name] = value
+    return found
+
+
+def whole(model: type[BaseModel]) -> dict[str, bool]:
+    """For every field whether its default is a whole number."""
+    return {
+        name: isinstance(field.default, int) and not isinstance(field.default, bool)
+        for name, field in model.model_fields.items()
+    }
+
+
+def _span(value: Any) -> tuple[float, float] | None:
+    found = RANGE.fullmatch(value) if isinstance(value, str) else None
+    return (float(found[1]), float(found[2])) if found else None
+
+
+def _field(default: Any) -> Any:
+    about = "keyword of the environment's own"
+    if isinstance(default, bool):
+        return bool, Field(default, description=about)
+    if isinstance(default, int | float):
+        check = partial(_number, isinstance(default, int))
+        about += "; LOW..HIGH draws one for each environment"
+        return Annotated[int | float | str, AfterValidator(check)], Field(default, description=about)
+    if isinstance(default, str):
+        return str, Field(default, description=about)
+    return Annotated[Any, AfterValidator(_plain)], Field(default, description=about)
+
+
+def _number(integer: bool, value: Any) -> Any:
+    kind = "a whole number" if integer else "a number"
+    span = _span(value)
+    wrong = ValueError(f"it takes {kind}, or LOW..HIGH for one drawn for each environment")
+    if isinstance(value, bool) or (isinstance(value, str) and (span is None or span[0] > span[1])):
+        raise wrong
+    numbers = span or (value,)
+    if integer and any(number != int(number) for number in numbers):
+        raise wrong
+    return value if span else (int(value) if integer else float(value))
+
+
+_PLAIN = bool | int | float | str | None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if not isinstance(value, get_args(_PLAIN)):
+        raise ValueError("it takes a number, a word, true, false or a list of these")
+    return value
