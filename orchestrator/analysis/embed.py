@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from orchestrator.analysis.figures import Panel
-from orchestrator.analysis.style import GRID, INK, figure_of, save
+from orchestrator.analysis.style import GRID, INK, figure_of, look, save, settle
 
 #: Colours that a dark page replaces by another than the lighter version of themselves.
 DARK = {INK.lower(): "#e3e6e9", GRID.lower(): "#333940", "#ffffff": "#191c20", "#000000": "#ffffff"}
@@ -36,6 +36,8 @@ def palette(html: str) -> str:
 
 def embedded(panel: Panel, name: str, alt: str) -> str:
     """A ``<figure>``: the drawing, links to save it as SVG, PNG and CSV (``name`` is the file's), and its numbers."""
+    with look():
+        settle(panel.axes)
     svg = _inline(save(panel.axes, "svg", salt=name), alt)
     title = f"<figcaption>{escape(panel.title)}</figcaption>" if panel.title else ""
     links = "".join(f"<a href='#' data-save='{kind}'>{kind.upper()}</a>" for kind in ("svg", "png", "csv"))
@@ -70,6 +72,8 @@ def _numbers(panel: Panel) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A JSON value; a number that is none is null."""
+    """A JSON value with nine digits, for the page's sake; a number that is none is null."""
     value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.9g}") if math.isfinite(value) else None
