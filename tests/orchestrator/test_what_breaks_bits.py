@@ -240,7 +240,7 @@ ROOMS = [
     ("cell",),
     ("batches", "nodes", "preflight", "rows", "sweepfile"),
     ("trial",),
-    ("execution",),
+    ("execution", "reports"),
     ("api",),
 ]
 
