@@ -18,10 +18,11 @@ from orchestrator.sweepfile import Sweep
 log = logging.getLogger("orchestrator")
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from orchestrator.analysis.claims import Verdict
+    from orchestrator.analysis.style import Width
 
 
 def run(
@@ -158,18 +159,22 @@ class Results:
 
     def judge(self, sweep: str, definition: Sweep | None = None) -> "list[Verdict]":
         """Judge the sweep's claims by the rule (docs/claims.md) and store the verdicts."""
+        return self.judged(definition or self.definition(sweep))[2]
+
+    def judged(self, definition: Sweep) -> "tuple[pd.DataFrame, pd.DataFrame, list[Verdict]]":
+        """``judge`` with what it judged: ``summary``, ``curves`` and the stored verdicts of a sweep's claims."""
         from orchestrator.analysis.claims import judge
         from orchestrator.store.schema import table
 
-        definition = definition or self.definition(sweep)
-        summary, curves = self._with_missing(definition), self.curves(sweep)
-        verdicts = [judge(claim, summary, curves, definition.varied, sweep) for claim in definition.judged]
+        sweep = definition.name
+        planned, curves = self.planned(definition), self.curves(sweep)
+        verdicts = [judge(claim, planned, curves, definition.varied, sweep) for claim in definition.judged]
         rows = [verdict.to_rows(sweep, definition.hash) for verdict in verdicts]
         if rows:
             points = [point for _, of_claim in rows for point in of_claim]
             claims = {"claims": table("claims", [row for row, _ in rows])}
             self.store.append(claims | ({"claim_points": table("claim_points", points)} if points else {}))
-        return verdicts
+        return planned[planned["status"] != "missing"], curves, verdicts
 
     def status(self, sweep: str | None = None) -> "pd.DataFrame":
         """Planned and stored replicates of every sweep (or one), a row a case."""
@@ -177,7 +182,7 @@ class Results:
 
         rows = []
         for name in [sweep] if sweep else self.readable():
-            summary = self._with_missing(self.definition(name))
+            summary = self.planned(self.definition(name))
             counts = summary.groupby("case", sort=False)["status"].value_counts().unstack(fill_value=0)
             for case, of_case in counts.iterrows():
                 row = {"sweep": name, "case": case, "planned": int(of_case.sum())}
@@ -190,31 +195,43 @@ class Results:
 
         Raises ``UserError`` while nothing of the sweep is stored.
         """
-        if not (self._with_missing(self.definition(sweep))["status"] != "missing").any():
+        if not (self.planned(self.definition(sweep))["status"] != "missing").any():
             raise UserError(f"Nothing of {sweep} is stored yet, so it has no fingerprint.")
         return self.store.fingerprint(sweep)
 
-    def report(self, sweep: str, output: str | Path | None = None) -> Path:
-        """Write the sweep's figures and its page ``index.html``; returns the page's path."""
-        from orchestrator.analysis.report import write_report
+    @property
+    def local(self) -> Path:
+        """Where pages and figures go unless told otherwise: the folder itself, or the working folder for a bucket."""
+        return self.store.folder.local or Path()
 
-        definition = self.definition(sweep)
-        default = (self.store.folder.local or Path()) / "reports"
-        folder = Path(output) if output is not None else default / sweep
-        verdicts = self.judge(sweep, definition)
-        summary, curves = self.summary(sweep), self.curves(sweep)
-        try:
-            details, pictures = definition.model_dump(), _portraits(definition)
-            return write_report(sweep, summary, curves, definition.judged, verdicts, folder, details, pictures)
-        except OSError as error:
-            raise UserError(f"The report cannot be written to {folder}: {error.strerror or error}.") from error
+    def report(self, sweep: str, output: str | Path | None = None) -> Path:
+        """Judge the sweep and write its page, one HTML file that needs nothing else; returns its path."""
+        from orchestrator import reports
+
+        return reports.report(self, sweep, Path(output) if output else self.local / "reports" / sweep)[0]
+
+    def report_all(self, output: str | Path | None = None) -> Path:
+        """Write the page of every sweep and an index over them; returns the index's path."""
+        from orchestrator import reports
+
+        return reports.report_all(self, Path(output) if output else self.local / "reports")
+
+    def plot(self, sweep: str, claim: str, width: "Width" = "single") -> "Axes":
+        """The figure of a claim, by its name or number, as matplotlib axes; nothing is stored.
+
+        ``width`` is one or two columns of a page, 3.5 or 7.2 inches. ``axes.figure`` is the figure: it shows itself in
+        a notebook, and ``axes.figure.savefig("figure.pdf")`` writes it. Raises ``UserError`` for unknown names.
+        """
+        from orchestrator import reports
+
+        return reports.plot(self, sweep, claim, width)
 
     def _of(self, sweep: str, view: str, order: str) -> "pd.DataFrame":
         name = sweep.replace("'", "''")
         found = self.sql(f"SELECT * FROM {view} WHERE sweep = '{name}' ORDER BY {order}")
         return readable(found.dropna(axis="columns", how="all") if len(found) else found)
 
-    def _with_missing(self, definition: Sweep) -> "pd.DataFrame":
+    def planned(self, definition: Sweep) -> "pd.DataFrame":
         """The sweep's summary with a row of status ``missing`` for every planned replicate that the store lacks.
 
         Seeds accumulate: all that are stored of the sweep's cells count, whichever start ran them.
@@ -234,14 +251,3 @@ class Results:
         if len(summary):
             summary = summary[pd.MultiIndex.from_frame(summary[cells]).isin(pd.MultiIndex.from_frame(planned[cells]))]
         return with_missing(summary, planned)
-
-
-def _portraits(definition: Sweep) -> "dict[str, np.ndarray]":
-    """A picture, uint8 [height, width, 3], of each environment of the sweep that can draw itself."""
-    found = {}
-    for _, cell in definition.cells:
-        environment = cell.problem
-        name = f"{environment.name}, {cell.agents} agents"
-        if name not in found and hasattr(environment, "portrait"):
-            found[name] = environment(cell.environment_model, cell.agents, 0).portrait()
-    return found

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator import jobcommands, options
+from orchestrator import figurecommands, jobcommands, options
 from orchestrator.errors import UserError
 from orchestrator.options import (
     AddressOption,
@@ -165,18 +165,6 @@ def claims(
 
 
 @app.command()
-def report(
-    sweep: Annotated[str, typer.Argument(help="A sweep in the results folder.")],
-    folder: Annotated[str | None, typer.Option("--output", help="Folder; default RESULTS/reports/SWEEP.")] = None,
-    results: ResultsOption = "results",
-) -> None:
-    """Draw the curves with bands, fits and verdicts: SVG, PNG and one HTML page."""
-    from orchestrator.api import Results
-
-    print(Results(results).report(sweep, folder))
-
-
-@app.command()
 def fingerprint(
     sweep: Annotated[str, typer.Argument(help="A sweep in the results folder.")], results: ResultsOption = "results"
 ) -> None:
@@ -199,6 +187,7 @@ def compact(results: ResultsOption = "results") -> None:
         print(f"{name}: {before} -> {after} files")
 
 
+app.add_typer(figurecommands.app)
 app.add_typer(jobcommands.app)
 
 

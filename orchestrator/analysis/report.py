@@ -1,57 +1,31 @@
-"""The report page of a sweep: verdicts first, then the figures with their sentence and SQL, then the configuration."""
+"""The report page of a sweep: verdicts first, then each claim's figure, learning curves, costs, and where all is from.
+
+One HTML file that needs nothing else: figures are inline SVG in the page's own colours, light or dark, and carry their
+numbers for the hover text and the files that can be saved from them.
+"""
 
 import base64
 import io
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.image import imsave
 
 from orchestrator.analysis.claims import ROUND, Claim, Verdict, bare
-from orchestrator.analysis.figures import claim_figure, curves_figure
+from orchestrator.analysis.curvefigures import PRICES, band_words, cost_panels, curve_panels, free, lines_of
+from orchestrator.analysis.embed import embedded, palette
+from orchestrator.analysis.figures import Panel, claim_panel
+from orchestrator.analysis.provenance import Origin
 from orchestrator.analysis.samples import column, matches
-from orchestrator.analysis.style import save, typeset
+from orchestrator.analysis.style import typeset, words
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-STYLE = """
-:root { --ink: #1c2024; --soft: #60666d; --line: #e2e5e9; --paper: #fff; --wash: #f6f7f9; }
-body { margin: 0; background: var(--wash); color: var(--ink); font: 15px/1.5 system-ui, "Segoe UI", sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
-h1 { font-size: 1.6rem; margin: 0; }
-h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; }
-h3 { font-size: 1rem; margin: 0; }
-p { margin: .4rem 0; }
-a { color: #0b5fa5; }
-.soft { color: var(--soft); }
-.card, .scroll { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; }
-.card { padding: 1rem 1.25rem; margin: 1rem 0; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; }
-th, td { padding: .5rem .75rem; text-align: left; vertical-align: top; }
-tbody tr > * { border-top: 1px solid var(--line); }
-thead th { color: var(--soft); font-weight: 600; font-size: .85rem; }
-td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
-table.settings tr:first-child > * { border-top: 0; }
-table.settings th { font-weight: 500; white-space: nowrap; width: 1%; }
-table.settings td { overflow-wrap: anywhere; }
-.verdict { display: inline-block; padding: .05rem .55rem; border-radius: 99px; font-weight: 600; font-size: .85rem; }
-.supported { background: #d9f2e6; color: #00563c; }
-.refuted { background: #fde3d3; color: #8a3600; }
-.inconclusive { background: #e9ebee; color: #454b52; }
-img { max-width: 100%; height: auto; display: block; margin: .75rem auto; }
-pre { background: var(--wash); border-radius: 6px; padding: .6rem .8rem; overflow-x: auto; font-size: 12.5px; }
-summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
-"""
-
-
+HERE = Path(__file__).parent
 Where = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
@@ -62,58 +36,72 @@ class Curves:
     metric: str
     versus: str | None
     where: Where
+    log: bool = True
 
     @property
     def title(self) -> str:
         """The metric and the selected cells."""
-        return self.metric + "".join(f", {key} = {' or '.join(map(str, values))}" for key, values in self.where)
+        return words(self.metric) + "".join(
+            f", {words(key)} = {' or '.join(map(str, values))}" for key, values in self.where
+        )
 
 
-def write_report(
-    sweep_name: str,
-    summary: pd.DataFrame,
-    curves: pd.DataFrame,
-    claims: Sequence[Claim],
-    verdicts: Sequence[Verdict],
-    folder: str | Path,
-    details: Mapping[str, Any] | None = None,
-    pictures: Mapping[str, np.ndarray] | None = None,
-) -> Path:
-    """Write ``index.html`` with every figure embedded, and each figure as PNG and SVG beside it; returns the page.
+@dataclass
+class Page:
+    """What a report is written from. ``summary`` and ``curves`` are the sweep's rows of the store's views (see
+    ``claims.judge``), ``verdicts`` those of ``claims`` in the same order.
 
-    ``summary`` and ``curves`` are the sweep's rows of the store's views (see ``claims.judge``), ``verdicts`` those of
-    ``claims`` in the same order. ``details`` becomes the configuration table, nested mappings with dotted names;
-    ``details["units"]`` maps field names to units for the axes. ``pictures`` (title -> uint8 [h, w, 3]) show the
-    environments. The folder is made; older files of the same names
-    are replaced.
+    ``details`` becomes the configuration table, nested mappings with dotted names; ``units`` maps field names to words
+    for the axes, ``meanings`` metrics to what they are; ``pictures`` (title -> uint8 [h, w, 3]) show the environments.
     """
+
+    sweep: str
+    summary: pd.DataFrame
+    curves: pd.DataFrame
+    claims: Sequence[Claim]
+    verdicts: Sequence[Verdict]
+    details: Mapping[str, Any] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    origin: Origin | None = None
+    description: str = ""
+
+
+def write_report(page: Page, folder: str | Path) -> Path:
+    """Write ``index.html`` into ``folder``, which is made; an older page is replaced. Returns its path."""
+    judged = [_claim_card(i, page, *pair) for i, pair in enumerate(zip(page.claims, page.verdicts, strict=True), 1)]
+    about = f"<p>{escape(page.description)}</p>" if page.description else ""
+    parts = {
+        "Verdicts": [_verdict_table(page.claims, page.verdicts)] if judged else ["<p>This sweep makes no claims.</p>"],
+        "Claims": judged,
+        "Learning curves and what they cost": _curve_cards(page),
+        "Environments": [_picture(title, pixels) for title, pixels in page.pictures.items()],
+        "Run times": [_table(page.origin.times)] if page.origin else [],
+        "Versions": [_settings(page.origin.versions)] if page.origin else [],
+        "Configuration": [_settings(page.details)] if page.details else [],
+    }
+    body = [f"<h1>{escape(page.sweep)}</h1>{about}<p class='soft'>{escape(_counts(page.summary))}</p>"]
+    body += [f"<h2>{title}</h2>" + "\n".join(content) for title, content in parts.items() if content]
+    return write_page(page.sweep, "\n".join(body), folder)
+
+
+def write_page(title: str, body: str, folder: str | Path) -> Path:
+    """Write a whole page, style and script included, as ``index.html`` into ``folder``, which is made."""
+    css = (HERE / "report.css").read_text(encoding="utf-8") + palette(body)
+    script = (HERE / "report.js").read_text(encoding="utf-8")
+    html = (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<link rel='icon' href='data:,'><title>{escape(title)}</title><style>{css}</style></head>\n"
+        f"<body><main>\n{body}\n</main><div id='tip' role='status' hidden></div>\n"
+        f"<script>{script}</script></body></html>\n"
+    )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    details = dict(details or {})
-    units = details.pop("units", None)
-    cards = []
-    for i, (claim, verdict) in enumerate(zip(claims, verdicts, strict=True), start=1):
-        name = f"claim-{i:02d}-{slug(claim.name)}"
-        figure = _image(claim_figure(claim, verdict, units), folder, name, f"Figure of the claim: {claim.name}")
-        cards.append(_claim_card(f"claim-{i}", sweep_name, claim, verdict, figure))
-    drawn = []
-    for i, (wanted, cases) in enumerate(_learning_curves(claims, curves).items(), start=1):
-        rows = selected(curves, wanted.where)
-        figure = curves_figure(rows, wanted.metric, cases, wanted.versus, units=units)
-        image = _image(figure, folder, f"curves-{i:02d}-{slug(wanted.metric)}", f"Learning curves: {wanted.title}")
-        sql = curves_sql(sweep_name, wanted, cases)
-        drawn.append(f"<section class='card'><h3>{escape(wanted.title)}</h3>{image}{_sql(sql)}</section>")
-    body = [
-        f"<h1>{escape(sweep_name)}</h1><p class='soft'>{escape(_counts(summary))}</p>",
-        "<h2>Verdicts</h2>" + (_verdict_table(claims, verdicts) if verdicts else "<p>This sweep makes no claims.</p>"),
-        *(["<h2>Claims</h2>", *cards] if cards else []),
-        *(["<h2>Learning curves</h2>", *drawn] if drawn else []),
-        *(["<h2>Environments</h2>", *map(_picture, pictures, pictures.values())] if pictures else []),
-        *(["<h2>Configuration</h2>", _settings(details)] if details else []),
-    ]
-    page = folder / "index.html"
-    page.write_text(_page(sweep_name, "\n".join(body)), encoding="utf-8")
-    return page
+    path = folder / "index.html"
+    path.write_text(html, encoding="utf-8")
+    return path
 
 
 def slug(text: str) -> str:
@@ -130,24 +118,16 @@ def claim_sql(sweep: str, claim: Claim) -> str:
 
 
 def curves_sql(sweep: str, wanted: Curves, cases: Sequence[str]) -> str:
-    """The query behind a figure of learning curves."""
+    """The query behind figures of learning curves and of their costs."""
     level = f"{_name(column(wanted.versus))}, " if wanted.versus else ""
-    where = [f"sweep = {_text(sweep)}", f'"case" IN ({", ".join(map(_text, cases))})', "status = 'done'"]
+    where = [f"sweep = {_text(sweep)}", f'"case" IN ({", ".join(map(_text, cases))})', "status = 'done'", "round > 0"]
     for key, values in wanted.where:
         listed = ", ".join(_text(value) if isinstance(value, str) else str(value) for value in values)
         where.append(f"({_name(column(key))} IN ({listed}) OR {_name(column(key))} IS NULL)")
     return (
-        f'SELECT "case", {level}seed, round, {_name(f"{wanted.metric}_window")} FROM curves\n'
+        f'SELECT "case", {level}seed, round, {", ".join(PRICES)}, {_name(f"{wanted.metric}_window")} FROM curves\n'
         f'WHERE {" AND ".join(where)}\nORDER BY "case", {level}seed, round'
     )
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _name(value: str) -> str:
-    return '"' + value.replace('"', '""') + '"'
 
 
 def selected(curves: pd.DataFrame, where: Where) -> pd.DataFrame:
@@ -158,7 +138,7 @@ def selected(curves: pd.DataFrame, where: Where) -> pd.DataFrame:
     return curves
 
 
-def _learning_curves(claims: Sequence[Claim], curves: pd.DataFrame) -> dict[Curves, tuple[str, ...]]:
+def learning_curves(claims: Sequence[Claim], curves: pd.DataFrame) -> dict[Curves, tuple[str, ...]]:
     """Which figures of curves the claims call for, and the cases in each."""
     found: dict[Curves, dict[str, None]] = {}
     for claim in claims:
@@ -167,10 +147,57 @@ def _learning_curves(claims: Sequence[Claim], curves: pd.DataFrame) -> dict[Curv
         if f"{metric}_window" not in curves:
             continue
         where = tuple((key, tuple(v) if isinstance(v, list) else (v,)) for key, v in sorted(claim.where.items()))
-        cases = found.setdefault(Curves(metric, versus, where), {})
+        straight = claim.versus == ROUND and claim.law == "exponential"
+        cases = found.setdefault(Curves(metric, versus, where, not straight), {})
         other = claim.relative_to.case if claim.relative_to else None
         cases.update(dict.fromkeys(case for case in (claim.case, claim.below, other) if case))
     return {wanted: tuple(cases) for wanted, cases in found.items()}
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _name(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"'
+
+
+def _curve_cards(page: Page) -> list[str]:
+    """A card a metric and selection: its learning curves, and what they cost. Runs without rounds have none."""
+    cards = []
+    for i, (wanted, cases) in enumerate(learning_curves(page.claims, page.curves).items(), start=1):
+        lines = lines_of(selected(page.curves, wanted.where), wanted.metric, cases, wanted.versus)
+        if not any(len(line.rows) > 1 for line in lines):
+            continue
+        name = f"{slug(page.sweep)}-curves-{i:02d}-{slug(wanted.metric)}"
+        panels = curve_panels(lines, wanted.metric, wanted.versus, wanted.log, page.units)
+        panels += cost_panels(lines, wanted.metric, wanted.versus, page.units)
+        meaning = page.meanings.get(wanted.metric)
+        notes = [f"{words(wanted.metric)}: {meaning}."] if meaning else []
+        notes += [f"{band_words(lines, wanted.metric)}.", *free(lines), "The SQL gives every seed."]
+        cards.append(
+            f"<section class='card'><h3>{escape(wanted.title)}</h3>"
+            f"{_figures(panels, name, f'Learning curves: {wanted.title}')}<p class='soft'>{escape(' '.join(notes))}</p>"
+            f"{_sql(curves_sql(page.sweep, wanted, cases))}</section>"
+        )
+    return cards
+
+
+def _figures(panels: Sequence[Panel], name: str, alt: str) -> str:
+    names = [name] if len(panels) == 1 else [f"{name}-{slug(panel.title or panel.x)}" for panel in panels]
+    drawn = [embedded(panel, of, f"{alt}; {panel.title or panel.x}") for panel, of in zip(panels, names, strict=True)]
+    return f"<div class='panels'>{''.join(drawn)}</div>"
+
+
+def _claim_card(number: int, page: Page, claim: Claim, verdict: Verdict) -> str:
+    name = f"{slug(page.sweep)}-claim-{number:02d}-{slug(claim.name)}"
+    figure = embedded(claim_panel(claim, verdict, page.units), name, f"Figure of the claim: {claim.name}")
+    interval = f"<p class='soft'>Interval: {escape(verdict.interval)}.</p>" if verdict.ci_low == verdict.ci_low else ""
+    return (
+        f"<section class='card claim' id='claim-{number}'><h3>{escape(claim.name)} {_chip(verdict)}</h3>"
+        f"<div class='beside'>{figure}<div><p>{escape(typeset(verdict.reason))}</p>{interval}"
+        f"{_sql(claim_sql(page.sweep, claim))}</div></div></section>"
+    )
 
 
 def _picture(title: str, pixels: np.ndarray) -> str:
@@ -182,17 +209,6 @@ def _picture(title: str, pixels: np.ndarray) -> str:
         f"<section class='card'><h3>{escape(title)}</h3>"
         f"<img alt='{escape(title)}' src='data:image/png;base64,{source}'></section>"
     )
-
-
-def _image(figure: "Figure", folder: Path, name: str, alt: str) -> str:
-    """Write PNG and SVG; the HTML embeds the SVG and links to both files."""
-    svg = save(figure, "svg")
-    (folder / f"{name}.svg").write_bytes(svg)
-    figure.set_layout_engine("none")  # laid out already; a second time would take as long again
-    (folder / f"{name}.png").write_bytes(save(figure, "png"))
-    source = base64.b64encode(svg).decode()
-    links = " · ".join(f"<a href='{name}.{kind}'>{kind.upper()}</a>" for kind in ("svg", "png"))
-    return f"<img alt='{escape(alt)}' src='data:image/svg+xml;base64,{source}'><p class='soft'>{links}</p>"
 
 
 def _chip(verdict: Verdict) -> str:
@@ -209,12 +225,15 @@ def _number(verdict: Verdict) -> str:
 def _verdict_table(claims: Sequence[Claim], verdicts: Sequence[Verdict]) -> str:
     rows = [
         f"<tr><td>{_chip(verdict)}</td><td><a href='#claim-{i}'>{escape(verdict.claim)}</a><br>"
-        f"<span class='soft'>{escape(_about(claim))}</span></td><td class='number'>{escape(_number(verdict))}</td>"
-        f"<td class='number'>{escape(typeset(verdict.expected))}</td></tr>"
+        f"<span class='soft'>{escape(_about(claim))}</span></td>"
+        f"<td class='number' data-name='estimate'>{escape(_number(verdict))}</td>"
+        f"<td class='number' data-name='expected'>{escape(typeset(verdict.expected))}</td></tr>"
         for i, (claim, verdict) in enumerate(zip(claims, verdicts, strict=True), start=1)
     ]
     head = "<tr><th>verdict</th><th>claim</th><th>estimate [interval]</th><th>expected</th></tr>"
-    return f"<div class='scroll'><table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    return (
+        f"<div class='scroll'><table class='verdicts'><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
 
 
 def _about(claim: Claim) -> str:
@@ -223,15 +242,6 @@ def _about(claim: Claim) -> str:
     versus = f" vs {claim.versus}" if claim.versus else ""
     where = "".join(f", {key}={value}" for key, value in claim.where.items())
     return f"{claim.law}: {claim.quantity}{case}{versus}{where}"
-
-
-def _claim_card(anchor: str, sweep: str, claim: Claim, verdict: Verdict, figure: str) -> str:
-    interval = f"<p class='soft'>Interval: {escape(verdict.interval)}.</p>" if verdict.ci_low == verdict.ci_low else ""
-    return (
-        f"<section class='card' id='{anchor}'><h3>{escape(claim.name)} {_chip(verdict)}</h3>"
-        f"{figure}<p>{escape(typeset(verdict.reason))}</p>{interval}"
-        f"{_sql(claim_sql(sweep, claim))}</section>"
-    )
 
 
 def _sql(query: str) -> str:
@@ -265,9 +275,14 @@ def _settings(details: Mapping[str, Any]) -> str:
     return f"<div class='scroll'><table class='settings'><tbody>{rows}</tbody></table></div>"
 
 
-def _page(title: str, body: str) -> str:
-    return (
-        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n{body}\n</main></body></html>\n"
+def _table(rows: pd.DataFrame) -> str:
+    """A frame of ready words as a table."""
+    head = "".join(f"<th>{escape(str(name))}</th>" for name in rows.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row) + "</tr>" for row in _tuples(rows)
     )
+    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _tuples(rows: pd.DataFrame) -> Iterable[tuple[Any, ...]]:
+    return rows.itertuples(index=False, name=None)

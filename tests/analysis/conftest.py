@@ -1,5 +1,7 @@
-"""Synthetic tables in the shape of the store's views summary and curves."""
+"""Synthetic tables in the shape of the store's views summary and curves; tools beside this file are importable."""
 
+import sys
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -7,6 +9,8 @@ import pandas as pd
 import pytest
 
 from orchestrator.analysis.claims import judge, read_claim
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def table(metric, y, x=None, case="joint", versus="agents", **columns):
@@ -21,7 +25,7 @@ def table(metric, y, x=None, case="joint", versus="agents", **columns):
     return pd.DataFrame(rows)
 
 
-@pytest.fixture(name="table")
+@pytest.fixture(name="table", scope="session")
 def _table():
     return table
 

@@ -8,8 +8,9 @@ import pytest
 
 from orchestrator.analysis.aggregate import bootstrap
 from orchestrator.analysis.claims import Point, Verdict, read_claim
-from orchestrator.analysis.figures import band_of, claim_figure, curves_figure, is_score
-from orchestrator.analysis.style import save, typeset
+from orchestrator.analysis.curvefigures import band_of, band_words, cost_panels, curve_panels, free, is_score, lines_of
+from orchestrator.analysis.figures import claim_panel
+from orchestrator.analysis.style import label, log_axis, look, new_axes, number, save, typeset
 
 X = np.array([2.0, 4, 8, 16, 32])
 SLOPE = {"name": "c", "case": "joint", "metric": "error_tail", "versus": "agents", "law": "power"} | {
@@ -31,10 +32,9 @@ def lines(ax) -> dict[str, Any]:
 
 
 def test_a_power_law_is_drawn_on_log_axes_with_fit_and_expectation():
-    figure = claim_figure(read_claim(SLOPE), verdict(fit={"intercept": np.log(2), "slope": -1.0}))
-    ax = figure.axes[0]
+    ax = claim_panel(read_claim(SLOPE), verdict(fit={"intercept": np.log(2), "slope": -1.0})).axes
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("number of agents N", "error_tail")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("number of agents N", "error (mean over the last half)")
     drawn = lines(ax)
     fitted = drawn["fitted exponent −1"]
     assert fitted.get_ydata()[[0, -1]] == pytest.approx([1, 2 / 32])
@@ -45,7 +45,7 @@ def test_a_power_law_is_drawn_on_log_axes_with_fit_and_expectation():
 
 def test_levels_that_were_not_judged_are_hollow_and_not_fitted():
     fit = {"intercept": np.log(2), "slope": -1.0}
-    ax = claim_figure(read_claim(SLOPE), verdict(fit=fit, used=(True,) * 4 + (False,))).axes[0]
+    ax = claim_panel(read_claim(SLOPE), verdict(fit=fit, used=(True,) * 4 + (False,))).axes
     assert lines(ax)["not judged"].get_xdata().tolist() == [32]
     assert lines(ax)["not judged"].get_markerfacecolor() == "white"
     assert max(lines(ax)["fitted exponent −1"].get_xdata()) == pytest.approx(16)
@@ -53,21 +53,21 @@ def test_levels_that_were_not_judged_are_hollow_and_not_fitted():
 
 def test_a_fitted_floor_is_drawn():
     fit = {"intercept": 0.0, "slope": -0.7, "floor": 0.05, "scale": 1.0, "decay": 1.0}
-    drawn = lines(claim_figure(read_claim(SLOPE), verdict(fit=fit)).axes[0])
+    drawn = lines(claim_panel(read_claim(SLOPE), verdict(fit=fit)).axes)
     assert drawn["fit with floor, C0 = 0.05"].get_ydata()[-1] == pytest.approx(0.05 + 1 / 32)
 
 
 def test_the_bound_is_drawn():
     claim = read_claim({k: v for k, v in SLOPE.items() if k not in ("expect", "within")} | {
         "law": "bound", "constant": 3, "exponent": -1})  # fmt: skip
-    bound = lines(claim_figure(claim, verdict("bound")).axes[0])["bound 3 · agents^−1"]
+    bound = lines(claim_panel(claim, verdict("bound")).axes)["bound 3 · agents^−1"]
     assert bound.get_ydata() == pytest.approx(3 / bound.get_xdata())
 
 
 def test_nothing_to_draw_is_said():
     nan = float("nan")
     empty = Verdict("c", "joint", "error_tail", "agents", "power", nan, nan, nan, "", "-1", "inconclusive", "Why.")
-    assert "no finished replicates" in claim_figure(read_claim(SLOPE), empty).axes[0].texts[0].get_text()
+    assert "no finished replicates" in claim_panel(read_claim(SLOPE), empty).axes.texts[0].get_text()
 
 
 def test_bands():
@@ -98,19 +98,22 @@ def curves():
 
 
 def test_learning_curves_have_a_panel_a_case_and_a_line_a_level():
-    figure = curves_figure(curves(), "error", ("joint", "alone"), "agents")
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["joint", "alone"]
-    line = lines(figure.axes[0])["agents = 4"]
+    found = lines_of(curves(), "error", ("joint", "alone"), "agents")
+    panels = curve_panels(found, "error", "agents")
+    assert [panel.title for panel in panels] == ["joint", "alone"]
+    line = lines(panels[0].axes)["N = 4"]
     assert line.get_xdata().tolist() == [1, 10, 100]
     assert line.get_ydata() == pytest.approx([2 / 2 / 4, 2 / 11 / 4, 2 / 101 / 4])
-    assert figure.get_supxlabel() == "line: mean over 3 seeds; band: smallest to largest seed"
-    assert figure.axes[0].get_yscale() == "log"
+    assert band_words(found, "error") == "Line: mean over 3 seeds; band: smallest to largest seed"
+    assert panels[0].axes.get_yscale() == "log"
+    assert panels[0].axes.get_ylim() == panels[1].axes.get_ylim()
 
 
 def test_learning_curves_leave_out_what_did_not_finish():
     frame = curves()
     frame.loc[frame["seed"] == 2, "status"] = "diverged"
-    line = lines(curves_figure(frame, "error", ("joint",), "agents").axes[0])["agents = 2"]
+    panels = curve_panels(lines_of(frame, "error", ("joint",), "agents"), "error", "agents")
+    line = lines(panels[0].axes)["N = 2"]
     assert line.get_ydata()[0] == pytest.approx(1.5 / 2 / 2)
 
 
@@ -137,8 +140,8 @@ def band(ax) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("metric", ["return", "return_gap"])
 def test_returns_are_interquartile_means_with_bootstrap_bands(metric):
     """Of eight seeds the two lowest and highest do not count: .01, .02, .03 and .04 are left of the six."""
-    figure = curves_figure(scores(metric), metric)
-    ax = figure.axes[0]
+    found = lines_of(scores(metric), metric)
+    ax = curve_panels(found, metric)[0].axes
     drawn = lines(ax)["joint"].get_ydata()
     assert drawn == pytest.approx(np.array([0.0, 0.5, 1.0]) + 0.025)
     table = scores(metric).pivot(index="seed", columns="round", values=f"{metric}_window").to_numpy()
@@ -146,18 +149,18 @@ def test_returns_are_interquartile_means_with_bootstrap_bands(metric):
     assert band(ax) == (pytest.approx(low), pytest.approx(high))
     assert (low < drawn).all()
     assert (drawn < high).all()
-    words = "line: interquartile mean over 8 seeds; band: 95% interval, runs resampled"
-    assert figure.get_supxlabel() == words
+    assert band_words(found, metric) == "Line: interquartile mean over 8 seeds; band: 95% interval, runs resampled"
     assert ax.get_yscale() == "linear"  # the middle is above 0 everywhere, the bottom of the band is not
 
 
 def test_other_metrics_are_means_with_t_bands():
-    figure = curves_figure(scores("error"), "error")
+    found = lines_of(scores("error"), "error")
+    ax = curve_panels(found, "error")[0].axes
     table = scores("error").pivot(index="round", columns="seed", values="error_window").to_numpy()
     mean, low, high = band_of(table)
-    assert lines(figure.axes[0])["joint"].get_ydata() == pytest.approx(mean)
-    assert band(figure.axes[0]) == (pytest.approx(low), pytest.approx(high))
-    assert figure.get_supxlabel() == "line: mean over 8 seeds; band: 95% t interval of the mean"
+    assert lines(ax)["joint"].get_ydata() == pytest.approx(mean)
+    assert band(ax) == (pytest.approx(low), pytest.approx(high))
+    assert band_words(found, "error") == "Line: mean over 8 seeds; band: 95% t interval of the mean"
 
 
 def test_which_metrics_are_scores():
@@ -166,10 +169,69 @@ def test_which_metrics_are_scores():
     ]  # fmt: skip
 
 
+def priced():
+    """Of two cases at N = 2 and 4 one sends 8 bytes a step, the other nothing."""
+    frame = curves()
+    frame["agent_steps"] = frame["round"] * frame["agents"]
+    frame["bytes_sent"] = np.where(frame["case"] == "joint", 8 * frame["agent_steps"], 0)
+    return frame
+
+
+def test_costs_compare_the_cases_at_their_highest_level():
+    found = lines_of(priced(), "error", ("joint", "alone"), "agents")
+    sent, steps = cost_panels(found, "error", "agents")
+    assert set(lines(sent.axes)) == {"joint, N = 4"}
+    assert set(lines(steps.axes)) == {"joint, N = 4", "alone, N = 4"}
+    assert lines(sent.axes)["joint, N = 4"].get_xdata().tolist() == [32, 320, 3200]
+    assert lines(steps.axes)["alone, N = 4"].get_xdata().tolist() == [4, 40, 400]
+    assert (sent.axes.get_xscale(), sent.axes.get_xlabel()) == ("log", "bytes sent")
+    assert free(found) == ["No bytes sent: alone."]
+
+
+def test_costs_of_one_case_show_its_levels():
+    found = lines_of(priced(), "error", ("joint",), "agents")
+    for panel in cost_panels(found, "error", "agents"):
+        assert list(lines(panel.axes)) == ["N = 2", "N = 4"]
+
+
+def test_the_rows_of_a_panel_are_what_is_drawn():
+    (panel,) = curve_panels(lines_of(priced(), "error", ("joint",)), "error")
+    drawn = np.concatenate([line.get_xydata() for line in panel.axes.get_lines()])
+    assert panel.rows[[panel.x, panel.y]].to_numpy() == pytest.approx(drawn)
+
+
+def test_curves_of_an_exponential_law_have_a_straight_axis_of_rounds():
+    (panel,) = curve_panels(lines_of(curves(), "error", ("joint",)), "error", log=False)
+    assert panel.axes.get_xscale() == "linear"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tau_1", "τ₁"), ("env.gamma", "γ"), ("subspace_error_tail", "subspace error (mean over the last half)"),
+        ("lambda_2_final", "λ₂ (at the end)"), ("agents", "number of agents N"), ("bytes_sent", "bytes sent"),
+        ("kappa", "κ (hops)"),
+    ],
+)  # fmt: skip
+def test_axes_are_labelled_in_the_words_of_the_field(name, text):
+    assert label(name, {"kappa": "hops"}) == text
+
+
+def test_ticks():
+    assert [number(v) for v in (0.01, -2, 1e4)] == ["0.01", "−2", "10000"]
+    assert [number(v, powers=True) for v in (0.001, 1e4, 2e4)] == ["10⁻³", "10⁴", "20000"]
+    with look():
+        ax = new_axes(3, 3)
+        log_axis(ax, "x", np.array([2.0, 4, 8]))
+        log_axis(ax, "y", np.array([1e-6, 1.0]))
+    assert ax.get_xticks().tolist() == [2, 4, 8]
+    assert ax.yaxis.get_major_formatter()(1e-2, 0) == "10⁻²"
+
+
 def test_the_same_figure_is_the_same_file():
-    files = {save(claim_figure(read_claim(SLOPE), verdict()), "svg") for _ in range(2)}
+    files = {save(claim_panel(read_claim(SLOPE), verdict()).axes, "svg") for _ in range(2)}
     assert len(files) == 1
-    assert save(claim_figure(read_claim(SLOPE), verdict()), "png")[:4] == b"\x89PNG"
+    assert save(claim_panel(read_claim(SLOPE), verdict()).axes, "png")[:4] == b"\x89PNG"
 
 
 def test_signs_of_print():

@@ -1,6 +1,7 @@
 """Claims along one cell's learning curves, and claims against a metric: exact slopes, intervals, gaps, words."""
 
 import math
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from orchestrator import sweepfile
 from orchestrator.analysis import fits
 from orchestrator.analysis.claims import judge, read_claim
-from orchestrator.analysis.report import write_report
+from orchestrator.analysis.report import Page, write_report
 from orchestrator.errors import UserError
 
 ROUNDS = np.array([0, 1, 3, 10, 30, 100, 300, 1000])
@@ -345,13 +346,13 @@ def test_the_page_draws_the_claims_and_their_curves(tmp_path):
     ]  # fmt: skip
     verdicts = [judge(claim, summary, curves) for claim in claims]
     assert [verdict.verdict for verdict in verdicts][:3] == ["supported", "supported", "inconclusive"]
-    text = write_report("s", summary, curves, claims, verdicts, tmp_path).read_text(encoding="utf-8")
+    text = write_report(Page("s", summary, curves, claims, verdicts), tmp_path).read_text(encoding="utf-8")
     assert text.index("<h2>Claims") < text.index("<h2>Learning curves")
-    names = sorted(path.stem for path in tmp_path.glob("*.svg"))
-    assert [name for name in names if name.startswith("claim-")] == [
-        "claim-01-along", "claim-02-late", "claim-03-which", "claim-04-against", "claim-05-flat"
+    names = re.findall(r"<figure data-name='([^']*)'", text)
+    assert [name for name in names if name.startswith("s-claim-")] == [
+        "s-claim-01-along", "s-claim-02-late", "s-claim-03-which", "s-claim-04-against", "s-claim-05-flat"
     ]  # fmt: skip
-    drawn = [name for name in names if name.startswith("curves-")]
+    drawn = {name[: len("s-curves-01")] for name in names if name.startswith("s-curves-")}
     assert len(drawn) == 4  # of error: in g1 (for two claims), in g2, everywhere, and by lambda_2
     for title in ("error, graph = g1", "error, graph = g2"):
         assert f"<h3>{title}</h3>" in text

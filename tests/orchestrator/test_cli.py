@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +186,56 @@ def test_status_fingerprint_compact_and_report(call, folder):
     code, out, _ = call("report", "test/small", *where)
     assert code == 0
     assert "joint is better" in Path(out.strip()).read_text()
+    code, out, _ = call("report", "--all", *where)
+    assert code == 0
+    index = Path(out.strip())
+    assert index == folder / "results" / "reports" / "index.html"
+    assert "<a href='test/small/index.html'>test/small</a>" in index.read_text()
+    assert "2 inconclusive" in index.read_text()
+    assert (index.parent / "test" / "small" / "index.html").is_file()
+    code, _, err = call("report", *where)
+    assert (code, err) == (2, "report takes the name of one sweep, or --all for every sweep in the results folder.\n")
+    assert call("report", "test/small", "--all", *where)[::2] == (code, err)
+
+
+def test_plot(call, folder, tmp_path):
+    """By name or number, in every format; an unknown claim is told which there are; nothing is judged anew."""
+    where = ["--results", str(folder / "results")]
+    judged = call("query", "SELECT max(written) FROM claims", *where)
+    code, out, _ = call("plot", "test/small", "joint is better", *where)
+    assert (code, Path(out.strip()).name) == (0, "joint-is-better-single.pdf")
+    assert Path(out.strip()).read_bytes().startswith(b"%PDF")
+    for number, format, start in (("1", "svg", b"<?xml"), ("2", "png", b"\x89PNG")):
+        file = tmp_path / "new" / f"figure.{format}"
+        words = ["plot", "test/small", number, "--format", format, "--width", "double", "--output", str(file)]
+        assert call(*words, *where) == (0, f"{file}\n", "")
+        assert file.read_bytes().startswith(start)
+    width, height = struct.unpack(">II", file.read_bytes()[16:24])
+    assert (width, height) == (round(7.2 * 300), round(4.2 * 300))
+    code, _, err = call("plot", "test/small", "joint is best", *where)
+    assert code == 2
+    assert err == (
+        "test/small makes no claim 'joint is best'; name one of its claims or give its number: "
+        "1: joint is better; 2: no error at all.\n"
+    )
+    assert call("query", "SELECT max(written) FROM claims", *where) == judged
+
+
+def test_plot_in_python(folder):
+    """Axes of one column's width, to be changed and saved by who asked for them."""
+    from orchestrator import Results
+    from orchestrator.analysis.style import figure_of
+    from orchestrator.errors import UserError
+
+    results = Results(folder / "results")
+    axes = results.plot("test/small", "no error at all")
+    assert figure_of(axes).get_size_inches().tolist() == [3.5, 2.6]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("number of agents N", "θ error (mean over the last half)")
+    assert axes.get_legend_handles_labels()[1] == [
+        "accepted −1 ± 0.1", "measured (95% interval, one seed deleted at a time)"
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="width is 'triple'; it takes single or double"):
+        results.plot("test/small", "1", width="triple")  # pyright: ignore[reportArgumentType]
 
 
 def test_dry_run_runs_nothing(call, folder, tmp_path):

@@ -241,7 +241,7 @@ ROOMS = [
     ("cell",),
     ("batches", "nodes", "preflight", "rows", "sweepfile"),
     ("trial",),
-    ("execution",),
+    ("execution", "reports"),
     ("api",),
 ]
 

@@ -1,0 +1,58 @@
+"""Where a sweep's numbers are from: versions and processors that made them, and how long it took."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+SECONDS = ("agents_seconds", "coordinator_seconds", "transport_seconds")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """``versions``: library -> version(s); ``times``: a row a case, ready to be printed."""
+
+    versions: Mapping[str, str]
+    times: pd.DataFrame
+
+
+def origin(summary: pd.DataFrame, timings: pd.DataFrame) -> Origin | None:
+    """Of a sweep's rows of the views ``summary`` and ``timings``; None while nothing was run."""
+    if summary.empty:
+        return None
+    return Origin(_versions(summary), _times(summary, timings))
+
+
+def _versions(summary: pd.DataFrame) -> dict[str, str]:
+    """All that occur: a sweep may have been run in several goes."""
+    found: dict[str, list[str]] = {}
+    for text in summary["versions"].dropna().unique():
+        for name, version in json.loads(text).items():
+            found.setdefault(name, []).append(str(version))
+    known = {name: " and ".join(sorted(set(versions))) for name, versions in found.items()}
+    if "cpu" in summary:
+        known["processor"] = " and ".join(sorted(set(summary["cpu"].dropna().astype(str))))
+    if "written" in summary:
+        first, last = (f"{time:%Y-%m-%d %H:%M}" for time in (summary["written"].min(), summary["written"].max()))
+        known["stored"] = (first if first == last else f"{first} to {last}") + " UTC"
+    return known
+
+
+def _times(summary: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """Work and where the time went, a row a case; attempts that failed and were repeated count as well."""
+    rows = []
+    for case, runs in summary.groupby("case", sort=True):
+        own = timings[timings["cell_id"].isin(runs["cell_id"])]
+        row = {
+            "case": str(case),
+            "cells": f"{runs['cell_id'].nunique()}",
+            "replicates": f"{len(runs)}",
+            "agent steps": f"{runs['agent_steps'].sum():.3g}",
+            "bytes sent": f"{runs['bytes_sent'].sum():.3g}",
+        }
+        for name in SECONDS:
+            row[name.replace("_seconds", ", s")] = f"{own[name].sum():.1f}"
+        peak = own["peak_memory_bytes"].max()
+        rows.append(row | {"peak memory": f"{peak / 2**20:.0f} MiB" if peak == peak else "–"})
+    return pd.DataFrame(rows)
