@@ -92,7 +92,7 @@ def axis_words(definition: Sweep) -> dict[str, str]:
     """What the parameters of the sweep's algorithms and environments mean, in words short enough for an axis."""
     found: dict[str, str] = {}
     for _, cell in definition.cells:
-        algorithm, environment = registry.algorithm(cell.algorithm), registry.environment(cell.environment)
+        algorithm, environment = registry.algorithm(cell.algorithm), cell.problem
         for model, prefix in ((algorithm.Parameters, ""), (environment.Parameters, "env.")):
             for name, parameter in model.model_fields.items():
                 text = _short(parameter.description or "")
