@@ -2,14 +2,17 @@
 
 import json
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from orchestrator import registry, sweepfile
+from orchestrator import logfile, registry, sweepfile
+from orchestrator.batches import effort
 from orchestrator.errors import UserError
 from orchestrator.execution import Backend, Plan, execute, joined, plan
+from orchestrator.progress import Progress, Tally
 from orchestrator.registry import nearest
 from orchestrator.store import Store
 from orchestrator.sweepfile import Sweep
@@ -76,20 +79,35 @@ def carry_out(
     retry_failed: bool = False,
     announce: Callable[[Plan], None] = lambda planned: None,
     quiet: bool = False,
+    logged: bool = False,
 ) -> "Results":
-    """Plan a sweep against a results folder, run what is missing and judge its claims."""
-    from orchestrator.progress import Progress
+    """Plan a sweep against a results folder, run what is missing and judge its claims.
 
+    ``logged``: what libraries say meanwhile goes to the sweep's log and not to the terminal.
+    """
     with joined(address, definition) if backend == "ray" else nullcontext(None) as nodes:
         planned = plan(definition, existing(results), backend, per_actor, retry_failed, nodes)
         store = Store.open(results, create=True)
         announce(planned)
-        with Progress(definition.name, planned.total, planned.finished, quiet) as progress:
-            execute(planned, store, backend, address, progress)
+        log_to = logfile.place(store.folder, definition.name) if logged and planned.tasks else None
+        with logfile.kept(log_to, definition.name) if log_to else nullcontext(sys.stderr) as stream:
+            if log_to:
+                print(f"Log: {log_to}", file=stream)
+            with _progress(planned, quiet, stream) as progress:
+                execute(planned, store, backend, address, progress)
     found = Results(results)
     if definition.claims:
         found.judge(definition.name)
     return found
+
+
+def _progress(planned: Plan, quiet: bool, stream: TextIO) -> Progress:
+    cases: dict[str, list[str]] = {}
+    for case, cell in planned.sweep.cells:
+        cases.setdefault(case, []).append(cell.id)
+    todo = {task.cell.id: task.seeds for task in planned.tasks}
+    weights = {task.cell.id: effort(task, planned.agents_per_actor) for task in planned.tasks}
+    return Progress(planned.sweep.name, Tally(cases, todo, weights), planned.finished, planned.total, quiet, stream)
 
 
 def existing(results: str | Path) -> Store | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator import jobcommands, options
+from orchestrator import completion, jobcommands, options
 from orchestrator.errors import UserError
 from orchestrator.options import (
     AddressOption,
@@ -24,8 +24,10 @@ from orchestrator.options import (
     RetryOption,
     SeedsOption,
     SettingsArgument,
+    StoredSweep,
     StrategyOption,
     SweepArgument,
+    SweepOrFile,
 )
 
 app = typer.Typer(
@@ -36,7 +38,7 @@ app = typer.Typer(
 )
 
 
-#: What typer makes of Ctrl-C.
+#: What a shell makes of Ctrl-C, and typer, too.
 INTERRUPTED = 130
 
 
@@ -50,7 +52,12 @@ def list_names(kind: Annotated[Kind | None, typer.Argument(help="One kind; defau
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="An algorithm, an environment, a sweep, or ./file.py:Name.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An algorithm, an environment, a sweep, or ./file.py:Name.", autocompletion=completion.describable
+        ),
+    ],
 ) -> None:
     """Parameters with types, defaults and units, and metrics of one algorithm or environment; a sweep's cells."""
     from orchestrator import catalogue
@@ -60,8 +67,18 @@ def describe(
 
 @app.command()
 def run(
-    algorithm: Annotated[str, typer.Argument(help="Registered name, or ./file.py:Name.")],
-    environment: Annotated[str, typer.Argument(metavar="ENV", help="Registered name, or ./file.py:Name.")],
+    algorithm: Annotated[
+        str,
+        typer.Argument(
+            metavar="ALGORITHM", help="Registered name, or ./file.py:Name.", autocompletion=completion.algorithms
+        ),
+    ],
+    environment: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENV", help="Registered name, or ./file.py:Name.", autocompletion=completion.environments
+        ),
+    ],
     settings: SettingsArgument = None,
     agents: Annotated[str, typer.Option("--agents", help="Number of agents N; 2,4,8 spans.")] = "2",
     seeds: SeedsOption = "0..7",
@@ -94,7 +111,7 @@ def run(
 
 @app.command()
 def sweep(
-    reference: Annotated[str, typer.Argument(metavar="SWEEP|FILE", help="Shipped sweep, or a YAML file.")],
+    reference: SweepOrFile,
     settings: SettingsArgument = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; run nothing.")] = False,
     seeds: SeedsOption = None,
@@ -127,7 +144,10 @@ def status(
     from orchestrator import output
     from orchestrator.api import Results
 
-    output.frame(Results(results).status(sweep), format.value)
+    found = Results(results)
+    rows = found.status(sweep)
+    output.frame(rows, format.value)
+    output.under_way(found, rows["sweep"].unique())
 
 
 @app.command()
@@ -166,7 +186,7 @@ def claims(
 
 @app.command()
 def report(
-    sweep: Annotated[str, typer.Argument(help="A sweep in the results folder.")],
+    sweep: StoredSweep,
     folder: Annotated[str | None, typer.Option("--output", help="Folder; default RESULTS/reports/SWEEP.")] = None,
     results: ResultsOption = "results",
 ) -> None:
@@ -177,9 +197,7 @@ def report(
 
 
 @app.command()
-def fingerprint(
-    sweep: Annotated[str, typer.Argument(help="A sweep in the results folder.")], results: ResultsOption = "results"
-) -> None:
+def fingerprint(sweep: StoredSweep, results: ResultsOption = "results") -> None:
     """SHA-256 over a sweep's numbers: equal wherever, however often and on how many processes it was run."""
     from orchestrator.api import Results
 
@@ -206,10 +224,10 @@ def main() -> None:
     """Entry point: a user's mistake becomes a sentence on stderr and exit code 2."""
     try:
         code = app(standalone_mode=False) or 0
-        if code == INTERRUPTED:
-            _told("Stopped. What was finished is stored; the same command goes on from there.", code)
     except UserError as error:
         code = _told(str(error), 2)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains once more at its end
         code = 0
@@ -239,16 +257,21 @@ def _carry_out(
     from orchestrator import output
     from orchestrator.api import carry_out
 
-    found = carry_out(
-        definition,
-        results,
-        backend=backend.value,
-        address=address,
-        per_actor=packing,
-        retry_failed=retry_failed,
-        announce=output.announce,
-        quiet=quiet,
-    )
+    try:
+        found = carry_out(
+            definition,
+            results,
+            backend=backend.value,
+            address=address,
+            per_actor=packing,
+            retry_failed=retry_failed,
+            announce=output.announce,
+            quiet=quiet,
+            logged=not quiet,
+        )
+    except KeyboardInterrupt:
+        output.stopped(definition, results, sys.argv[1:])
+        raise typer.Exit(INTERRUPTED) from None
     failed = output.outcome(found, definition)
     if failed:
         raise typer.Exit(1)

@@ -234,7 +234,7 @@ ROOMS = [
     ("kernels", "streams"),
     ("graphs", "blocks"),
     ("rounds", "registry"),
-    ("config", "store", "progress"),
+    ("config", "store", "progress", "display", "logfile"),
     ("fleet", "lockstep"),
     ("recorder", "checkpoint", "analysis"),
     ("cell",),
