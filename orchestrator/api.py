@@ -166,6 +166,38 @@ class Results:
         """One row a replicate and record of the sweep."""
         return self._of(sweep, "curves", '"case", cell_id, seed, round')
 
+    def varying(self, sweep: str) -> list[str]:
+        """Columns of the settings that differ between the sweep's cells, cases apart; ``agents`` is always one."""
+        definition = self.definition(sweep)
+        spans = [
+            *definition.grid,
+            *definition.zip,
+            *(key for own in definition.cases.values() for key in own.get("grid", {})),
+        ]
+        return list(dict.fromkeys(["agents", *(key.replace("env.", "env_") for key in spans)]))
+
+    def tidy(self, sweep: str) -> "pd.DataFrame":
+        """The sweep's curves in long form, as seaborn takes them: one row a replicate, record and metric.
+
+        Columns: sweep, case, algorithm, env, the settings that vary, cell_id, seed, round, agent_steps, bytes_sent,
+        metric (its name), value (at the record), window_mean (mean since the last record).
+        """
+        import pandas as pd
+
+        curves = self.curves(sweep)
+        keys = ["sweep", "case", "algorithm", "env", *self.varying(sweep)]
+        keys = [*keys, "cell_id", "seed", "round", "agent_steps", "bytes_sent"]
+        keys = [key for key in keys if key in curves.columns]
+        metrics = [name.removesuffix("_window") for name in curves.columns if name.endswith("_window")]
+        parts = [
+            curves[keys].assign(metric=name, value=curves.get(name), window_mean=curves[f"{name}_window"])
+            for name in metrics
+        ]
+        if not parts:
+            return pd.DataFrame(columns=[*keys, "metric", "value", "window_mean"])
+        long = pd.concat(parts, ignore_index=True).dropna(subset=["value", "window_mean"], how="all")
+        return long.reset_index(drop=True)
+
     def definition(self, sweep: str) -> Sweep:
         """The sweep as it was last run into this folder."""
         data = self.store.folder.read(f"sweeps/{sweep}.json")

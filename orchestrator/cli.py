@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator import completion, jobcommands, options
+from orchestrator import completion, jobcommands, options, sharecommands
 from orchestrator.errors import UserError
 from orchestrator.options import (
     AddressOption,
@@ -217,6 +217,7 @@ def compact(results: ResultsOption = "results") -> None:
         print(f"{name}: {before} -> {after} files")
 
 
+app.add_typer(sharecommands.app)
 app.add_typer(jobcommands.app)
 
 

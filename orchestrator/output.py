@@ -1,8 +1,10 @@
 """Printing tables, verdicts and plans; rich on a terminal, plain text elsewhere."""
 
 import json
+import math
 import shlex
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +20,13 @@ if TYPE_CHECKING:
 
     from orchestrator.analysis.claims import Verdict
     from orchestrator.api import Results
+    from orchestrator.doctor import Finding
     from orchestrator.execution import Plan
     from orchestrator.sweepfile import Sweep
 
 #: Rows of a table printed on a terminal before it is cut.
 MOST_ROWS = 200
+STATES = {"ok": "green", "note": "yellow", "wrong": "red"}
 COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 
 
@@ -108,7 +112,10 @@ def _shorter(value: Any) -> Any:
 
 def _text(rows: pa.Table, format: str, file: str | None) -> None:
     if format == "json":
-        content = rows.to_pandas().to_json(orient="records", double_precision=15, indent=1) + "\n"
+        content = json.dumps(
+            [{key: _jsonable(value) for key, value in row.items()} for row in rows.to_pylist()], indent=1
+        )
+        content += "\n"
     else:
         content = rows.to_pandas().to_csv(index=False)
     if file is None:
@@ -116,6 +123,13 @@ def _text(rows: pa.Table, format: str, file: str | None) -> None:
     else:
         with open(file, "w") as stream:
             stream.write(content)
+
+
+def _jsonable(value: Any) -> Any:
+    """Floats keep all their digits; what JSON has no word for is null, a time is ISO 8601."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool | int | str) or value is None else str(value)
 
 
 def frame(rows: "pd.DataFrame", format: str) -> None:
@@ -155,6 +169,14 @@ def announce(planned: "Plan") -> None:
         seconds = sum(cost.rounds for cost in costs) + max(cost.start for cost in costs)
         words += f", up to {actors} agent processes a cell, about {seconds:.0f} s to start them and to call them"
     print(words + ".", file=sys.stderr)
+
+
+def finding(one: "Finding") -> None:
+    """Print one finding of the doctor's: what is there, and below it what that means."""
+    screen, width = console(), 6
+    screen.print(f"[{STATES[one.state]}]{one.state:{width}}[/]", end="")
+    screen.print(f"{one.what}: {one.found}", markup=False, soft_wrap=True)
+    print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width))
 
 
 def under_way(found: "Results", sweeps: Iterable[str]) -> None:

@@ -1,0 +1,62 @@
+"""The commands ``export`` and ``doctor``: results for other programs, and whether this machine is fit for runs."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from orchestrator.options import ResultsOption, StoredSweep
+
+app = typer.Typer()
+
+
+class Kind(StrEnum):
+    """What ``export`` writes."""
+
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+    tensorboard = "tensorboard"
+
+
+@app.command()
+def export(
+    sweep: StoredSweep,
+    format: Annotated[
+        Kind, typer.Option("--format", help="One file a table, or TensorBoard's event files.")
+    ] = Kind.csv,
+    table: Annotated[
+        list[str] | None, typer.Option("--table", metavar="TABLE", help="This table only; repeatable.")
+    ] = None,
+    folder: Annotated[
+        str | None, typer.Option("--output", help="New or empty folder; default RESULTS/exports/SWEEP-FORMAT.")
+    ] = None,
+    results: ResultsOption = "results",
+) -> None:
+    """Write a sweep's tables to CSV, JSON or parquet, or its curves for TensorBoard.
+
+    Tables: tidy (a row a replicate, record and metric, as seaborn takes it), summary, curves, agents, timings, claims,
+    claim_points.
+    """
+    from orchestrator.export import export
+
+    for path in export(results, sweep, format.value, table or None, folder):
+        print(path)
+
+
+@app.command()
+def doctor(results: ResultsOption = "results") -> None:
+    """Check Python, libraries, Ray, memory, cores, threads and the results folder.
+
+    Says what each means; exits with 1 if something is wrong. It starts a Ray for a moment.
+    """
+    from orchestrator import output
+    from orchestrator.doctor import examine
+
+    wrong = []
+    for finding in examine(results):
+        output.finding(finding)
+        wrong += [finding.what] if finding.state == "wrong" else []
+    print(f"\nNot well: {', '.join(wrong)}." if wrong else "\nAll is well.")
+    if wrong:
+        raise typer.Exit(1)
