@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator import completion, jobcommands, options, sharecommands
+from orchestrator import completion, jobcommands, options, sharecommands, usage
 from orchestrator.errors import UserError
 from orchestrator.options import (
     AddressOption,
@@ -224,7 +224,7 @@ app.add_typer(jobcommands.app)
 def main() -> None:
     """Entry point: a user's mistake becomes a sentence on stderr and exit code 2."""
     try:
-        code = app(standalone_mode=False) or 0
+        code = app(prog_name="orchestrator", standalone_mode=False) or 0
     except UserError as error:
         code = _told(str(error), 2)
     except KeyboardInterrupt:
@@ -233,11 +233,9 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains once more at its end
         code = 0
     except Exception as error:
-        show = getattr(error, "show", None)  # typer's own usage errors
-        if show is None:
+        if not hasattr(error, "format_message"):  # typer's own usage errors have it
             raise
-        show()
-        code = getattr(error, "exit_code", 2)
+        code = _told(usage.sentence(error), getattr(error, "exit_code", 2))
     sys.exit(code)
 
 

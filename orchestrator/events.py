@@ -30,7 +30,10 @@ def known(results: str, name: str) -> bool:
 def unknown(results: str, name: str) -> UserError:
     """The refusal of a name that is neither here nor a job."""
     if existing(results) is None:
-        return UserError(f"There are no results in {results}, so it holds no sweep and no cell {name!r}.")
+        return UserError(
+            f"There are no results in {results}, hence no sweep and no cell {name!r}: name the folder that has them "
+            "with --results, or a cluster with --address."
+        )
     found = Results(results)
     return UserError(
         f"{found.store.folder.title} holds no sweep and no cell {name!r}: {nearest(name, found.sweeps())} "

@@ -41,6 +41,7 @@ RETRIES = 1
 #: Batches to cut, at least, for nodes that are still to come: so many trials Tune has waiting at a time.
 WAITING = 16
 
+REACH = "Check that it is HOST:PORT of a cluster that is up, and that its tunnel, if it needs one, is open."
 TOKEN = (
     "Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of the cluster's token file "
     "(~/.ray/auth_token on its nodes)."
@@ -248,7 +249,7 @@ def check_reachable(address: str | None) -> None:
         try:
             socket.create_connection((host, int(port)), timeout=5).close()
         except OSError as error:
-            raise UserError(f"address {address}: nothing answers there ({error.strerror or error}).") from error
+            raise UserError(f"address {address}: nothing answers there ({error.strerror or error}). {REACH}") from error
 
 
 def _tune(planned: Plan, store: Store, writer: Writer) -> None:

@@ -80,6 +80,8 @@ def settings(given: list[str] | None) -> dict[str, list[Any]]:
         key, equals, text = setting.partition("=")
         if not equals or not key or not text:
             raise UserError(f"{setting!r} is no setting; a setting is KEY=VALUE, or KEY=V1,V2,… to span values.")
+        if key in found:
+            raise UserError(f"{key} is given twice; to span values write {key}=V1,V2,…")
         found[key] = values(text)
     return found
 
