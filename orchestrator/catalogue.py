@@ -12,9 +12,12 @@ from orchestrator import registry
 from orchestrator.api import existing
 from orchestrator.errors import UserError
 from orchestrator.execution import plan
-from orchestrator.output import console, grid
+from orchestrator.output import console, grid, shown
 from orchestrator.preflight import estimate
 from orchestrator.sweepfile import Sweep, load
+
+#: Columns of the screen from which parameters are shown as a table.
+WIDE = 110
 
 
 def show_names(kind: str | None) -> None:
@@ -70,7 +73,7 @@ def show_plan(sweep: Sweep, results: str, backend: Any, per_actor: Any, retry_fa
 def _algorithm(found: Any) -> None:
     screen = console()
     screen.print(f"[bold]{found.name}[/] (version {found.version})")
-    screen.print(inspect.getdoc(found) or "", markup=False)
+    _text(found)
     screen.print("\n[bold]parameters[/]")
     _parameters(found.Parameters)
     screen.print("\n[bold]metrics[/] (columns <metric>, <metric>_window, <metric>_tail, <metric>_final)")
@@ -82,7 +85,7 @@ def _algorithm(found: Any) -> None:
 def _environment(found: Any) -> None:
     screen = console()
     screen.print(f"[bold]{found.name}[/] (version {found.version}, kind {found.kind})")
-    screen.print(inspect.getdoc(found) or "", markup=False)
+    _text(found)
     screen.print("\n[bold]parameters[/] (env.NAME on the command line and in grids)")
     _parameters(found.Parameters)
     fitting = [name for name in registry.names("algorithm") if found.kind in registry.algorithm(name).kinds]
@@ -113,11 +116,25 @@ def _settings(own: dict[str, Any]) -> str:
 def _parameters(model: type[BaseModel]) -> None:
     rows = []
     for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else str(field.get_default(call_default_factory=True))
+        default = "required" if field.is_required() else shown(field.get_default(call_default_factory=True))
         limits = [str(limit) for limit in field.metadata if type(limit).__name__ in ("Gt", "Ge", "Lt", "Le")]
         words = " ".join(_limit(limit) for limit in limits)
         rows.append((f"  {name}", f"{_type(field.annotation)} {words}".strip(), default, field.description or ""))
-    grid(("", "type", "default", ""), rows)
+    if console().width >= WIDE:
+        grid(("", "type", "default", ""), rows)
+        return
+    for name, kind, default, about in rows:  # a narrow column would make one word a line of it
+        console().print(f"[bold]{name}[/]", end="")
+        print(f"  {kind}, " + ("required" if default == "required" else f"default {default}"))
+        if about:
+            print(textwrap.fill(about, console().width - 1, initial_indent=" " * 6, subsequent_indent=" " * 6))
+
+
+def _text(found: Any) -> None:
+    """Print the docstring, each paragraph as wide as the screen."""
+    for k, paragraph in enumerate((inspect.getdoc(found) or "").split("\n\n")):
+        plain = not any(line.startswith((" ", "-", "|")) for line in paragraph.splitlines())
+        print(("\n" if k else "") + (textwrap.fill(paragraph, min(console().width, 120) - 1) if plain else paragraph))
 
 
 def _limit(text: str) -> str:

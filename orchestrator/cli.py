@@ -43,7 +43,11 @@ INTERRUPTED = 130
 
 
 @app.command("list")
-def list_names(kind: Annotated[Kind | None, typer.Argument(help="One kind; default: all.")] = None) -> None:
+def list_names(
+    kind: Annotated[
+        Kind | None, typer.Argument(metavar="KIND", help="algorithms, envs or sweeps; default: all.")
+    ] = None,
+) -> None:
     """List algorithms, environments and sweeps."""
     from orchestrator import catalogue
 
@@ -59,7 +63,7 @@ def describe(
         ),
     ],
 ) -> None:
-    """Parameters with types, defaults and units, and metrics of one algorithm or environment; a sweep's cells."""
+    """Show parameters and metrics of one name; cells of a sweep."""
     from orchestrator import catalogue
 
     catalogue.show(name)
@@ -140,7 +144,7 @@ def sweep(
 def status(
     sweep: SweepArgument = None, results: ResultsOption = "results", format: FormatOption = Format.table
 ) -> None:
-    """Planned, finished, failed and missing replicates of the sweeps in a results folder."""
+    """Count done, failed and missing replicates, also meanwhile."""
     from orchestrator import output
     from orchestrator.api import Results
 
@@ -157,11 +161,14 @@ def query(
     file: Annotated[str | None, typer.Option("--output", help="Write to this file, not to the terminal.")] = None,
     results: ResultsOption = "results",
 ) -> None:
-    """Read the tables: members, runs, metrics, agents, timings, claims, claim_points, summary, curves."""
-    from orchestrator import output
-    from orchestrator.api import Results
+    """Read the tables with SQL.
 
-    output.table(Results(results).store.query(sql), format.value, file)
+    They are members, runs, metrics, agents, timings, claims, claim_points, summary and curves (docs/tables.md).
+    """
+    from orchestrator import output
+    from orchestrator.store import Store  # and not all of api, which takes longer to import than most queries do
+
+    output.table(Store.open(results).query(sql), format.value, file)
 
 
 @app.command()
@@ -171,7 +178,7 @@ def claims(
     format: FormatOption = Format.table,
     results: ResultsOption = "results",
 ) -> None:
-    """Judge the claims of a sweep (or of all) against what is stored."""
+    """Judge the claims of a sweep, or of all."""
     from orchestrator import output
     from orchestrator.api import Results
 
@@ -190,7 +197,7 @@ def report(
     folder: Annotated[str | None, typer.Option("--output", help="Folder; default RESULTS/reports/SWEEP.")] = None,
     results: ResultsOption = "results",
 ) -> None:
-    """Draw the curves with bands, fits and verdicts: SVG, PNG and one HTML page."""
+    """Draw curves, fits and verdicts: one HTML page, SVG, PNG."""
     from orchestrator.api import Results
 
     print(Results(results).report(sweep, folder))
@@ -198,7 +205,10 @@ def report(
 
 @app.command()
 def fingerprint(sweep: StoredSweep, results: ResultsOption = "results") -> None:
-    """SHA-256 over a sweep's numbers: equal wherever, however often and on how many processes it was run."""
+    """SHA-256 over a sweep's numbers.
+
+    It is equal wherever, however often and on however many processes the sweep was run.
+    """
     from orchestrator.api import Results
 
     found = Results(results)
@@ -210,7 +220,7 @@ def fingerprint(sweep: StoredSweep, results: ResultsOption = "results") -> None:
 
 @app.command()
 def compact(results: ResultsOption = "results") -> None:
-    """Merge the many small files of a results folder into one a table."""
+    """Merge the small files of a results folder, one a table."""
     from orchestrator.api import Results
 
     for name, (before, after) in Results(results).store.compact().items():

@@ -42,7 +42,10 @@ def submit(
     label: LabelOption = None,
     retry_failed: RetryOption = False,
 ) -> None:
-    """Run what is missing of a sweep as a job of a cluster. A sweep that is running already is joined."""
+    """Run what is missing of a sweep as a job of a cluster.
+
+    A sweep that is running there already is joined.
+    """
     from orchestrator import sweepfile
 
     definition = sweepfile.load(reference, options.settings(settings), seeds).placed(strategy, options.labels(label))
@@ -59,7 +62,7 @@ def submit(
 
 @app.command()
 def jobs(address: JobAddressOption = None, format: FormatOption = Format.table) -> None:
-    """List the sweeps that were submitted to a cluster, newest first."""
+    """List the sweeps submitted to a cluster, newest first."""
     import pandas as pd
 
     from orchestrator import output

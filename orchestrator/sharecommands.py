@@ -33,7 +33,7 @@ def export(
     ] = None,
     results: ResultsOption = "results",
 ) -> None:
-    """Write a sweep's tables to CSV, JSON or parquet, or its curves for TensorBoard.
+    """Write a sweep's tables for other programs.
 
     Tables: tidy (a row a replicate, record and metric, as seaborn takes it), summary, curves, agents, timings, claims,
     claim_points.
@@ -46,9 +46,10 @@ def export(
 
 @app.command()
 def doctor(results: ResultsOption = "results") -> None:
-    """Check Python, libraries, Ray, memory, cores, threads and the results folder.
+    """Say whether this machine is fit for runs.
 
-    Says what each means; exits with 1 if something is wrong. It starts a Ray for a moment.
+    Python, libraries, Ray (started for a moment), memory, cores, threads, CPU and the results folder, and what each
+    means. Exits with 1 if something is wrong.
     """
     from orchestrator import output
     from orchestrator.doctor import examine

@@ -72,3 +72,18 @@ def test_it_is_installed_for_the_shell(tmp_path):
         _orchestrator_completion orchestrator; printf '%s\\n' "${{COMPREPLY[@]}}" """
     done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["joint-average-q", "joint-average-td"]
+
+
+def test_nothing_is_left_without_a_word():
+    """Every command has a sentence that is not cut at 80 columns, every option and argument its help."""
+    import typer
+
+    from orchestrator.cli import app
+
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        summary = command.get_short_help_str(80 - len("  fingerprint  "))
+        assert summary, name
+        assert not summary.endswith("..."), (name, summary)
+        for param in command.params:
+            assert getattr(param, "help", None), (name, param.name)

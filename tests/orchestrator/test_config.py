@@ -171,7 +171,8 @@ def test_a_yaml_file_cannot_execute_code(tmp_path, attack):
     trace = tmp_path / "trace"
     path = tmp_path / "bad.yaml"
     path.write_text("name: bad\nbase: " + attack.format(trace) + "\n")
-    with pytest.raises(UserError, match=r"bad\.yaml is not plain YAML: could not determine a constructor"):
+    said = r"bad\.yaml is not plain YAML: line 2, column 7: could not determine a constructor"
+    with pytest.raises(UserError, match=said):
         load(str(path))
     assert not trace.exists()
 
