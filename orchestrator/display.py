@@ -83,7 +83,7 @@ class Display:
         line.add_column(width=12, min_width=12)
         line.add_column(justify="right", width=4, min_width=4)
         line.add_column(no_wrap=True, overflow="ellipsis")
-        line.add_row(ProgressBar(1.0, tally.share()), f"{tally.share():.0%}", ", ".join(words))
+        line.add_row(ProgressBar(1.0, tally.share(), complete_style="cyan"), f"{tally.share():.0%}", ", ".join(words))
         return line
 
 
