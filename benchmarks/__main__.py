@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.output import grid
 
-NAMES = ("kernels", "reciprocity", "utilities", "mean_field", "rounds", "cells", "scale")
+NAMES = ("kernels", "reciprocity", "utilities", "mean_field", "rounds", "cells", "scale", "commands")
 
 
 def main() -> None:

@@ -2,14 +2,17 @@
 
 import json
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from orchestrator import sweepfile
+from orchestrator import logfile, sweepfile
+from orchestrator.batches import effort
 from orchestrator.errors import UserError
 from orchestrator.execution import Backend, Plan, execute, joined, plan
+from orchestrator.progress import Progress, Tally
 from orchestrator.registry import nearest
 from orchestrator.store import Store
 from orchestrator.store.frames import readable
@@ -78,20 +81,35 @@ def carry_out(
     retry_failed: bool = False,
     announce: Callable[[Plan], None] = lambda planned: None,
     quiet: bool = False,
+    logged: bool = False,
 ) -> "Results":
-    """Plan a sweep against a results folder, run what is missing and judge its claims."""
-    from orchestrator.progress import Progress
+    """Plan a sweep against a results folder, run what is missing and judge its claims.
 
+    ``logged``: what libraries say meanwhile goes to the sweep's log and not to the terminal.
+    """
     with joined(address, definition) if backend == "ray" else nullcontext(None) as nodes:
         planned = plan(definition, existing(results), backend, per_actor, retry_failed, nodes)
         store = Store.open(results, create=True)
         announce(planned)
-        with Progress(definition.name, planned.total, planned.finished, quiet) as progress:
-            execute(planned, store, backend, address, progress)
+        log_to = logfile.place(store.folder, definition.name) if logged and planned.tasks else None
+        with logfile.kept(log_to, definition.name) if log_to else nullcontext(sys.stderr) as stream:
+            if log_to:
+                print(f"Log: {log_to}", file=stream)
+            with _progress(planned, quiet, stream) as progress:
+                execute(planned, store, backend, address, progress)
     found = Results(results)
     if definition.claims:
         found.judge(definition.name)
     return found
+
+
+def _progress(planned: Plan, quiet: bool, stream: TextIO) -> Progress:
+    cases: dict[str, list[str]] = {}
+    for case, cell in planned.sweep.cells:
+        cases.setdefault(case, []).append(cell.id)
+    todo = {task.cell.id: task.seeds for task in planned.tasks}
+    weights = {task.cell.id: effort(task, planned.agents_per_actor) for task in planned.tasks}
+    return Progress(planned.sweep.name, Tally(cases, todo, weights), planned.finished, planned.total, quiet, stream)
 
 
 def existing(results: str | Path) -> Store | None:
@@ -149,6 +167,38 @@ class Results:
     def curves(self, sweep: str) -> "pd.DataFrame":
         """One row a replicate and record: case, agents, what varies, seed, round, ``<metric>`` and its window …"""
         return self._of(sweep, "curves", '"case", agents, cell_id, seed, round')
+
+    def varying(self, sweep: str) -> list[str]:
+        """Columns of the settings that differ between the sweep's cells, cases apart; ``agents`` is always one."""
+        definition = self.definition(sweep)
+        spans = [
+            *definition.grid,
+            *definition.zip,
+            *(key for own in definition.cases.values() for key in own.get("grid", {})),
+        ]
+        return list(dict.fromkeys(["agents", *(key.replace("env.", "env_") for key in spans)]))
+
+    def tidy(self, sweep: str) -> "pd.DataFrame":
+        """The sweep's curves in long form, as seaborn takes them: one row a replicate, record and metric.
+
+        Columns: sweep, case, algorithm, env, the settings that vary, cell_id, seed, round, agent_steps, bytes_sent,
+        metric (its name), value (at the record), window_mean (mean since the last record).
+        """
+        import pandas as pd
+
+        curves = self.curves(sweep)
+        keys = ["sweep", "case", "algorithm", "env", *self.varying(sweep)]
+        keys = [*keys, "cell_id", "seed", "round", "agent_steps", "bytes_sent"]
+        keys = [key for key in keys if key in curves.columns]
+        metrics = [name.removesuffix("_window") for name in curves.columns if name.endswith("_window")]
+        parts = [
+            curves[keys].assign(metric=name, value=curves.get(name), window_mean=curves[f"{name}_window"])
+            for name in metrics
+        ]
+        if not parts:
+            return pd.DataFrame(columns=[*keys, "metric", "value", "window_mean"])
+        long = pd.concat(parts, ignore_index=True).dropna(subset=["value", "window_mean"], how="all")
+        return long.reset_index(drop=True)
 
     def definition(self, sweep: str) -> Sweep:
         """The sweep as it was last run into this folder."""

@@ -17,6 +17,9 @@ from orchestrator.output import console, grid
 from orchestrator.preflight import estimate
 from orchestrator.sweepfile import Sweep, load
 
+#: Columns of the screen from which parameters are shown as a table.
+WIDE = 110
+
 
 def show_names(kind: str | None) -> None:
     """Print the registered names with a line about each."""
@@ -75,7 +78,7 @@ def show_plan(sweep: Sweep, results: str, backend: Any, per_actor: Any, retry_fa
 def _algorithm(found: Any) -> None:
     screen = console()
     screen.print(f"[bold]{found.name}[/] (version {found.version})")
-    screen.print(inspect.getdoc(found) or "", markup=False)
+    _text(found)
     screen.print("\n[bold]parameters[/]")
     _parameters(found.Parameters)
     screen.print("\n[bold]metrics[/] (columns <metric>, <metric>_window, <metric>_tail, <metric>_final)")
@@ -87,7 +90,7 @@ def _algorithm(found: Any) -> None:
 def _environment(found: Any) -> None:
     screen = console()
     screen.print(f"[bold]{found.name}[/] (version {found.version}, kind {found.kind})")
-    screen.print(inspect.getdoc(found) or "", markup=False)
+    _text(found)
     screen.print("\n[bold]parameters[/] (env.NAME on the command line and in grids)")
     _parameters(found.Parameters)
     fitting = [name for name in registry.names("algorithm") if found.kind in registry.algorithm(name).kinds]
@@ -125,7 +128,15 @@ def _settings(own: dict[str, Any]) -> str:
 
 
 def _parameters(model: type[BaseModel]) -> None:
-    grid(("", "type", "default", ""), [(f"  {name}", *words) for name, *words in parameter_rows(model)])
+    rows = [(f"  {name}", *words) for name, *words in parameter_rows(model)]
+    if console().width >= WIDE:
+        grid(("", "type", "default", ""), rows)
+        return
+    for name, kind, default, about in rows:  # a narrow column would make one word a line of it
+        console().print(f"[bold]{name}[/]", end="")
+        print(f"  {kind}, " + ("required" if default == "required" else f"default {default}"))
+        if about:
+            print(textwrap.fill(about, console().width - 1, initial_indent=" " * 6, subsequent_indent=" " * 6))
 
 
 def parameter_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
@@ -135,6 +146,13 @@ def parameter_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
         default = "required" if field.is_required() else _value(field.get_default(call_default_factory=True))
         rows.append((name, _type(field.annotation, field.metadata), default, field.description or ""))
     return rows
+
+
+def _text(found: Any) -> None:
+    """Print the docstring, each paragraph as wide as the screen."""
+    for k, paragraph in enumerate((inspect.getdoc(found) or "").split("\n\n")):
+        plain = not any(line.startswith((" ", "-", "|")) for line in paragraph.splitlines())
+        print(("\n" if k else "") + (textwrap.fill(paragraph, min(console().width, 120) - 1) if plain else paragraph))
 
 
 def _value(value: Any) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,8 @@ log = logging.getLogger("orchestrator")
 LOSSES = 10
 #: Fused rounds between two looks at the clock.
 LONGEST_LEAP = 100_000
+#: Seconds between two pulses of a running cell.
+PULSE = 1.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,18 @@ class Outcome:
     nodes: int
 
 
+@dataclass(frozen=True)
+class Pulse:
+    """How far a running cell is; it touches no number."""
+
+    share: float  #: of its rounds, from 0 to 1
+    steps: int  #: environment transitions so far, of all its seeds
+
+
+#: A cell under way: a pulse now and then, its outcome at the end.
+Course = Generator[Pulse, None, Outcome]
+
+
 class _Timed:
     """A fleet that counts the time spent in it."""
 
@@ -106,16 +120,38 @@ class _Timed:
         return getattr(self._fleet, name)
 
 
-def run_task(task: Task, fleet: Fleet, keeper: Keeper | None = None, fuse: bool = True) -> Outcome:
+def run_task(
+    task: Task,
+    fleet: Fleet,
+    keeper: Keeper | None = None,
+    fuse: bool = True,
+    tell: Callable[[Pulse], None] = lambda pulse: None,
+) -> Outcome:
     """Run a cell's seeds to their ends on a fleet.
 
     Lost hosts are healed by rolling back to the newest snapshot. ``fuse=False`` never uses ``leap``. An error in the
     algorithm or a member marks its seed failed; ``HostsGone`` ends the call: lost hosts did not come back, or
-    (``Deadly``) were lost ``LOSSES`` times without a step forward.
+    (``Deadly``) were lost ``LOSSES`` times without a step forward. ``tell`` is told how far it is.
     """
+    course = begun(task, fleet, keeper, fuse)
+    while isinstance(found := proceed(course), Pulse):
+        tell(found)
+    return found
+
+
+def begun(task: Task, fleet: Fleet, keeper: Keeper | None = None, fuse: bool = True) -> Course:
+    """``run_task`` for who wants to look up every ``PULSE`` seconds: ``proceed`` until the outcome is there."""
+    return _Drive(task, fleet, keeper or Keeper(), fuse).finish()
+
+
+def proceed(course: Course) -> Pulse | Outcome:
+    """Go on with a cell to its next pulse or its end."""
     single_thread()
     with np.errstate(all="ignore"):  # divergence is found by the recorder, not by warnings
-        return _Drive(task, fleet, keeper or Keeper(), fuse).finish()
+        try:
+            return next(course)
+        except StopIteration as end:
+            return end.value
 
 
 def compile_for(task: Task) -> None:
@@ -136,8 +172,10 @@ class _Drive:
         self.round = 0
         self.cost_of_round: dict[int, Traffic] = {}
         self.fused = 0.0  # seconds in leaps
+        self.away = 0.0  # seconds in which whoever drives it did something else
+        self.told = time.monotonic()
 
-    def finish(self) -> Outcome:
+    def finish(self) -> Course:
         """Run to the end."""
         began, agents_before = time.perf_counter(), self.fleet.agents_seconds
         furthest, losses = -1, 0
@@ -146,7 +184,7 @@ class _Drive:
         while True:
             try:
                 self._load(self.keeper.snapshot)
-                self._proceed()
+                yield from self._proceed()
                 break
             except HostsLost as lost:
                 at = self.round
@@ -157,7 +195,7 @@ class _Drive:
                 back = 0 if self.keeper.snapshot is None else self.keeper.snapshot["round"]
                 self._event(f"cell {self.task.cell.id}: lost {lost} after round {at}; replaying from round {back}")
         seconds = {
-            "total": time.perf_counter() - began,
+            "total": time.perf_counter() - began - self.away,
             "fleet": self.fleet.seconds + self.fused,
             "agents": self.fleet.agents_seconds - agents_before + self.fused,
         }
@@ -205,7 +243,15 @@ class _Drive:
     def _running(self) -> list[Replica]:
         return [replica for replica in self.replicas if replica.status == "running"]
 
-    def _proceed(self) -> None:
+    def _pulse(self) -> Generator[Pulse, None, None]:
+        if time.monotonic() - self.told >= PULSE:
+            left = time.perf_counter()
+            steps = sum(replica.traffic.agent_steps for replica in self.replicas)
+            yield Pulse(self.round / self.task.cell.rounds, steps)
+            self.away += time.perf_counter() - left
+            self.told = time.monotonic()
+
+    def _proceed(self) -> Generator[Pulse, None, None]:
         """Measure, end what has ended, take a snapshot, advance: until every seed has ended."""
         while running := self._running():
             recorder = running[0].recorder
@@ -218,6 +264,7 @@ class _Drive:
                 self.keeper.keep(self._snapshot)
             if running:
                 self._advance(running, recorder.next_due(self.round))
+                yield from self._pulse()
 
     def _measure(self, replicas: list[Replica]) -> None:
         talks = [(replica, replica.coordinator.measure) for replica in replicas]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator import figurecommands, jobcommands, options
+from orchestrator import completion, figurecommands, jobcommands, options, sharecommands, usage
 from orchestrator.errors import UserError
 from orchestrator.options import (
     AddressOption,
@@ -24,8 +24,10 @@ from orchestrator.options import (
     RetryOption,
     SeedsOption,
     SettingsArgument,
+    StoredSweep,
     StrategyOption,
     SweepArgument,
+    SweepOrFile,
 )
 
 app = typer.Typer(
@@ -36,12 +38,16 @@ app = typer.Typer(
 )
 
 
-#: What typer makes of Ctrl-C.
+#: What a shell makes of Ctrl-C, and typer, too.
 INTERRUPTED = 130
 
 
 @app.command("list")
-def list_names(kind: Annotated[Kind | None, typer.Argument(help="One kind; default: all.")] = None) -> None:
+def list_names(
+    kind: Annotated[
+        Kind | None, typer.Argument(metavar="KIND", help="algorithms, envs or sweeps; default: all.")
+    ] = None,
+) -> None:
     """List algorithms, environments and sweeps."""
     from orchestrator import catalogue
 
@@ -50,9 +56,14 @@ def list_names(kind: Annotated[Kind | None, typer.Argument(help="One kind; defau
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="An algorithm, an environment, a sweep, or ./file.py:Name.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An algorithm, an environment, a sweep, or ./file.py:Name.", autocompletion=completion.describable
+        ),
+    ],
 ) -> None:
-    """Parameters with types, defaults and units, and metrics of one algorithm or environment; a sweep's cells."""
+    """Show parameters and metrics of one name; cells of a sweep."""
     from orchestrator import catalogue
 
     catalogue.show(name)
@@ -60,8 +71,18 @@ def describe(
 
 @app.command()
 def run(
-    algorithm: Annotated[str, typer.Argument(help="Registered name, or ./file.py:Name.")],
-    environment: Annotated[str, typer.Argument(metavar="ENV", help="Registered name, or ./file.py:Name.")],
+    algorithm: Annotated[
+        str,
+        typer.Argument(
+            metavar="ALGORITHM", help="Registered name, or ./file.py:Name.", autocompletion=completion.algorithms
+        ),
+    ],
+    environment: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENV", help="Registered name, or ./file.py:Name.", autocompletion=completion.environments
+        ),
+    ],
     settings: SettingsArgument = None,
     agents: Annotated[str, typer.Option("--agents", help="Number of agents N; 2,4,8 spans.")] = "2",
     seeds: SeedsOption = "0..7",
@@ -94,7 +115,7 @@ def run(
 
 @app.command()
 def sweep(
-    reference: Annotated[str, typer.Argument(metavar="SWEEP|FILE", help="Shipped sweep, or a YAML file.")],
+    reference: SweepOrFile,
     settings: SettingsArgument = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; run nothing.")] = False,
     seeds: SeedsOption = None,
@@ -123,11 +144,14 @@ def sweep(
 def status(
     sweep: SweepArgument = None, results: ResultsOption = "results", format: FormatOption = Format.table
 ) -> None:
-    """Planned, finished, failed and missing replicates of the sweeps in a results folder."""
+    """Count done, failed and missing replicates, also meanwhile."""
     from orchestrator import output
     from orchestrator.api import Results
 
-    output.frame(Results(results).status(sweep), format.value)
+    found = Results(results)
+    rows = found.status(sweep)
+    output.frame(rows, format.value)
+    output.under_way(found, rows["sweep"].unique())
 
 
 @app.command()
@@ -137,11 +161,14 @@ def query(
     file: Annotated[str | None, typer.Option("--output", help="Write to this file, not to the terminal.")] = None,
     results: ResultsOption = "results",
 ) -> None:
-    """Read the tables: members, runs, metrics, agents, timings, claims, claim_points, summary, curves."""
-    from orchestrator import output
-    from orchestrator.api import Results
+    """Read the tables with SQL.
 
-    output.table(Results(results).store.query(sql), format.value, file)
+    They are members, runs, metrics, agents, timings, claims, claim_points, summary and curves (docs/tables.md).
+    """
+    from orchestrator import output
+    from orchestrator.store import Store  # and not all of api, which takes longer to import than most queries do
+
+    output.table(Store.open(results).query(sql), format.value, file)
 
 
 @app.command()
@@ -151,7 +178,7 @@ def claims(
     format: FormatOption = Format.table,
     results: ResultsOption = "results",
 ) -> None:
-    """Judge the claims of a sweep (or of all) against what is stored."""
+    """Judge the claims of a sweep, or of all."""
     from orchestrator import output
     from orchestrator.api import Results
 
@@ -165,10 +192,11 @@ def claims(
 
 
 @app.command()
-def fingerprint(
-    sweep: Annotated[str, typer.Argument(help="A sweep in the results folder.")], results: ResultsOption = "results"
-) -> None:
-    """SHA-256 over a sweep's numbers: equal wherever, however often and on how many processes it was run."""
+def fingerprint(sweep: StoredSweep, results: ResultsOption = "results") -> None:
+    """SHA-256 over a sweep's numbers.
+
+    It is equal wherever, however often and on however many processes the sweep was run.
+    """
     from orchestrator.api import Results
 
     found = Results(results)
@@ -180,7 +208,7 @@ def fingerprint(
 
 @app.command()
 def compact(results: ResultsOption = "results") -> None:
-    """Merge the many small files of a results folder into one a table."""
+    """Merge the small files of a results folder, one a table."""
     from orchestrator.api import Results
 
     for name, (before, after) in Results(results).store.compact().items():
@@ -188,26 +216,25 @@ def compact(results: ResultsOption = "results") -> None:
 
 
 app.add_typer(figurecommands.app)
+app.add_typer(sharecommands.app)
 app.add_typer(jobcommands.app)
 
 
 def main() -> None:
     """Entry point: a user's mistake becomes a sentence on stderr and exit code 2."""
     try:
-        code = app(standalone_mode=False) or 0
-        if code == INTERRUPTED:
-            _told("Stopped. What was finished is stored; the same command goes on from there.", code)
+        code = app(prog_name="orchestrator", standalone_mode=False) or 0
     except UserError as error:
         code = _told(str(error), 2)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains once more at its end
         code = 0
     except Exception as error:
-        show = getattr(error, "show", None)  # typer's own usage errors
-        if show is None:
+        if not hasattr(error, "format_message"):  # typer's own usage errors have it
             raise
-        show()
-        code = getattr(error, "exit_code", 2)
+        code = _told(usage.sentence(error), getattr(error, "exit_code", 2))
     sys.exit(code)
 
 
@@ -228,16 +255,21 @@ def _carry_out(
     from orchestrator import output
     from orchestrator.api import carry_out
 
-    found = carry_out(
-        definition,
-        results,
-        backend=backend.value,
-        address=address,
-        per_actor=packing,
-        retry_failed=retry_failed,
-        announce=output.announce,
-        quiet=quiet,
-    )
+    try:
+        found = carry_out(
+            definition,
+            results,
+            backend=backend.value,
+            address=address,
+            per_actor=packing,
+            retry_failed=retry_failed,
+            announce=output.announce,
+            quiet=quiet,
+            logged=not quiet,
+        )
+    except KeyboardInterrupt:
+        output.stopped(definition, results, sys.argv[1:])
+        raise typer.Exit(INTERRUPTED) from None
     failed = output.outcome(found, definition)
     if failed:
         raise typer.Exit(1)

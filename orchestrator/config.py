@@ -225,13 +225,26 @@ def validated(model: type[BaseModel], values: Mapping[str, Any], owner: str, pre
         raise UserError(f"{owner}: {explain(error, prefix)}") from error
 
 
+#: Pydantic's words and plain ones.
+PLAIN = (
+    (r"^Input should be", "it should be"),
+    (r"a valid number, unable to parse string as a number", "a number"),
+    (r"a valid integer, unable to parse string as an integer", "a whole number"),
+    (r"a valid integer, got a number with a fractional part", "a whole number"),
+    (r"a valid boolean, unable to interpret input", "true or false"),
+    (r"a valid (number|string|boolean)$", r"a \1"),
+    (r"a valid integer$", "a whole number"),
+)
+
+
 def explain(error: ValidationError, prefix: str = "") -> str:
     """A pydantic error as sentences: field, value, what is accepted."""
     told: dict[str, list[str]] = {}
     for item in error.errors():
         place = prefix + ".".join(str(part) for part in item["loc"] if not _is_branch(part))
         reason = item["msg"].removeprefix("Value error, ")
-        reason = re.sub(r"^Input should be", "it should be", reason)
+        for pattern, plain in PLAIN:
+            reason = re.sub(pattern, plain, reason)
         text = f"{place} is {item['input']!r}; {reason}" if item["loc"] and item["type"] != "missing" else reason
         if item["type"] == "extra_forbidden":
             text = f"{place} is not known here"
@@ -255,7 +268,9 @@ def _is_branch(part: Any) -> bool:
 
 def parse_seeds(value: Any) -> tuple[int, ...]:
     """``0..7``, ``3``, ``0,2,5`` or a list. Raises ``UserError`` for anything else, negatives and repeats."""
-    wrong = UserError(f"seeds is {value!r}; it takes 0..7, a list such as [0, 2, 5], or one number, 0 or more each.")
+    wrong = UserError(
+        f"seeds is {value!r}; it takes 0..7, a list such as 0,2,5, or one number; each 0 or more, and once."
+    )
     many = UserError(f"seeds is {value!r}; a sweep takes up to {MOST_SEEDS} of them, each below 2**63.")
     if isinstance(value, str):
         if span := re.fullmatch(r"\s*(\d+)\s*\.\.\s*(\d+)\s*", value):

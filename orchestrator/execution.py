@@ -7,8 +7,8 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from orchestrator.errors import UserError, line
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.nodes import Node, check, usable
 from orchestrator.process import environment, release
+from orchestrator.progress import Watcher
 from orchestrator.rows import failures, tables
 from orchestrator.store import Store
 from orchestrator.store.schema import table, united
@@ -40,6 +41,7 @@ RETRIES = 1
 #: Batches to cut, at least, for nodes that are still to come: so many trials Tune has waiting at a time.
 WAITING = 16
 
+REACH = "Check that it is HOST:PORT of a cluster that is up, and that its tunnel, if it needs one, is open."
 TOKEN = (
     "Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of the cluster's token file "
     "(~/.ray/auth_token on its nodes)."
@@ -101,8 +103,8 @@ def _warn(tasks: Sequence[Task]) -> None:
 class Writer:
     """The only writer of a sweep's results: gathers finished cells and stores a few seconds' worth at a time."""
 
-    def __init__(self, store: Store, progress: Callable[[list[dict]], None]):
-        self._store, self._progress = store, progress
+    def __init__(self, store: Store, watcher: Watcher):
+        self._store, self.watcher = store, watcher
         self._waiting: list[dict[str, pa.Table]] = []
         self._checkpoints: list[str] = []
         self._replicates = 0
@@ -111,14 +113,15 @@ class Writer:
 
     def add(self, found: dict[str, pa.Table], checkpoint: str = "") -> None:
         """Take a cell's rows; ``checkpoint`` is no longer needed once they are stored."""
-        runs = found["runs"].select(["cell_id", "seed", "status", "error", "algorithm", "agents"]).to_pylist()
+        told = ["cell_id", "seed", "status", "error", "algorithm", "agents", "agent_steps"]
+        runs = found["runs"].select(told).to_pylist()
         self._waiting.append(found)
         self._checkpoints += [checkpoint] if checkpoint else []
         self._replicates += len(runs)
         self.finished |= {(run["cell_id"], run["seed"]) for run in runs}
         if self._replicates >= FLUSH_REPLICATES or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
-        self._progress(runs)
+        self.watcher.ended(runs)
 
     def flush(self) -> None:
         """Store what waits."""
@@ -132,10 +135,8 @@ class Writer:
         self._flushed = time.monotonic()
 
 
-def execute(
-    planned: Plan, store: Store, backend: Backend, address: str | None, progress: Callable[[list[dict]], None]
-) -> None:
-    """Run what is missing and store it. ``progress`` is told the runs' key columns of every finished cell."""
+def execute(planned: Plan, store: Store, backend: Backend, address: str | None, watcher: Watcher) -> None:
+    """Run what is missing and store it; ``watcher`` is told of the cells' courses and ends."""
     sweep = planned.sweep
     rows = [{"sweep": sweep.name, "sweep_hash": sweep.hash, "case": c, "cell_id": cell.id} for c, cell in sweep.cells]
     # The definition first: a sweep that has members can be read.
@@ -143,15 +144,12 @@ def execute(
     store.append({"members": table("members", rows)})
     if not planned.tasks:
         return
-    writer = Writer(store, progress)
-    try:
-        if backend == "inline":
-            _inline(planned, store, writer)
-        else:
-            with connected(address):
-                _tune(planned, store, writer)
-    finally:
-        writer.flush()
+    writer = Writer(store, watcher)
+    with connected(address) if backend == "ray" else nullcontext():
+        try:
+            (_tune if backend == "ray" else _inline)(planned, store, writer)
+        finally:
+            writer.flush()  # before Ray is shut down, which takes seconds and may be interrupted
     _sweep_up(store, {task.cell.id for task in _left(planned.tasks, writer.finished)}, planned.tasks, sweep.hash)
 
 
@@ -169,7 +167,14 @@ def _sweep_up(store: Store, unfinished: set[str], tasks: Sequence[Task], mark: s
 def _inline(planned: Plan, store: Store, writer: Writer) -> None:
     for task in planned.tasks:
         keeper = Keeper(task.cell.id, task.seeds, store.checkpoints)
-        outcome = run_task(task, InlineFleet(), keeper)
+        about = (task.cell.id, task.seeds)
+        writer.watcher.began(*about)
+        outcome = run_task(
+            task,
+            InlineFleet(),
+            keeper,
+            tell=lambda pulse, about=about: writer.watcher.went(*about, pulse.share, pulse.steps),
+        )
         writer.add(tables(task, outcome, f"inline-{os.getpid()}"), keeper.name)
         task.release()
 
@@ -244,7 +249,7 @@ def check_reachable(address: str | None) -> None:
         try:
             socket.create_connection((host, int(port)), timeout=5).close()
         except OSError as error:
-            raise UserError(f"address {address}: nothing answers there ({error.strerror or error}).") from error
+            raise UserError(f"address {address}: nothing answers there ({error.strerror or error}). {REACH}") from error
 
 
 def _tune(planned: Plan, store: Store, writer: Writer) -> None:
@@ -299,7 +304,7 @@ def _trials(given: dict[str, Any], placements: list[Any], most: int | None, writ
     trainable = tune.with_resources(
         tune.with_parameters(CellTrial, **given), lambda config: placements[config["batch"]]
     )
-    receiver = Receiver(writer.add)
+    receiver = Receiver(writer.add, given["batches"], writer.watcher)
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
         tuner = tune.Tuner(
             trainable,

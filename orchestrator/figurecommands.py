@@ -35,7 +35,10 @@ def report(
     ] = None,
     results: ResultsOption = "results",
 ) -> None:
-    """Write a sweep's page: verdicts, figures, costs, run times in one HTML file that needs no network."""
+    """Write a sweep's page: verdicts, figures, costs.
+
+    One HTML file that needs no network.
+    """
     from orchestrator.api import Results
 
     if (sweep is None) != everything:
@@ -55,7 +58,10 @@ def plot(
     ] = None,
     results: ResultsOption = "results",
 ) -> None:
-    """Draw one claim's figure for a paper: points with intervals, fitted and expected law."""
+    """Draw one claim's figure for a paper.
+
+    Points with intervals, fitted and expected law.
+    """
     from orchestrator import reports
     from orchestrator.api import Results
 

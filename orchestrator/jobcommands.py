@@ -5,16 +5,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from orchestrator import options
+from orchestrator import completion, options
+from orchestrator.errors import UserError
 from orchestrator.options import (
     Format,
     FormatOption,
     LabelOption,
     PackingOption,
+    ResultsOption,
     RetryOption,
     SeedsOption,
     SettingsArgument,
     StrategyOption,
+    SweepOrFile,
 )
 
 app = typer.Typer()
@@ -23,12 +26,12 @@ JobAddressOption = Annotated[
     str | None, typer.Option("--address", help="Job server; default: RAY_API_SERVER_ADDRESS or http://127.0.0.1:8265.")
 ]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB|SWEEP", help="A job's id, or a sweep for its newest job.")]
-FollowOption = Annotated[bool, typer.Option("--follow", help="Show what the job prints until it ends.")]
+FollowOption = Annotated[bool, typer.Option("--follow", help="Show what is told until it ends.")]
 
 
 @app.command()
 def submit(
-    reference: Annotated[str, typer.Argument(metavar="SWEEP|FILE", help="Shipped sweep, or a YAML file.")],
+    reference: SweepOrFile,
     results: Annotated[str, typer.Option("--results", help="URI or shared folder that every node reaches.")],
     settings: SettingsArgument = None,
     address: JobAddressOption = None,
@@ -39,7 +42,10 @@ def submit(
     label: LabelOption = None,
     retry_failed: RetryOption = False,
 ) -> None:
-    """Run what is missing of a sweep as a job of a cluster. A sweep that is running already is joined."""
+    """Run what is missing of a sweep as a job of a cluster.
+
+    A sweep that is running there already is joined.
+    """
     from orchestrator import sweepfile
 
     definition = sweepfile.load(reference, options.settings(settings), seeds).placed(strategy, options.labels(label))
@@ -56,7 +62,7 @@ def submit(
 
 @app.command()
 def jobs(address: JobAddressOption = None, format: FormatOption = Format.table) -> None:
-    """List the sweeps that were submitted to a cluster, newest first."""
+    """List the sweeps submitted to a cluster, newest first."""
     import pandas as pd
 
     from orchestrator import output
@@ -67,13 +73,37 @@ def jobs(address: JobAddressOption = None, format: FormatOption = Format.table) 
 
 
 @app.command()
-def logs(job: JobArgument, address: JobAddressOption = None, follow: FollowOption = False) -> None:
-    """Show what a submitted job has printed."""
-    server = _server(address)
-    name = server.job(job).job
+def logs(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SWEEP|CELL|JOB", help="Name or id; CELL-SEED is one replicate.", autocompletion=completion.stored
+        ),
+    ],
+    results: ResultsOption = "results",
+    address: JobAddressOption = None,
+    follow: FollowOption = False,
+) -> None:
+    """Show the log of a sweep or a cell, or what a job printed.
+
+    A sweep or cell is looked for in the results folder, also while it runs. What is not there, and everything with
+    --address, is a job of a cluster: its id, or its sweep for the newest job.
+    """
+    from orchestrator import events
+
+    if address is None and events.known(results, name):
+        _local(results, name, follow)
+        return
+    try:
+        server = _server(address)
+    except UserError:
+        if address is None:
+            raise events.unknown(results, name) from None
+        raise
+    job = server.job(name).job
     if follow:
-        _follow(server, name)
-    sys.stdout.write(server.logs(name))
+        _follow(server, job)
+    sys.stdout.write(server.logs(job))
 
 
 @app.command()
@@ -88,6 +118,18 @@ def _server(address: str | None) -> Any:
     from orchestrator.submission import JobServer, default_address
 
     return JobServer(address or default_address())
+
+
+def _local(results: str, name: str, follow: bool) -> None:
+    from orchestrator import events
+
+    if not follow or events.match(name)[0]:
+        sys.stdout.write(events.told(results, name))
+        return
+    try:
+        events.follow(results, name, lambda text: print(text, end="", flush=True))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
 
 
 def _follow(server: Any, name: str) -> NoReturn:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator import completion
 from orchestrator.errors import UserError
 
 
@@ -42,7 +43,7 @@ class Kind(StrEnum):
 ResultsOption = Annotated[str, typer.Option("--results", help="Results folder, or URI of one.")]
 SettingsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="alpha=0.1 sets, agents=2,4,8 spans, env.states=50."),
+    typer.Argument(metavar="KEY=VALUE", help="alpha=0.1 sets, agents=2,4,8 spans, env.states=50."),
 ]
 SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Such as 0..7 or 0,2,5.")]
 PackingOption = Annotated[
@@ -59,7 +60,17 @@ LabelOption = Annotated[
     list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Use nodes with this label only; repeatable.")
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print rows.")]
-SweepArgument = Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="One sweep; default: all.")]
+SweepArgument = Annotated[
+    str | None, typer.Argument(metavar="SWEEP", help="One sweep; default: all.", autocompletion=completion.stored)
+]
+StoredSweep = Annotated[
+    str,
+    typer.Argument(metavar="SWEEP", help="A sweep in the results folder.", autocompletion=completion.stored),
+]
+SweepOrFile = Annotated[
+    str,
+    typer.Argument(metavar="SWEEP|FILE", help="Shipped sweep, or a YAML file.", autocompletion=completion.sweeps),
+]
 
 
 def settings(given: list[str] | None) -> dict[str, list[Any]]:
@@ -69,6 +80,8 @@ def settings(given: list[str] | None) -> dict[str, list[Any]]:
         key, equals, text = setting.partition("=")
         if not equals or not key or not text:
             raise UserError(f"{setting!r} is no setting; a setting is KEY=VALUE, or KEY=V1,V2,… to span values.")
+        if key in found:
+            raise UserError(f"{key} is given twice; to span values write {key}=V1,V2,…")
         found[key] = values(text)
     return found
 

@@ -1,8 +1,11 @@
 """Printing tables, verdicts and plans; rich on a terminal, plain text elsewhere."""
 
 import json
+import math
+import shlex
 import sys
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,11 +20,13 @@ if TYPE_CHECKING:
 
     from orchestrator.analysis.claims import Verdict
     from orchestrator.api import Results
+    from orchestrator.doctor import Finding
     from orchestrator.execution import Plan
     from orchestrator.sweepfile import Sweep
 
 #: Rows of a table printed on a terminal before it is cut.
 MOST_ROWS = 200
+STATES = {"ok": "green", "note": "yellow", "wrong": "red"}
 COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 
 
@@ -85,8 +90,9 @@ def _parquet(rows: pa.Table, file: str | None) -> None:
 def _aligned(rows: pa.Table) -> None:
     numbers = [pa.types.is_integer(field.type) or pa.types.is_floating(field.type) for field in rows.schema]
     cut = [list(row.values()) for row in rows.slice(0, MOST_ROWS).to_pylist()]
-    columns = zip(rows.column_names, *([shown(cell) for cell in row] for row in cut), strict=True)
-    if sum(max(map(len, column)) + 2 for column in columns) > console().width:
+    if _width(rows.column_names, cut) > console().width:
+        cut = [[_shorter(cell) for cell in row] for row in cut]
+    if _width(rows.column_names, cut) > console().width:
         records(rows.column_names, cut)
     else:
         grid(rows.column_names, cut, numbers)
@@ -94,9 +100,22 @@ def _aligned(rows: pa.Table) -> None:
         print(f"… {rows.num_rows - MOST_ROWS} more rows; --format csv or --output FILE has them all.", file=sys.stderr)
 
 
+def _width(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+    columns = zip(titles, *([shown(cell) for cell in row] for row in rows), strict=True)
+    return sum(max(map(len, column)) + 2 for column in columns) - 2
+
+
+def _shorter(value: Any) -> Any:
+    """A float to four digits: six are nice, a table that fits is nicer."""
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
 def _text(rows: pa.Table, format: str, file: str | None) -> None:
     if format == "json":
-        content = rows.to_pandas().to_json(orient="records", double_precision=15, indent=1) + "\n"
+        content = json.dumps(
+            [{key: _jsonable(value) for key, value in row.items()} for row in rows.to_pylist()], indent=1
+        )
+        content += "\n"
     else:
         content = rows.to_pandas().to_csv(index=False)
     if file is None:
@@ -104,6 +123,13 @@ def _text(rows: pa.Table, format: str, file: str | None) -> None:
     else:
         with open(file, "w") as stream:
             stream.write(content)
+
+
+def _jsonable(value: Any) -> Any:
+    """Floats keep all their digits; what JSON has no word for is null, a time is ISO 8601."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool | int | str) or value is None else str(value)
 
 
 def frame(rows: "pd.DataFrame", format: str) -> None:
@@ -143,6 +169,38 @@ def announce(planned: "Plan") -> None:
         seconds = sum(cost.rounds for cost in costs) + max(cost.start for cost in costs)
         words += f", up to {actors} agent processes a cell, about {seconds:.0f} s to start them and to call them"
     print(words + ".", file=sys.stderr)
+
+
+def finding(one: "Finding") -> None:
+    """Print one finding of the doctor's: what is there, and below it what that means."""
+    screen, width = console(), 6
+    screen.print(f"[{STATES[one.state]}]{one.state:{width}}[/]", end="")
+    screen.print(f"{one.what}: {one.found}", markup=False, soft_wrap=True)
+    print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width))
+
+
+def under_way(found: "Results", sweeps: Iterable[str]) -> None:
+    """Say on stderr which sweeps a driver on this machine runs now, and where it writes its log."""
+    from orchestrator import logfile
+
+    for sweep in sweeps:
+        path = logfile.place(found.store.folder, sweep)
+        if logfile.running(path):
+            print(f"{sweep} is running; its log is {path}.", file=sys.stderr)
+
+
+def stopped(definition: "Sweep", results: str, words: Sequence[str]) -> None:
+    """Say after Ctrl-C what is stored, and the command that goes on from there; ``words`` are those of this one."""
+    from orchestrator.api import existing
+
+    cells = {cell.id for _, cell in definition.cells}
+    store = existing(results)
+    stored = sum(seed in definition.seeds for _, seed in store.finished(cells)) if store else 0
+    command = shlex.join(["orchestrator", *words])
+    print(
+        f"Stopped. {stored} of {len(cells) * len(definition.seeds)} replicates are stored. To go on:\n  {command}",
+        file=sys.stderr,
+    )
 
 
 def outcome(found: "Results", definition: "Sweep") -> int:

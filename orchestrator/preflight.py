@@ -56,7 +56,7 @@ def check(task: Task, agents_per_actor: int | None, memory: float, nodes: int = 
         raise UserError(
             f"agents_per_actor is {agents_per_actor}: {agents} agents need {needed.actors} processes, about "
             f"{needed.memory / 1e9:.1f} GB, and {room}. "
-            f"It takes {packing} or more here, or auto."
+            f"It takes {packing} or more here, or auto, which needs no processes for agents."
         )
     return replace(needed, held=held)
 

@@ -28,6 +28,8 @@ GROUPS = {
     "wrapper": "marl_orchestrator.wrappers",
 }
 OURS = ("algorithms", "envs")
+#: Names listed where none is near; ``orchestrator list`` has them all.
+MOST_KNOWN = 12
 #: What a plug-in class must have.
 NEEDED = {
     "algorithm": ("name", "version", "Parameters", "kinds", "metrics", "blocks", "round", "measure"),
@@ -105,10 +107,14 @@ def sweeps() -> dict[str, Path]:
 def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
     """The known names, those nearest to ``name`` alone if any is near: the end of an error message."""
     known = sorted(known)
-    near = [word for word in known if word.endswith(f"/{name}")] or difflib.get_close_matches(name, known, most, 0.5)
+    near = difflib.get_close_matches(name, known, most, 0.5)
+    if "/" not in name:  # the last part of a sweep's name
+        tails = {word.rpartition("/")[2]: word for word in known if "/" in word}
+        near = [tails[tail] for tail in difflib.get_close_matches(name, tails, 1, 0.8)] or near
     if near:
         return f"did you mean {' or '.join(repr(word) for word in near)}?"
-    return f"known: {', '.join(known) or 'none'}."
+    more = f" and {len(known) - MOST_KNOWN} more" if len(known) > MOST_KNOWN else ""
+    return f"known: {', '.join(known[:MOST_KNOWN]) or 'none'}{more}."
 
 
 @cache
@@ -147,6 +153,9 @@ def _registered(kind: str, reference: str) -> Any:
     if name.endswith(".py"):
         raise UserError(f"{kind} {name!r} names a file; name the class in it as well: {name}:Name.")
     if name not in points:
+        other = next((other for other in ("algorithm", "environment") if other != kind), kind)
+        if kind in ("algorithm", "environment") and name in _points(other):
+            raise UserError(f"{name!r} is an {other}, not an {kind}; the order is ALGORITHM ENV.")
         raise UserError(f"Unknown {kind} {name!r}: {nearest(name, points)}")
     _check_shadowing()
     point = points[name]

@@ -131,7 +131,9 @@ class Sweep(Parameters):
         for key, knowing in unknown.items():
             if not knowing:
                 known = {key for case in self.cases for key in self._keys(case)}
-                raise UserError(f"{self.name}: no case knows {key!r}: {registry.nearest(key, known)}")
+                [case, *more] = self.cases
+                who = f"{self.name}: no case" if more else f"neither {' nor '.join(self._names(case))}"
+                raise UserError(f"{who} knows {key!r}: {registry.nearest(key, known)}")
         return [(case, cell) for (case, _), cell in found.items()]
 
     @cached_property
@@ -272,7 +274,7 @@ def load(reference: str, overrides: Mapping[str, list[Any]] | None = None, seeds
     try:
         content = yaml.load(path.read_text(), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path.name} is not plain YAML: {' '.join(str(error).split())}.") from error
+        raise UserError(f"{path.name} is not plain YAML: {_place_of(error)}.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     if not isinstance(content, dict):
@@ -280,6 +282,14 @@ def load(reference: str, overrides: Mapping[str, list[Any]] | None = None, seeds
     sweep = overridden(checked(content, path.name), overrides or {}, seeds)
     _ = sweep.cells, sweep.judged
     return sweep
+
+
+def _place_of(error: Exception) -> str:
+    """Line, column and problem of a YAML error."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"  # type: ignore[attr-defined]
 
 
 def checked(content: Mapping[str, Any], owner: str) -> Sweep:

@@ -12,7 +12,7 @@ from ray import tune
 from ray.util import get_current_placement_group
 
 from orchestrator import process
-from orchestrator.cell import Unit, compile_for, run_task
+from orchestrator.cell import Course, Pulse, Task, Unit, begun, compile_for, proceed
 from orchestrator.checkpoint import Blobs, Keeper
 from orchestrator.errors import UserError
 from orchestrator.fleet import Deadly, HostsGone
@@ -21,6 +21,7 @@ from orchestrator.fleet.ray import RayFleet
 from orchestrator.nodes import MISMATCH, Node, mismatch, sees
 from orchestrator.preflight import instances, reserved
 from orchestrator.process import prepare
+from orchestrator.progress import Watcher
 from orchestrator.rows import failures, tables
 from orchestrator.store import Store
 from orchestrator.sweepfile import Placement
@@ -73,26 +74,35 @@ class CellTrial(tune.Trainable):
         """Take the next batch in the same process: what is left of it, if an earlier process was lost."""
         self._number = new_config["batch"]
         self._left = self._batches[self._number][new_config["finished"] :]
+        self._course: Course | None = None
         return True
 
     def step(self) -> dict[str, Any]:
-        """Run one unit; its rows travel in the result as Arrow IPC streams."""
-        unit = self._left.pop(0)
-        keeper = Keeper(unit.task.cell.id, unit.task.seeds, self._blobs)
-        attempt = f"{ray.get_runtime_context().get_job_id()}-{os.getpid()}-{self._number}-{len(self._left)}"
+        """Go on with a unit: how far it is, or its rows, which travel in the result as Arrow IPC streams."""
+        unit = self._left[0]
         try:
-            outcome = run_task(unit.task, self._on(unit), keeper)
+            if self._course is None:
+                self._keeper = Keeper(unit.task.cell.id, unit.task.seeds, self._blobs)
+                self._course = begun(unit.task, self._on(unit), self._keeper)
+            outcome = proceed(self._course)
+            if isinstance(outcome, Pulse):
+                return {"pulse": outcome, "done": False}
             outcome.events += self._unsaid
             self._unsaid = []
-            found = tables(unit.task, outcome, attempt)
+            found = tables(unit.task, outcome, self._attempt())
         except Deadly as deadly:
             self._drop_fleet()
             found = failures(unit.task, str(deadly))
         except HostsGone:
             self._drop_fleet()
             raise  # Tune starts the trial again, where there is room for it
+        self._course = None
+        self._left.pop(0)
         sent = {name: _stream(rows) for name, rows in found.items()}
-        return {"tables": sent, "checkpoint_name": keeper.name, "done": not self._left}
+        return {"tables": sent, "checkpoint_name": self._keeper.name, "done": not self._left}
+
+    def _attempt(self) -> str:
+        return f"{ray.get_runtime_context().get_job_id()}-{os.getpid()}-{self._number}-{len(self._left) - 1}"
 
     def _on(self, unit: Unit) -> InlineFleet | RayFleet:
         if unit.agents_per_actor is None:
@@ -125,14 +135,32 @@ def _last_error(file: str | None) -> str:
 
 
 class Receiver(tune.Callback):
-    """Hands every step's rows to the driver's ``receive``; Tune pickles it, and the copy has no use for the driver."""
+    """Hands every step's rows to the driver's ``receive`` and tells ``watcher`` of the course of the ``batches``.
 
-    def __init__(self, receive: Callable[[dict[str, pa.Table], str], None]):
-        self._receive = receive
+    Tune pickles it, and the copy has no use for the driver.
+    """
+
+    def __init__(
+        self,
+        receive: Callable[[dict[str, pa.Table], str], None],
+        batches: Sequence[Sequence[Unit]],
+        watcher: Watcher,
+    ):
+        self._receive, self._batches, self._watcher = receive, batches, watcher
         self.refused: UserError | None = None  #: what Tune would wrap: the store could not be written
+
+    def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        """Called by Tune when a trial gets its process."""
+        if task := self._task(trial):
+            self._watcher.began(task.cell.id, task.seeds)
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         """Called by Tune in the driver's process."""
+        task = self._task(trial)
+        if pulse := result.pop("pulse", None):
+            if task:
+                self._watcher.went(task.cell.id, task.seeds, pulse.share, pulse.steps)
+            return
         found = _tables(result.pop("tables"))
         for timing in found["timings"].to_pylist() if "timings" in found else []:
             if events := timing.get("events"):  # what was lost and replayed where the cell ran
@@ -144,6 +172,18 @@ class Receiver(tune.Callback):
             raise
         trial.config["finished"] += 1  # where another process would go on
         trial.run_metadata.num_failures = 0
+        if task := self._task(trial):
+            self._watcher.began(task.cell.id, task.seeds)
+
+    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        """Called by Tune when a trial's process died too often."""
+        if task := self._task(trial):
+            self._watcher.halted(task.cell.id, task.seeds)
+
+    def _task(self, trial: Any) -> Task | None:
+        """What the trial is at, None once it is through with its batch."""
+        left = self._batches[trial.config["batch"]][trial.config["finished"] :]
+        return left[0].task if left else None
 
     def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """Called by Tune when a trial's process died and it will be started again."""

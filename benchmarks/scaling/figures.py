@@ -1,14 +1,17 @@
 """The figures of docs/scaling.md, drawn from the points alone."""
 
+import io
 from collections.abc import Callable, Mapping
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.scaling import forecast, model
-from orchestrator.analysis.style import BLUE, CASES, GREEN, GREY, VERMILLION, new_figure, save
+from orchestrator.analysis.style import BLUE, CASES, GREEN, GREY, VERMILLION
 
 MARKS = "osD^v"
 Constants = Mapping[str, float]
@@ -102,8 +105,23 @@ FIGURES: dict[str, Callable[[pd.DataFrame, Constants], Figure]] = {
 
 def drawn(name: str, points: pd.DataFrame, constants: Constants) -> bytes:
     """One of them as SVG, its text as text."""
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        return save(FIGURES[name](points, constants), "svg")
+    buffer = io.BytesIO()
+    # The same points give the same bytes: no date, fixed ids.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "orchestrator"}):
+        FIGURES[name](points, constants).savefig(buffer, format="svg", dpi=160, metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def new_figure(width: float, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of ``panels`` axes side by side with one y axis, drawn by Agg; sizes in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(True, which="major", color="#e6e6e6", linewidth=0.8)
+        ax.set_axisbelow(True)
+    return figure, axes
 
 
 def _line(ax, chosen: pd.DataFrame, constants: Constants, colour: str, mark: str, name: str) -> None:

@@ -97,7 +97,9 @@ class Store:
         elif create:
             folder.write(MARKER, json.dumps({"format": FORMAT, "what": WHAT}).encode())
         else:
-            raise UserError(f"There are no results in {where}: run something first, or name the folder that has them.")
+            raise UserError(
+                f"There are no results in {where}: run something first, or name the folder that has them (--results)."
+            )
         return cls(folder)
 
     @property

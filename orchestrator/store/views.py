@@ -37,6 +37,16 @@ NEEDS = {
 INDIRECT = ("query", "information_schema", "duckdb_", "pg_", "show", "pragma", "sqlite_")
 LOCKED = ("temp_directory = ''", "enable_external_access = false", "python_enable_replacements = false")
 
+#: The beginnings of DuckDB's most frequent messages, and plainer ones.
+PLAIN = (
+    (r"^Parser Error: ", "The SQL does not parse: "),
+    (
+        r'^Binder Error: Referenced column "([^"]*)" not found in FROM clause!',
+        r'The query names a column "\1" that is not there.',
+    ),
+    (r"^Catalog Error: Table with name (\S+) does not exist!", r'The query names a table "\1" that is not there.'),
+)
+
 _SHOWN = {
     "members": """SELECT * FROM {members} WHERE (sweep, sweep_hash) IN (
         SELECT DISTINCT ON (sweep) (sweep, sweep_hash) FROM {members} ORDER BY sweep, written DESC, sweep_hash DESC)""",
@@ -114,6 +124,8 @@ def explained(error: "duckdb.Error", sql: str) -> str:
     import duckdb
 
     message = str(error)
+    for pattern, plain in PLAIN:
+        message = re.sub(pattern, plain, message)
     reserved = sorted(set(re.findall(r'(?<!")\b(case|window)\b(?!")', sql.lower())))
     if isinstance(error, duckdb.ParserException) and reserved:
         message += f"\nA column whose name is a word of SQL needs double quotes: {', '.join(map(quoted, reserved))}."

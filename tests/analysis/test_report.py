@@ -22,6 +22,7 @@ from orchestrator.analysis.provenance import origin
 from orchestrator.analysis.report import Page, flat, slug, write_report
 from orchestrator.analysis.style import typeset
 from orchestrator.execution import execute, plan
+from orchestrator.progress import Watcher
 from orchestrator.store import Store
 
 X = np.array([2.0, 4, 8, 16])
@@ -202,7 +203,7 @@ def reported(text, place):
     path.write_text(text)
     definition = sweepfile.load(str(path))
     nothing_to_do = replace(plan(definition, None, "inline", None), tasks=[])
-    execute(nothing_to_do, Store.open(place / "results", create=True), "inline", None, lambda runs: None)
+    execute(nothing_to_do, Store.open(place / "results", create=True), "inline", None, Watcher())
     return Results(place / "results").report(definition.name).read_text(encoding="utf-8")
 
 

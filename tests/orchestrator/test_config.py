@@ -171,7 +171,8 @@ def test_a_yaml_file_cannot_execute_code(tmp_path, attack):
     trace = tmp_path / "trace"
     path = tmp_path / "bad.yaml"
     path.write_text("name: bad\nbase: " + attack.format(trace) + "\n")
-    with pytest.raises(UserError, match=r"bad\.yaml is not plain YAML: could not determine a constructor"):
+    said = r"bad\.yaml is not plain YAML: line 2, column 7: could not determine a constructor"
+    with pytest.raises(UserError, match=said):
         load(str(path))
     assert not trace.exists()
 
@@ -222,7 +223,7 @@ WRONG = [
     ({"env": {"states": 4}}, "env names no environment"),
     ({"env": {"name": MRP, "stats": 5}}, "has no parameter 'env.stats': did you mean 'env.states'"),
     ({"env": {"name": MRP, "rank": 9}}, "rank must be at most 8"),
-    ({"env": {"name": MRP, "states": "many"}}, "env.states is 'many'; it should be a valid integer"),
+    ({"env": {"name": MRP, "states": "many"}}, "env.states is 'many'; it should be a whole number"),
     ({"env": {"name": "shared-subspace-mdp"}}, "an environment of kind linear-mrp, such as shared-subspace-mrp"),
     ({"base": {"alpa": 0.1}}, "no case knows 'alpa': did you mean 'alpha'"),
     ({"grid": {"alpha": [-1]}}, "alpha is -1; it should be greater than 0"),
@@ -234,13 +235,13 @@ WRONG = [
     ({"grid": {"agents": 4}}, "grid.agents is 4; it takes a list"),
     ({"grid": [1]}, "grid is [1]; it takes key: [values]"),
     ({"zip": {"alpha": [0.1, 0.2], "beta": [0.1]}}, "the lists in zip differ in length: {'alpha': 2, 'beta': 1}"),
-    ({"seeds": "-1..3"}, "seeds is '-1..3'; it takes 0..7, a list such as [0, 2, 5], or one number, 0 or more"),
+    ({"seeds": "-1..3"}, "seeds is '-1..3'; it takes 0..7, a list such as 0,2,5, or one number; each 0 or more"),
     ({"seeds": [-1]}, "seeds is [-1]"),
     ({"seeds": []}, "seeds is []"),
     ({"record": {"evry": 1}}, "record has no parameter 'record.evry': did you mean 'record.every'"),
     ({"record": {"every": 0}}, "record.every is 0"),
     ({"placement": {"agents_per_actor": 0}}, "agents_per_actor is 0; it takes auto or a whole number, 1 or more"),
-    ({"placement": {"agents_per_actor": "all"}}, "placement.agents_per_actor is 'all'; it should be a valid integer"),
+    ({"placement": {"agents_per_actor": "all"}}, "placement.agents_per_actor is 'all'; it should be a whole number"),
     ({"name": "a b"}, "name is 'a b'"),
     ({"clams": []}, "has no parameter 'clams': did you mean 'claims'"),
     ({"claims": [claim_of | {"case": "jont"}]}, "claim 'c' names the unknown case 'jont': did you mean 'joint'"),

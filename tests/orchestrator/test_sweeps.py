@@ -26,6 +26,7 @@ from orchestrator.execution import Backend
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.nodes import Node
 from orchestrator.process import release, source_hash
+from orchestrator.progress import Watcher
 from orchestrator.store import Store
 from orchestrator.sweepfile import checked, load
 
@@ -444,7 +445,7 @@ def test_on_a_cluster_all_trials_may_wait_for_nodes(tmp_path, local_ray, monkeyp
     monkeypatch.setattr(execution, "_trials", lambda given, placements, most, writer: told.append(most) or "no node")
     store = Store.open(tmp_path / "r", create=True)
     planned = execution.plan(definition(), store, "ray", None, nodes=nodes)
-    execution.execute(planned, store, "ray", None, lambda runs: None)
+    execution.execute(planned, store, "ray", None, Watcher())
     assert told == [most] * 2
 
 

@@ -235,7 +235,7 @@ ROOMS = [
     ("registry",),
     ("graphs", "blocks"),
     ("rounds",),
-    ("config", "store", "progress"),
+    ("config", "store", "progress", "display", "logfile"),
     ("fleet", "lockstep"),
     ("recorder", "checkpoint", "analysis"),
     ("cell",),

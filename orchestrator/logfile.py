@@ -1,0 +1,110 @@
+"""A sweep's log: what the program and the libraries under it say while it runs, kept off the terminal.
+
+It lies in the results folder as ``logs/SWEEP.log``. Every driver adds to it.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from orchestrator.errors import UserError
+
+if TYPE_CHECKING:
+    from orchestrator.store.folder import Folder
+
+STDOUT, STDERR = 1, 2
+
+
+def place(folder: "Folder", sweep: str) -> Path:
+    """Where the log of ``sweep`` is: beside the tables, or in ./logs where those are in a bucket."""
+    return (folder.local or Path()) / "logs" / f"{sweep}.log"
+
+
+def running(path: Path) -> bool:
+    """Whether a driver on this machine writes the log now. It holds a lock, which goes with its process."""
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def kept(path: Path, title: str) -> Iterator[TextIO]:
+    """While it lasts, all that is printed or logged goes to the log. Yields stderr as it was, for people.
+
+    Raises ``UserError`` if the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Bytes reach the file at once, also those of C++ libraries: whoever follows it sees them.
+        log, lock = open(path, "a", buffering=1), open(path, "rb")  # noqa: SIM115 - closed by the stack below
+    except OSError as error:
+        raise UserError(f"The log {path} cannot be written: {error.strerror}.") from error
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(log)
+        stack.enter_context(lock)  # not the log itself: Ray's processes inherit that, and would hold it
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        stack.enter_context(_recorded(log))
+        people = stack.enter_context(_diverted(log))
+        ours = logging.getLogger("orchestrator")
+        ours.info("%s begins", title)
+        try:
+            yield people
+        except BaseException as error:
+            ours.info("%s stops: %s", title, " ".join(filter(None, (type(error).__name__, str(error)))))
+            raise
+        ours.info("%s ends", title)
+
+
+@contextlib.contextmanager
+def _recorded(log: TextIO) -> Iterator[None]:
+    """Loggers and warnings write to the log."""
+    root, ours = logging.getLogger(), logging.getLogger("orchestrator")
+    handler, level = logging.StreamHandler(log), ours.level
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        ours.setLevel(level)
+        root.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _diverted(log: TextIO) -> Iterator[TextIO]:
+    """Stdout and stderr end in the log, for Python and for C++; yields the stderr that there was."""
+    before = sys.stdout, sys.stderr
+    for stream in before:
+        stream.flush()
+    try:
+        whole = (sys.stdout.fileno(), sys.stderr.fileno()) == (STDOUT, STDERR)
+    except (OSError, ValueError):  # a notebook's or a test's own streams
+        whole = False
+    if not whole:
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            yield before[1]
+        return
+    saved = {number: os.dup(number) for number in (STDOUT, STDERR)}
+    with os.fdopen(os.dup(STDERR), "w", buffering=1) as people:
+        try:
+            for number in saved:
+                os.dup2(log.fileno(), number)
+            yield people
+        finally:
+            for stream in before:
+                stream.flush()
+            for number, copy in saved.items():
+                os.dup2(copy, number)
+                os.close(copy)

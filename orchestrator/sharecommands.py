@@ -1,0 +1,63 @@
+"""The commands ``export`` and ``doctor``: results for other programs, and whether this machine is fit for runs."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from orchestrator.options import ResultsOption, StoredSweep
+
+app = typer.Typer()
+
+
+class Kind(StrEnum):
+    """What ``export`` writes."""
+
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+    tensorboard = "tensorboard"
+
+
+@app.command()
+def export(
+    sweep: StoredSweep,
+    format: Annotated[
+        Kind, typer.Option("--format", help="One file a table, or TensorBoard's event files.")
+    ] = Kind.csv,
+    table: Annotated[
+        list[str] | None, typer.Option("--table", metavar="TABLE", help="This table only; repeatable.")
+    ] = None,
+    folder: Annotated[
+        str | None, typer.Option("--output", help="New or empty folder; default RESULTS/exports/SWEEP-FORMAT.")
+    ] = None,
+    results: ResultsOption = "results",
+) -> None:
+    """Write a sweep's tables for other programs.
+
+    Tables: tidy (a row a replicate, record and metric, as seaborn takes it), summary, curves, agents, timings, claims,
+    claim_points.
+    """
+    from orchestrator.export import export
+
+    for path in export(results, sweep, format.value, table or None, folder):
+        print(path)
+
+
+@app.command()
+def doctor(results: ResultsOption = "results") -> None:
+    """Say whether this machine is fit for runs.
+
+    Python, libraries, Ray (started for a moment), memory, cores, threads, CPU and the results folder, and what each
+    means. Exits with 1 if something is wrong.
+    """
+    from orchestrator import output
+    from orchestrator.doctor import examine
+
+    wrong = []
+    for finding in examine(results):
+        output.finding(finding)
+        wrong += [finding.what] if finding.state == "wrong" else []
+    print(f"\nNot well: {', '.join(wrong)}." if wrong else "\nAll is well.")
+    if wrong:
+        raise typer.Exit(1)
