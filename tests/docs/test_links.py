@@ -117,7 +117,8 @@ def test_queries_are_understood(tmp_path):
     results = run(
         "joint-average-td", "shared-subspace-mrp", rounds=2, seeds=0, agents=2, backend="inline", results=tmp_path / "r"
     )
-    queries = {(name, words[1]) for name in WRITTEN for words in commands(name) if words[0] == "query"}
+    pages = [name for name in WRITTEN if name != "docs/extending.md"]  # its own test runs what it asks
+    queries = {(name, words[1]) for name in pages for words in commands(name) if words[0] == "query"}
     assert len(queries) > 3
     for _, sql in sorted(queries):
         results.sql(sql)

@@ -136,9 +136,12 @@ SAID = {
     ),
     "an unknown command": (
         ["reprot", "x"],
-        "There is no command 'reprot': did you mean 'report' or 'export'? See orchestrator --help.",
+        "There is no command 'reprot': did you mean 'report', 'export' or 'plot'? See orchestrator --help.",
     ),
-    "a word too few": (["report"], "orchestrator report needs SWEEP. See orchestrator report --help."),
+    "a word too few": (
+        ["fingerprint"],
+        "orchestrator fingerprint needs SWEEP. See orchestrator fingerprint --help.",
+    ),
     "YAML with a slip": (
         ["sweep", "slip.yaml"],
         "slip.yaml is not plain YAML: line 2, column 4: expected ',' or ']', but got ':'.",

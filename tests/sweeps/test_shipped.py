@@ -88,7 +88,7 @@ def as_if_run(sweep: Sweep) -> tuple[pd.DataFrame, pd.DataFrame]:
         rounds = np.array(record_rounds(cell.rounds, cell.schedule.per_decade)[1:])
         for seed in sweep.seeds:
             row = {"case": case, "cell_id": cell.id, "seed": seed, "status": "done", **cell.columns()}
-            row |= {"rounds": cell.rounds, "bytes_sent": 1000 * cell.agents}
+            row |= {"rounds": cell.rounds, "bytes_sent": 1000 * cell.agents, "agent_steps": 10 * cell.agents}
             level = {name: rng.lognormal(0, noise) * (0.01 + 1 / cell.agents) for name in cell.metrics()}
             row |= {f"{name}_tail": y for name, y in level.items()}
             rows.append(row | {f"{name}_final": y * 3.0 ** place[case] for name, y in level.items()})
