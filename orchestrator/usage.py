@@ -27,5 +27,5 @@ def _wrong(error: Any, path: str) -> str:
 
 
 def _either(names: str) -> str:
-    """``a', 'b`` as typer lists them."""
-    return " or ".join(repr(name) for name in names.split("', '"))
+    """The nearest two of ``a', 'b``, as typer lists them."""
+    return " or ".join(repr(name) for name in names.split("', '")[:2])

@@ -136,7 +136,7 @@ SAID = {
     ),
     "an unknown command": (
         ["reprot", "x"],
-        "There is no command 'reprot': did you mean 'report', 'export' or 'plot'? See orchestrator --help.",
+        "There is no command 'reprot': did you mean 'report' or 'export'? See orchestrator --help.",
     ),
     "a word too few": (
         ["fingerprint"],
