@@ -17,6 +17,12 @@ settings.load_profile("shared machine")
 TOGETHER = {
     "tests/cluster": "hosts",
     "tests/orchestrator/test_submission": "jobs",
+    # Long ones of the engine that start no Ray.
+    "tests/orchestrator/test_contract": "numbers",
+    "tests/orchestrator/test_extending": "numbers",
+    "tests/orchestrator/test_golden": "numbers",
+    "tests/orchestrator/test_export": "jobs",
+    "tests/orchestrator/test_what_breaks_bits": "jobs",
     "tests/store": "jobs",
     "tests/orchestrator": "ray",
     "tests/analysis": "ray",

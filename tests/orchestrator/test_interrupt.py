@@ -58,6 +58,8 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(call, tmp_path, bac
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that runs tests in the background has them ignore it, and children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         start_new_session=True,
     )
     try:

@@ -51,7 +51,7 @@ class Lone:
     def run(self, *words: str, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         command = [str(BIN / "orchestrator"), *words, *([] if "--address" in words else ["--address", self.address])]
         environment = self.variables | (variables or {})
-        return subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=300)
 
     def jobs(self) -> dict[str, dict]:
         return {job["job"]: job for job in json.loads(self.run("jobs", "--format", "json").stdout)}
@@ -158,7 +158,7 @@ def test_a_client_of_another_version_is_refused_with_both_named(lone):
         "c.main()"
     )
     command = [sys.executable, "-c", client]
-    done = subprocess.run(command, env=lone.variables, cwd=lone.folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=lone.variables, cwd=lone.folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert f"The client has another 9.9, the cluster {release()}." in done.stderr
 
