@@ -21,11 +21,11 @@ TOGETHER = {
     "tests/orchestrator/test_contract": "numbers",
     "tests/orchestrator/test_extending": "numbers",
     "tests/orchestrator/test_golden": "numbers",
+    "tests/orchestrator/test_plugins": "numbers",
     "tests/orchestrator/test_export": "jobs",
     "tests/orchestrator/test_what_breaks_bits": "jobs",
     "tests/store": "jobs",
     "tests/orchestrator": "ray",
-    "tests/analysis": "ray",
 }
 
 

@@ -290,6 +290,7 @@ def test_an_inline_run_never_imports_ray(tmp_path):
     assert done.stdout.strip() == "done"
 
 
+@pytest.mark.slow
 def test_a_run_on_ray_in_a_terminal(tmp_path):
     """With a progress bar on stderr: Tune pickles what it is given, and a bar cannot be pickled."""
     ours, theirs = os.openpty()

@@ -93,6 +93,7 @@ def test_placement_with_an_own_utility_and_graph(folder, algorithm, environment,
 LOCAL = [command for command in COMMANDS[""] if "there" not in command and "--results here" not in command]
 
 
+@pytest.mark.slow  # nine starts of the program
 def test_the_commands(folder):
     """In the page's order, without those that compare a Ray run; the sweep has both utilities."""
     assert len(LOCAL) == 9

@@ -48,7 +48,7 @@ def living(group: int) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("backend", ["inline", "ray"])
+@pytest.mark.parametrize("backend", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(call, tmp_path, backend):
     (tmp_path / "endless.yaml").write_text(SWEEP)
     log, where = tmp_path / "r" / "logs" / "test" / "endless.log", ["--results", str(tmp_path / "r")]
