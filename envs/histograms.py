@@ -83,9 +83,10 @@ def _enumerate(members, out):
             s -= 1
 
 
-def move_operations(members: int, states: int) -> float:
-    """Multiplications that ``moves`` takes for one kernel, roughly."""
-    return float(histograms(members, states)) * members * (members + 1.0) ** (states - 1) * states
+def move_operations(members: int, states: int, classes: int | None = None) -> float:
+    """Multiplications, roughly, of ``moves`` under one kernel from all histograms over ``classes`` (the states)."""
+    rows = float(histograms(members, states if classes is None else classes))
+    return rows * members * (members + 1.0) ** (states - 1) * states
 
 
 @kernel

@@ -16,12 +16,6 @@ from . import histograms
 from .lumping import action_values, averaged, settle, through
 
 
-def joint_operations(members: int, global_states: int, local_states: int, local_actions: int) -> float:
-    """Multiplications for the moves of all histograms of so many members' states and actions, roughly."""
-    rows = float(histograms.histograms(members, local_states * local_actions))
-    return rows * global_states * members * (members + 1.0) ** (local_states - 1) * local_states
-
-
 def joint_bytes(members: int, global_states: int, local_states: int, local_actions: int) -> float:
     """Bytes of those moves."""
     rows = float(histograms.histograms(members, local_states * local_actions))

@@ -24,9 +24,9 @@ MOST_KEPT = 2.5e8
 SETTLED = 1e-14
 
 
-def operations(members: int, global_states: int, local_states: int) -> float:
-    """Multiplications for the moves of so many members, all cells and global states, roughly."""
-    return global_states * histograms.move_operations(members, local_states)
+def operations(members: int, global_states: int, local_states: int, classes: int | None = None) -> float:
+    """Multiplications, roughly, for the moves of so many members of ``classes`` (the states), all global states."""
+    return global_states * histograms.move_operations(members, local_states, classes)
 
 
 def remembered(kept: dict, key: Any, make: Callable[[], Any], size: float) -> Any:
@@ -99,12 +99,18 @@ class Lumping:
         given = self.reward, self.population, problem.global_kernel, problem.gamma
         return settle(lambda value: decided(action_values(*given, value)), start)
 
-    def deployed(self, policy: np.ndarray, sampled: np.ndarray) -> np.ndarray:
+    def deployed(self, policy: np.ndarray, k: int) -> np.ndarray:
         """[cells, G, A]: how often each action is taken by a ``policy`` [samples, G, A] of k sampled local states.
 
-        ``sampled`` int64 [samples, S] are its histograms; a sample is drawn afresh each step, without replacement.
+        Its rows are all histograms of k by rank; a sample is drawn afresh each step, without replacement.
         """
-        return through(histograms.shown(self.cells, sampled), policy)
+        # The same under every local policy: alternation and gaps ask for many.
+        kept, states = self.problem.__dict__.setdefault("_shown", {}), self.problem.local_states
+        size = 8.0 * len(self.cells) * histograms.histograms(k, states)
+        shown = remembered(
+            kept, (self.agents, k), lambda: histograms.shown(self.cells, histograms.enumerated(k, states)), size
+        )
+        return through(shown, policy)
 
     @cached_property
     def first(self) -> np.ndarray:

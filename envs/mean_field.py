@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from orchestrator.kernels import kernel
 
 from . import histograms
-from .joint_lumping import JointLumping, joint_bytes, joint_operations
+from .joint_lumping import JointLumping, joint_bytes
 from .lumping import MOST_OPERATIONS, Lumping, operations, remembered
 
 #: Bytes of the chain of everyone's states and actions at the most.
@@ -48,8 +48,11 @@ class MeanFieldParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=
     def jointly_lumpable(self, agents: int) -> bool:
         """Whether the best that full information reaches over all joint actions is, too."""
         sizes = self.sizes
-        of = agents, sizes.global_states, sizes.local_states, sizes.local_actions
-        return self.lumpable(agents) and joint_operations(*of) <= MOST_OPERATIONS and joint_bytes(*of) <= MOST_JOINT
+        if joint_bytes(agents, sizes.global_states, sizes.local_states, sizes.local_actions) > MOST_JOINT:
+            return False
+        classes = sizes.local_states * sizes.local_actions
+        need = operations(agents, sizes.global_states, sizes.local_states, classes)
+        return self.lumpable(agents) and need <= MOST_OPERATIONS
 
 
 class MeanFieldProblem:

@@ -66,9 +66,12 @@ def sweep(
 ) -> "Results":
     """Run what is missing of a shipped sweep or a YAML file and return the results folder. Overrides as in ``run``."""
     definition = sweepfile.load(str(reference), _spans(overrides), seeds)
-    return carry_out(
+    found = carry_out(
         definition, results, backend=backend, address=address, per_actor=agents_per_actor, retry_failed=retry_failed
     )
+    if definition.claims:
+        found.judge(definition.name)
+    return found
 
 
 def carry_out(
@@ -83,7 +86,7 @@ def carry_out(
     quiet: bool = False,
     logged: bool = False,
 ) -> "Results":
-    """Plan a sweep against a results folder, run what is missing and judge its claims.
+    """Plan a sweep against a results folder and run what is missing; who asked for it judges its claims.
 
     ``logged``: what libraries say meanwhile goes to the sweep's log and not to the terminal.
     """
@@ -97,10 +100,7 @@ def carry_out(
                 print(f"Log: {log_to}", file=stream)
             with _progress(planned, quiet, stream) as progress:
                 execute(planned, store, backend, address, progress)
-    found = Results(results)
-    if definition.claims:
-        found.judge(definition.name)
-    return found
+    return Results(results)
 
 
 def _progress(planned: Plan, quiet: bool, stream: TextIO) -> Progress:

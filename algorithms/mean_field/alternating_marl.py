@@ -16,7 +16,6 @@ from algorithms.mean_field import gaps
 from algorithms.mean_field.cells import Cells
 from algorithms.mean_field.local_learning import best_of, climbed, induced_response
 from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
-from envs import histograms
 from envs.lumping import QUICK
 from orchestrator.blocks import Block
 from orchestrator.errors import UserError
@@ -223,8 +222,7 @@ class AlternatingMARL(Subsampling):
         problem = self.problem
         if self.quick:
             lumping = problem.lumping(self.local)
-            deployed = lumping.deployed(self.policy, histograms.enumerated(self.parameters.k, problem.local_states))
-            moves = lumping.moved(deployed)
+            moves = lumping.moved(lumping.deployed(self.policy, self.parameters.k))
         else:
             moves = (yield from self.played(self.policy, "judge", local=self.local))[1]
         return induced_response(problem, np.array(moves, float))
@@ -240,7 +238,7 @@ class AlternatingMARL(Subsampling):
         }
         if "return" in wanted:
             lumping = problem.lumping(self.local)
-            value = lumping.value(lumping.deployed(self.policy, histograms.enumerated(k, problem.local_states)))
+            value = lumping.value(lumping.deployed(self.policy, k))
             present = lumping.at_start(value)
             found |= gaps.global_gaps(lumping, value) | {"return": present}
             if "gap_best_k" in wanted:

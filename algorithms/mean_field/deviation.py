@@ -16,8 +16,7 @@ class Deviation:
     def __init__(self, problem: Any, policy: np.ndarray, local: np.ndarray, k: int) -> None:
         self.problem, n, states = problem, problem.agents, problem.local_states
         self.others = problem.lumping(local, n - 1)
-        sampled = histograms.enumerated(k, states)
-        deployed = problem.lumping(local).deployed(policy, sampled)
+        deployed = problem.lumping(local).deployed(policy, k)
         # The global agent does not know who deviates: it acts on the histogram of all.
         together = self.others.cells[None] + np.eye(states, dtype=np.int64)[:, None]
         whole = histograms.ranks(together.reshape(-1, states), histograms.binomials(n, states))

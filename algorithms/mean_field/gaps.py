@@ -56,18 +56,17 @@ def global_gaps(lumping: Lumping, value: np.ndarray) -> dict[str, float]:
 def team_value(problem: Any, policy: np.ndarray, local: np.ndarray, k: int) -> float:
     """What all n earn with the global ``policy`` [cells, G, A] of k local states and the ``local`` one [S, G, B]."""
     lumping = problem.lumping(local)
-    sampled = histograms.enumerated(k, problem.local_states)
-    return lumping.at_start(lumping.value(lumping.deployed(policy, sampled)))
+    return lumping.at_start(lumping.value(lumping.deployed(policy, k)))
 
 
 def best_of_k(lumping: Lumping, k: int) -> float:
     """The most that a deterministic global policy of s_g and the histogram of k local states earns."""
     problem = lumping.problem
-    sampled = histograms.enumerated(k, problem.local_states)
     kept = lumping.__dict__.setdefault("_best_of_k", {})
     if k not in kept:
-        policies = deterministic(len(sampled), problem.global_states, problem.global_actions)
-        kept[k] = max(lumping.at_start(lumping.value(lumping.deployed(policy, sampled))) for policy in policies)
+        cells = histograms.histograms(k, problem.local_states)
+        policies = deterministic(cells, problem.global_states, problem.global_actions)
+        kept[k] = max(lumping.at_start(lumping.value(lumping.deployed(policy, k))) for policy in policies)
     return kept[k]
 
 

@@ -12,11 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from algorithms.mean_field.graphon_blocks import GraphonAgents, GraphonCells
-from algorithms.mean_field.subsampling import MOST_BYTES, SETTLED, Samples
+from algorithms.mean_field.subsampling import SETTLED, Samples, check_expectations, check_table
 from envs import histograms
 from orchestrator.blocks import Block
 from orchestrator.config import Parameters
-from orchestrator.errors import UserError
 from orchestrator.kernels import ordered_mean
 from orchestrator.rounds import Call, Conversation, Coordinator
 
@@ -79,31 +78,24 @@ class GraphonMFS(Coordinator):
         super().__init__(parameters, problem, agents, rounds, seed)
         if problem is None:
             return
-        kappa, exact = parameters.kappa, parameters.samples == "inf"
-        if exact and self._operations(kappa) > MOST_OPERATIONS:
-            fit = most_within(self._operations, MOST_OPERATIONS, kappa)
-            raise UserError(
-                f"kappa is {kappa}: exact expectations (samples: inf) need {self._operations(kappa):.0e} "
-                f"multiplications a sweep; up to {MOST_OPERATIONS:.0e} are done. kappa up to {fit} would fit, or a "
-                f"number of samples."
-            )
-        if self._table(kappa) > MOST_BYTES:
-            fit = most_within(self._table, MOST_BYTES, kappa)
-            raise UserError(
-                f"kappa is {kappa}: a table of {histograms.histograms(kappa, problem.states):.0e} histograms takes "
-                f"{self._table(kappa) / 1e9:.0f} GB; kappa up to {fit} would fit into {MOST_BYTES / 1e9:.0f} GB."
-            )
+        if parameters.samples == "inf":
+            check_expectations("kappa", parameters.kappa, self._operations, MOST_OPERATIONS)
+        check_table("kappa", parameters.kappa, self._rows, self._table)
+
+    def _rows(self, kappa: int) -> float:
+        """Histograms of so many neighbours."""
+        return float(histograms.histograms(kappa, self.problem.states))
 
     def _operations(self, kappa: int) -> float:
         """Multiplications of an exact sweep in which all greedy actions have changed."""
         states = self.problem.states
-        cells = float(histograms.histograms(kappa, states))
+        cells = self._rows(kappa)
         return histograms.move_operations(kappa, states) + states * cells**2
 
     def _table(self, kappa: int) -> float:
         """Bytes of Q, V, the model and, with exact expectations, the moves."""
         states, actions = self.problem.states, self.problem.actions
-        cells = float(histograms.histograms(kappa, states))
+        cells = self._rows(kappa)
         moves = cells if self.parameters.samples == "inf" else 0.0
         return 8.0 * cells * (states * (actions * (3 + states) + 2 * states + 3) + moves)
 
@@ -190,12 +182,3 @@ class GraphonMFS(Coordinator):
             shown = histograms.enumerated(kappa, problem.states)
             kept[key] = problem.lumping.value(problem.lumping.action_chances(policy, shown))
         return kept[key]
-
-
-def most_within(cost: Any, limit: float, below: int) -> int:
-    """The largest number under ``below`` whose ``cost``, which grows with it, is within ``limit``; 1 at the least."""
-    least, most = 1, below
-    while most - least > 1:
-        middle = (least + most) // 2
-        least, most = (middle, most) if cost(middle) <= limit else (least, middle)
-    return least

@@ -13,7 +13,6 @@ import numpy as np
 from algorithms.mean_field.cells import Cells
 from algorithms.mean_field.gaps import best_of_k, global_gaps, small
 from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
-from envs import histograms
 from envs.lumping import QUICK
 from orchestrator.blocks import Block
 from orchestrator.kernels import ordered_mean
@@ -80,8 +79,7 @@ class SubsampleQ(Subsampling):
         found = self.sizes()
         if "return" in wanted:
             lumping = problem.lumping(problem.local_policy)
-            sampled = histograms.enumerated(k, problem.local_states)
-            value = lumping.value(lumping.deployed(policy, sampled))
+            value = lumping.value(lumping.deployed(policy, k))
             found |= global_gaps(lumping, value) | {"return": lumping.at_start(value)}
             if "gap_best_k" in wanted:
                 found["gap_best_k"] = best_of_k(lumping, k) - found["return"]

@@ -1,7 +1,7 @@
 """What the algorithms on subsampled populations have in common: what they may ask for, their groups, their episodes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -29,64 +29,19 @@ def _infinite(value: Any) -> Any:
 Samples = Annotated[Annotated[int, Field(ge=1)] | Literal["inf"], BeforeValidator(_infinite)]
 
 
-class SamplingParameters(Parameters):
-    """How many local agents are seen, and how long values are simulated."""
+class SubsamplingParameters(Parameters):
+    """How many local agents are seen, how expectations are taken, and how long values are simulated."""
 
     k: int = Field(5, ge=1, description="local agents that the global one sees, drawn afresh each step")
     rollouts: int = Field(50, ge=0, description="simulated episodes at each record; 0: no simulated return")
     steps: int = Field(50, ge=1, description="steps of an episode")
-
-
-class SubsamplingParameters(SamplingParameters):
-    """What learning on samples takes besides."""
-
     samples: Samples = Field("inf", description="draws m a backup and sweep; inf: exact expectations")
 
 
-class Sampling(Coordinator):
-    """A global agent that sees k of n local ones. A subclass decides what is played."""
+class Subsampling(Coordinator):
+    """A global agent that sees k of n local ones learns a table over their histograms by Bellman sweeps."""
 
     kinds = ("mean-field",)
-
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
-        super().__init__(parameters, problem, agents, rounds, seed)
-        if problem is not None and parameters.k > agents:
-            raise UserError(f"k is {parameters.k}; of {agents} local agents the global one can see 1 to {agents}.")
-
-    def groups(self) -> Mapping[str, int]:
-        return {"global": 1, "agents": self.agents}
-
-    def blocks(self) -> Mapping[str, type[Block]]:
-        return {"global": Overseer, "agents": Population}
-
-    @property
-    def cells(self) -> int:
-        """Histograms of k local states."""
-        return histograms.histograms(self.parameters.k, self.problem.local_states)
-
-    def simulated(self, policy: np.ndarray, role: str = "episodes", **plays: np.ndarray) -> Conversation:
-        """Mean discounted return of ``rollouts`` episodes, local agents playing ``local`` or ``shares``."""
-        return float(ordered_mean((yield from self.played(policy, role, **plays))[0]))
-
-    def played(self, policy: np.ndarray, role: str, **plays: np.ndarray) -> Conversation:
-        """``episodes`` with random numbers that depend on the seed and the ``role`` alone."""
-        p = self.parameters
-        return (yield from episodes(self.problem, p.rollouts, p.steps, policy, role, self.stream(role), **plays))
-
-    def warnings(self) -> Sequence[str]:
-        problem, out = self.problem, []
-        if not problem.lumpable:
-            need = operations(self.agents, problem.global_states, problem.local_states)
-            out.append(
-                f"agents is {self.agents}: exact gaps would need {need:.0e} multiplications and are left out; up to "
-                f"{MOST_OPERATIONS:.0e} are done, which about {most_members(problem, self.agents)} agents take."
-            )
-        return out
-
-
-class Subsampling(Sampling):
-    """Learns a table over histograms of k agents by Bellman sweeps over its cells."""
-
     #: Local states, or local states with their actions: what the histograms of the table count.
     counts_actions: ClassVar[bool] = False
     persistent: ClassVar[tuple[str, ...]] = ("values", "change")
@@ -95,22 +50,11 @@ class Subsampling(Sampling):
         super().__init__(parameters, problem, agents, rounds, seed)
         if problem is None:
             return
-        k = parameters.k
-        if parameters.samples == "inf" and self._operations(k) > MOST_OPERATIONS:
-            fit = next((j for j in range(k, 0, -1) if self._operations(j) <= MOST_OPERATIONS), 0)
-            raise UserError(
-                f"k is {k}: exact expectations (samples: inf) need {self._operations(k):.0e} multiplications; up to"
-                f" {MOST_OPERATIONS:.0e} are done. "
-                + (f"k up to {fit} would fit, or a" if fit else "Give a")
-                + " number of samples."
-            )
-        if self._table(k) > MOST_BYTES:
-            fit = next((j for j in range(k, 0, -1) if self._table(j) <= MOST_BYTES), 0)
-            raise UserError(
-                f"k is {k}: a table of {self._rows(k):.0e} histograms takes {self._table(k) / 1e9:.0f} GB; "
-                + (f"k up to {fit} would fit" if fit else "even k = 1 would not fit")
-                + f" into {MOST_BYTES / 1e9:.0f} GB."
-            )
+        if parameters.k > agents:
+            raise UserError(f"k is {parameters.k}; of {agents} local agents the global one can see 1 to {agents}.")
+        if parameters.samples == "inf":
+            check_expectations("k", parameters.k, self._operations, MOST_OPERATIONS)
+        check_table("k", parameters.k, self._rows, self._table)
 
     def _classes(self) -> int:
         problem = self.problem
@@ -122,9 +66,7 @@ class Subsampling(Sampling):
 
     def _operations(self, k: int) -> float:
         """Multiplications for the moves of all rows."""
-        problem = self.problem
-        convolution = k * (k + 1.0) ** (problem.local_states - 1) * problem.local_states
-        return self._rows(k) * problem.global_states * convolution
+        return operations(k, self.problem.global_states, self.problem.local_states, self._classes())
 
     def _table(self, k: int) -> float:
         """Bytes of Q, V and, with exact expectations, the moves."""
@@ -136,8 +78,26 @@ class Subsampling(Sampling):
     def memory(self) -> float:
         return self._table(self.parameters.k)
 
+    @property
+    def cells(self) -> int:
+        """Histograms of k local states."""
+        return histograms.histograms(self.parameters.k, self.problem.local_states)
+
     def groups(self) -> Mapping[str, int]:
-        return {**super().groups(), "cells": int(self._rows(self.parameters.k))}
+        return {"global": 1, "agents": self.agents, "cells": int(self._rows(self.parameters.k))}
+
+    def blocks(self) -> Mapping[str, type[Block]]:
+        """Without that of the cells."""
+        return {"global": Overseer, "agents": Population}
+
+    def simulated(self, policy: np.ndarray, role: str = "episodes", **plays: np.ndarray) -> Conversation:
+        """Mean discounted return of ``rollouts`` episodes, local agents playing ``local`` or ``shares``."""
+        return float(ordered_mean((yield from self.played(policy, role, **plays))[0]))
+
+    def played(self, policy: np.ndarray, role: str, **plays: np.ndarray) -> Conversation:
+        """``episodes`` with random numbers that depend on the seed and the ``role`` alone."""
+        p = self.parameters
+        return (yield from episodes(self.problem, p.rollouts, p.steps, policy, role, self.stream(role), **plays))
 
     def start(self) -> None:
         """V = 0."""
@@ -171,7 +131,22 @@ class Subsampling(Sampling):
         }
 
     def warnings(self) -> Sequence[str]:
-        return [*super().warnings(), *self.tie_warnings()]
+        return [*self.reach_warnings(), *self.tie_warnings()]
+
+    def reach_warnings(self) -> Sequence[str]:
+        """What more agents than the exact chain takes mean."""
+        problem = self.problem
+        if problem.lumpable:
+            return []
+        need = operations(self.agents, problem.global_states, problem.local_states)
+        fit = most_within(
+            lambda j: operations(j, problem.global_states, problem.local_states), MOST_OPERATIONS, self.agents
+        )
+        told = (
+            f"agents is {self.agents}: exact gaps would need {need:.0e} multiplications and are left out; up to "
+            f"{MOST_OPERATIONS:.0e} are done, which about {fit} agents take."
+        )
+        return [told]
 
     def tie_warnings(self) -> Sequence[str]:
         """What an even number of agents means for a policy that follows the majority of them."""
@@ -179,7 +154,7 @@ class Subsampling(Sampling):
         return [f"k is {k}, an even number: samples can tie, and ties are broken at random."] if k % 2 == 0 else []
 
 
-#: What ``Subsampling.sizes`` and ``Sampling.simulated`` measure.
+#: What ``Subsampling.sizes`` and ``Subsampling.simulated`` measure.
 SIZES: Mapping[str, str] = {
     "subsampling": "sqrt((n - k) / (n k)), how far a sample without replacement is from the population",
     "cells": "rows of the table: histograms of what it counts",
@@ -190,7 +165,33 @@ SIMULATED: Mapping[str, str] = {
 }
 
 
-def most_members(problem: Any, below: int) -> int:
-    """The largest number of agents whose exact chain is within reach."""
-    fits = (j for j in range(below, 0, -1) if problem.parameters.lumpable(j))
-    return next(fits, 1)
+def check_expectations(field: str, value: int, cost: Callable[[int], float], most: float) -> None:
+    """Raise UserError, with what would fit, where exact expectations ``cost`` more than ``most`` multiplications."""
+    if cost(value) > most:
+        fit = most_within(cost, most, value)
+        raise UserError(
+            f"{field} is {value}: exact expectations (samples: inf) need {cost(value):.0e} multiplications; up to"
+            f" {most:.0e} are done. "
+            + (f"{field} up to {fit} would fit, or a" if fit else "Give a")
+            + " number of samples."
+        )
+
+
+def check_table(field: str, value: int, rows: Callable[[int], float], size: Callable[[int], float]) -> None:
+    """Raise UserError where the table's ``size`` in bytes is more than MOST_BYTES, with what would fit."""
+    if size(value) > MOST_BYTES:
+        fit = most_within(size, MOST_BYTES, value)
+        raise UserError(
+            f"{field} is {value}: a table of {rows(value):.0e} histograms takes {size(value) / 1e9:.0f} GB; "
+            + (f"{field} up to {fit} would fit" if fit else f"even {field} = 1 would not fit")
+            + f" into {MOST_BYTES / 1e9:.0f} GB."
+        )
+
+
+def most_within(cost: Callable[[int], float], limit: float, below: int) -> int:
+    """The largest number under ``below`` whose ``cost``, which grows with it, is within ``limit``; 0 if none is."""
+    least, most = 0, below
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (middle, most) if cost(middle) <= limit else (least, middle)
+    return least

@@ -60,7 +60,7 @@ def test_gaps_are_to_the_best_of_their_classes(make, k):
     assert gaps.best_single(problem, policy, local, k) == pytest.approx(single, abs=1e-11)
     welfare = max(everyone.at_start(everyone.best_globally(by(each))) for each in every(2, 2, 2))
     assert gaps.best_welfare(problem) == pytest.approx(welfare, abs=1e-11)
-    value = lumping.value(lumping.deployed(policy, np.array([[j, k - j] for j in range(k + 1)])))
+    value = lumping.value(lumping.deployed(policy, k))
     apart = everyone.best_globally(by(local)) - everyone.value(seen, by(local))
     found = gaps.global_gaps(lumping, value)
     assert found["gap_full_sup"] == pytest.approx(apart.max(), abs=1e-11)
@@ -96,7 +96,7 @@ def test_visits_are_those_of_joint_states(make, k):
     now, met = everyone.start(), np.zeros((8, 2))
     for _ in range(600):
         met, now = met + now, problem.gamma * np.einsum("xg,xgzh->zh", now, chain)
-    deployed = lumping.deployed(policy, np.array([[j, k - j] for j in range(k + 1)]))
+    deployed = lumping.deployed(policy, k)
     found, row = lumping.visits(deployed), everyone.row(3)
     expected = np.zeros((4, 2))
     for s, each in zip(everyone.states, met):

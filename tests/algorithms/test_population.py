@@ -10,7 +10,7 @@ from scipy import stats
 
 from algorithms.mean_field import population
 from algorithms.mean_field.population import Overseer, Population
-from algorithms.mean_field.subsampling import SamplingParameters
+from algorithms.mean_field.subsampling import SubsamplingParameters
 from envs import histograms
 from envs.kernels import alias_tables
 from envs.mean_field import MeanFieldProblem, Sizes
@@ -42,8 +42,8 @@ class Urn(Anything):
 SIZES = Sizes(3, 2, 3, 2)
 
 
-def seeing(k: int) -> SamplingParameters:
-    return SamplingParameters(k=k, rollouts=0, steps=1)
+def seeing(k: int) -> SubsamplingParameters:
+    return SubsamplingParameters(k=k, rollouts=0, steps=1, samples="inf")
 
 
 def problem_of(agents: int, kind: type = Anything, sizes: Sizes = SIZES) -> Any:

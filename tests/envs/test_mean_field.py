@@ -120,7 +120,7 @@ def test_lumping_is_exact(agents):
         return np.mean([policy[row, g] @ q for row in seen])
 
     followed = joint(problem, deployed)
-    value = lumping.value(lumping.deployed(policy, sampled))
+    value = lumping.value(lumping.deployed(policy, k))
     for (g, s), expected in best.items():
         row = cells.index(tuple(np.bincount(s, minlength=2)))
         assert lumping.best[row, g] == pytest.approx(expected, abs=1e-10)
