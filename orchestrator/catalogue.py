@@ -1,6 +1,8 @@
 """What there is: names, descriptions, parameters, and what a sweep would run."""
 
 import inspect
+import re
+import sys
 import textwrap
 import types
 import typing
@@ -19,6 +21,8 @@ from orchestrator.sweepfile import Sweep, load
 
 #: Columns of the screen from which parameters are shown as a table.
 WIDE = 110
+#: Characters of a description that say something.
+TELLING = 60
 
 
 def show_names(kind: str | None) -> None:
@@ -28,15 +32,13 @@ def show_names(kind: str | None) -> None:
         if kind in (None, title):
             find = getattr(registry, of_kind)
             screen.print(f"[bold]{title}[/]")
-            grid(("", ""), [(f"  {name}", _first_line(find(name))) for name in registry.names(of_kind)])
+            grid(("", ""), [(f"  {name}", _in_a_line(find(name))) for name in registry.names(of_kind)])
     if kind in (None, "sweeps"):
         screen.print("[bold]sweeps[/]")
-        rows = []
         for name in registry.sweeps():
             sweep = load(name)
-            minutes = f"{sweep.minutes:g} min" if sweep.minutes else ""
-            rows.append((f"  {name}", minutes, textwrap.shorten(sweep.description, 100, placeholder=" …")))
-        grid(("", "", ""), rows)
+            screen.print(f"  {name}" + (f" [dim]({sweep.minutes:g} min)[/]" if sweep.minutes else ""))
+            print(_filled(_beginning(sweep.description), "      "))
 
 
 def show(name: str) -> None:
@@ -78,23 +80,24 @@ def show_plan(sweep: Sweep, results: str, backend: Any, per_actor: Any, retry_fa
 def _algorithm(found: Any) -> None:
     screen = console()
     screen.print(f"[bold]{found.name}[/] (version {found.version})")
-    _text(found)
+    _text(inspect.getdoc(found) or "")
     screen.print("\n[bold]parameters[/]")
     _parameters(found.Parameters)
     screen.print("\n[bold]metrics[/] (columns <metric>, <metric>_window, <metric>_tail, <metric>_final)")
     grid(("", ""), [(f"  {name}", text) for name, text in found.metrics.items()])
-    fitting = [name for name in registry.names("environment") if registry.environment(name).kind in found.kinds]
-    screen.print(f"\n[bold]environments[/] {', '.join(fitting)}")
+    _fitting("environments", [env for env in _all("environment") if registry.fits(env, found)])
+    if _shipped(found):
+        screen.print("\n[bold]source[/]")
+        _text(module_text(found))
 
 
 def _environment(found: Any) -> None:
     screen = console()
     screen.print(f"[bold]{found.name}[/] (version {found.version}, kind {found.kind})")
-    _text(found)
+    _text(module_text(found) if _shipped(found) else inspect.getdoc(found) or "")
     screen.print("\n[bold]parameters[/] (env.NAME on the command line and in grids)")
     _parameters(found.Parameters)
-    fitting = [name for name in registry.names("algorithm") if found.kind in registry.algorithm(name).kinds]
-    screen.print(f"\n[bold]algorithms[/] {', '.join(fitting)}")
+    _fitting("algorithms", [algorithm for algorithm in _all("algorithm") if registry.fits(found, algorithm)])
     for face in getattr(found, "faces", {}).values():
         screen.print()
         _environment(face)
@@ -136,7 +139,7 @@ def _parameters(model: type[BaseModel]) -> None:
         console().print(f"[bold]{name}[/]", end="")
         print(f"  {kind}, " + ("required" if default == "required" else f"default {default}"))
         if about:
-            print(textwrap.fill(about, console().width - 1, initial_indent=" " * 6, subsequent_indent=" " * 6))
+            print(_filled(about, "      "))
 
 
 def parameter_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
@@ -148,11 +151,21 @@ def parameter_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _text(found: Any) -> None:
-    """Print the docstring, each paragraph as wide as the screen."""
-    for k, paragraph in enumerate((inspect.getdoc(found) or "").split("\n\n")):
+def _text(docstring: str) -> None:
+    """Print it, each paragraph as wide as the screen."""
+    for k, paragraph in enumerate(docstring.replace("``", "").split("\n\n")):
         plain = not any(line.startswith((" ", "-", "|")) for line in paragraph.splitlines())
-        print(("\n" if k else "") + (textwrap.fill(paragraph, min(console().width, 120) - 1) if plain else paragraph))
+        print(("\n" if k else "") + (_filled(paragraph) if plain else paragraph))
+
+
+def _filled(text: str, indent: str = "") -> str:
+    width = min(console().width, 120) - 1
+    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _fitting(title: str, found: list[Any]) -> None:
+    console().print(f"\n[bold]{title}[/]")
+    print(_filled(", ".join(one.name for one in found) or "none of those that are installed", "  "))
 
 
 def _value(value: Any) -> str:
@@ -190,8 +203,35 @@ def _type(annotation: Any, metadata: Iterable[Any] = ()) -> str:
     return f"{word} {limits}".strip()
 
 
-def _first_line(found: Any) -> str:
-    return (inspect.getdoc(found) or "").strip().splitlines()[0]
+def _all(kind: str) -> list[Any]:
+    return [getattr(registry, kind)(name) for name in registry.names(kind)]
+
+
+def _shipped(found: Any) -> bool:
+    """Whether it is one of ours: those have a module each, headed by what it is and where it comes from."""
+    known = [*registry.names("algorithm"), *registry.names("environment")]
+    return found.name in known and found.__module__.split(".")[0] in registry.OURS
+
+
+def module_text(found: Any) -> str:
+    """The text at the head of a class's module."""
+    return inspect.cleandoc(sys.modules[found.__module__].__doc__ or "")
+
+
+def _in_a_line(found: Any) -> str:
+    """What it is: of an environment of ours what its module says, without its name."""
+    if _shipped(found) and hasattr(found, "kind"):
+        name, colon, said = module_text(found).splitlines()[0].partition(": ")
+        named = colon and name.lower().replace(" ", "-") == found.name
+        return said[0].upper() + said[1:] if named else name + colon + said
+    return (inspect.getdoc(found) or "no docstring").splitlines()[0].replace("``", "")
+
+
+def _beginning(text: str) -> str:
+    """Its first sentence, or as many as say something: a heading or a question alone does not."""
+    words = " ".join(text.split())
+    ends = [end.end() for end in re.finditer(r"(?<=[a-z0-9)])\.(?= [A-Z])", words)]
+    return words[: next((end for end in ends if end >= TELLING), len(words))]
 
 
 def tables_page() -> str:

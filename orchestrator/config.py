@@ -167,13 +167,14 @@ def make_cell(
     algorithm, environment = references.pinned(algorithm), references.pinned(environment)
     coordinator = registry.algorithm(algorithm)
     problem = suited(registry.environment(environment), coordinator)
-    if problem.kind not in coordinator.kinds:
-        fitting = [
-            name for name in registry.names("environment") if registry.environment(name).kind in coordinator.kinds
-        ]
+    if not registry.fits(problem, coordinator):
+        known = registry.names("environment")
+        fitting = [name for name in known if registry.fits(registry.environment(name), coordinator)]
         raise UserError(
             f"{coordinator.name} does not run on {problem.name}: it needs an environment of kind "
-            f"{' or '.join(coordinator.kinds)}" + (f", such as {', '.join(fitting)}." if fitting else ".")
+            f"{' or '.join(coordinator.kinds)}"
+            + (f" with {' and '.join(coordinator.needs)}()" if coordinator.needs else "")
+            + (f", such as {', '.join(fitting)}." if fitting else ".")
         )
     settings = dict(settings)
     agents = _whole("agents", settings.pop("agents", 1), least=1)

@@ -78,7 +78,8 @@ class Display:
         words = [f"{done} of {self._total} replicates"]  # what matters least is last: it may be cut
         words += [f"{_clock(left)} left"] if left is not None and done < self._total else []
         words += [f"{amount(rate)} steps/s"] if (rate := tally.rate()) >= 1 else []
-        words += [f"{_clock(tally.passed)} passed" if tally.any_began else "starting processes"]
+        words += [tally.preparing] if tally.preparing else []
+        words += [f"{_clock(tally.passed)} passed"]
         line = Table.grid(padding=(0, 1))
         line.add_column(width=12, min_width=12)
         line.add_column(justify="right", width=4, min_width=4)

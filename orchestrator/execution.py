@@ -145,6 +145,8 @@ def execute(planned: Plan, store: Store, backend: Backend, address: str | None, 
     if not planned.tasks:
         return
     writer = Writer(store, watcher)
+    if backend == "ray" and planned.nodes is None:
+        watcher.prepares("starting Ray on this machine")
     with connected(address) if backend == "ray" else nullcontext():
         try:
             (_tune if backend == "ray" else _inline)(planned, store, writer)
@@ -283,6 +285,7 @@ def _attempts(planned: Plan, store: Store, writer: Writer, probe: str) -> None:
         cut = [[unit] for unit in found] if alone else batches(found, slots)
         placements = [bundles(batch, planned.sweep.placement, nodes, planned.held) for batch in cut]
         given = {"batches": list(cut), "location": _absolute(store), "probe": probe, "release": release()}
+        writer.watcher.prepares("starting processes, compiling")
         # On a cluster trials may wait for nodes: that is how it knows that more are wanted.
         reason = _trials(given, placements, slots if planned.nodes is None else None, writer)
     for task in _left(planned.tasks, writer.finished):

@@ -18,6 +18,9 @@ PAUSE = 10.0
 class Watcher:
     """What execution tells of a sweep's course. This one listens to nothing."""
 
+    def prepares(self, what: str) -> None:
+        """What is done before the first cell is heard of."""
+
     def began(self, cell: str, seeds: Sequence[int]) -> None:
         """Seeds of a cell have begun, together."""
 
@@ -46,7 +49,7 @@ class Tally(Watcher):
     ):
         self.cases = cases
         self.failures = 0  #: replicates that failed
-        self.any_began = False
+        self.preparing = ""  #: what is done before the first cell is heard of
         self.lock = threading.RLock()  #: the display draws from a thread of its own
         self._todo = {cell: set(seeds) for cell, seeds in todo.items()}
         self._planned = {cell: len(seeds) for cell, seeds in todo.items()}
@@ -61,10 +64,13 @@ class Tally(Watcher):
         with self.lock:
             self._tick()
             self._running[cell, tuple(seeds)] = (0.0, 0)
-            self.any_began = True
+
+    def prepares(self, what: str) -> None:
+        self.preparing = what
 
     def went(self, cell: str, seeds: Sequence[int], share: float, steps: int) -> None:
         with self.lock:
+            self.preparing = ""
             self._running[cell, tuple(seeds)] = (share, steps)
 
     def halted(self, cell: str, seeds: Sequence[int]) -> None:
@@ -75,6 +81,7 @@ class Tally(Watcher):
     def ended(self, runs: Sequence[Mapping[str, Any]]) -> None:
         with self.lock:
             self._tick()
+            self.preparing = ""
             for run in runs:
                 cell = run["cell_id"]
                 self._todo[cell].discard(run["seed"])
@@ -172,6 +179,11 @@ class Progress(Watcher):
         if self._display is not None:
             self._display.stop()
             self._display = None
+
+    def prepares(self, what: str) -> None:
+        self._tally.prepares(what)
+        if not (self._quiet or self._display):
+            self._say(f"{self._title}: {what}")
 
     def began(self, cell: str, seeds: Sequence[int]) -> None:
         self._tally.began(cell, seeds)

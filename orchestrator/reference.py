@@ -77,7 +77,7 @@ def _index(algorithms: list[Any], environments: list[Any]) -> str:
     lines += ["", "## Environments"]
     for kind, title in KINDS.items():
         own = [found for found in environments if found.kind == kind]
-        lines += ["", f"**{title}** (`{kind}`)", "", *_list((found, _module_text(found)) for found in own)]
+        lines += ["", f"**{title}** (`{kind}`)", "", *_list((found, catalogue.module_text(found)) for found in own)]
     return "\n".join(lines) + "\n"
 
 
@@ -111,18 +111,18 @@ def _algorithm(found: Any, environments: list[Any]) -> str:
         "",
         "## Source and reconstruction",
         "",
-        markdown(_module_text(found)),
+        markdown(catalogue.module_text(found)),
     ]
     lines += ["", "## Parameters", "", *_parameters(found.Parameters), "", "## Metrics", ""]
     lines += ["Each is a column of [`metrics`](../tables.md#metrics), with `_window` beside it, and with `_final` and"]
     lines += ["`_tail` a column of [`runs`](../tables.md#runs).", "", *_metrics(found.metrics)]
-    lines += ["", "## Environments", "", *_links(env for env in environments if env.kind in found.kinds)]
+    lines += ["", "## Environments", "", *_links(env for env in environments if registry.fits(env, found))]
     return "\n".join(lines) + "\n"
 
 
 def _environment(found: Any, algorithms: list[Any]) -> str:
     lines = _head(found, f"Environment of kind `{found.kind}`")
-    lines += [markdown(_module_text(found)), "", "## In Python", "", markdown(inspect.getdoc(found) or "")]
+    lines += [markdown(catalogue.module_text(found)), "", "## In Python", "", markdown(inspect.getdoc(found) or "")]
     lines += [
         "",
         "## Parameters",
@@ -131,7 +131,7 @@ def _environment(found: Any, algorithms: list[Any]) -> str:
         "",
         *_parameters(found.Parameters),
     ]
-    lines += ["", "## Algorithms", "", *_links(some for some in algorithms if found.kind in some.kinds)]
+    lines += ["", "## Algorithms", "", *_links(some for some in algorithms if registry.fits(found, some))]
     return "\n".join(lines) + "\n"
 
 
@@ -165,10 +165,6 @@ def _links(some: Iterable[Any]) -> list[str]:
 
 def _family(found: Any) -> str:
     return found.__module__.split(".")[-2]
-
-
-def _module_text(found: Any) -> str:
-    return inspect.cleandoc(sys.modules[found.__module__].__doc__ or "")
 
 
 def markdown(text: str) -> str:

@@ -98,6 +98,11 @@ def settled(kind: str, reference: str) -> str:
     return reference if references.parts(reference)[1] else f"{_name(reference)}@{found.version}"
 
 
+def fits(environment: Any, algorithm: Any) -> bool:
+    """Whether the algorithm runs on the environment, both classes: by its kind and by what it has."""
+    return environment.kind in algorithm.kinds and all(hasattr(environment, word) for word in algorithm.needs)
+
+
 def sweeps() -> dict[str, Path]:
     """Shipped sweep files by name, such as ``shared-representation/quickstart``."""
     root = HOME / "sweeps"

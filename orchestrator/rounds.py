@@ -77,6 +77,8 @@ class Coordinator(Persistent):
     Parameters: ClassVar[type]
     #: Kinds of environment it runs on.
     kinds: ClassVar[tuple[str, ...]]
+    #: Methods that it asks of an environment besides, which not all of the kind have.
+    needs: ClassVar[tuple[str, ...]] = ()
     #: metric -> what it is, with its unit. ``metrics_for`` narrows them to a configuration.
     metrics: ClassVar[Mapping[str, str]]
     #: Communications a round at the most, for the estimate of a run's time.

@@ -66,14 +66,13 @@ class RLlibPPO(Coordinator):
     version = 1
     Parameters = RLlibPPOParameters
     kinds = ("observed-mdp", "team-grid")
+    needs = ("rllib",)
     metrics: ClassVar[Mapping[str, str]] = {name: measures.METRICS[name] for name in ("return", "return_gap")}
     reproducible = False
     seconds_per_round = 1.5
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
-        if not hasattr(problem, "rllib"):
-            raise ValueError("it has no RLlib face, which rllib-ppo needs; landmarks, navigation and blocker have one.")
         if parameters.train_batch_size < problem.limit:
             raise ValueError(
                 f"train_batch_size is {parameters.train_batch_size}; it must hold an episode of {problem.limit} steps."

@@ -155,8 +155,12 @@ def test_its_rows_say_that_it_is_outside_the_promise():
 
 
 def test_refusals(monkeypatch):
-    with pytest.raises(UserError, match=r"^digital: it has no RLlib face, which rllib-ppo needs; landmarks"):
-        make_cell("rllib-ppo", "digital", {"agents": 2})
+    needed = (
+        r"it needs an environment of kind observed-mdp or team-grid with rllib\(\), such as blocker, landmarks, navi"
+    )
+    for name in ("digital", "gym:FrozenLake-v1"):
+        with pytest.raises(UserError, match=rf"^rllib-ppo does not run on {name}: {needed}gation\.$"):
+            make_cell("rllib-ppo", name, {"agents": 2})
     with pytest.raises(UserError, match="train_batch_size is 20; it must hold an episode of 50 steps"):
         make_cell("rllib-ppo", "landmarks", {"agents": 2, "train_batch_size": 20, "minibatch_size": 20})
     for wrong in ({"lr": 0}, {"clip": 0}, {"hidden": [0]}, {"lambda_": 1.5}):

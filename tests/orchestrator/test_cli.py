@@ -258,14 +258,32 @@ def test_describe_names_every_parameter(call, name):
         assert f"  {field} " in out
 
 
-def test_list_names_everything(call):
-    """Every registered name appears."""
-    from orchestrator import registry
+@pytest.mark.parametrize("columns", [80, 200])
+def test_list_names_everything(call, monkeypatch, columns):
+    """Every registered name stands on a line whole, and no line is wider than the screen."""
+    from rich.console import Console
 
+    from orchestrator import output, registry
+
+    for module in (catalogue, output):
+        monkeypatch.setattr(module, "console", lambda: Console(width=columns, highlight=False))
     code, out, _ = call("list")
     assert code == 0
-    for name in [*registry.names("algorithm"), *registry.names("environment"), *registry.sweeps()]:
-        assert name in out
+    assert max(map(len, out.splitlines())) <= columns
+    first = [line.split()[0] for line in out.splitlines() if line.startswith("  ") and line[2] != " "]
+    assert first == [*registry.names("algorithm"), *registry.names("environment"), *registry.sweeps()]
+
+
+def test_describe_says_where_it_comes_from_and_what_fits(call):
+    """Of an algorithm the class's text and the source; of an environment what its module says."""
+    _, out, _ = call("describe", "iql")
+    assert "Every agent runs Q-learning on its own table" in out
+    assert "Source: Tan 1993; arXiv:2304.05632, equation 1." in out.partition("\nsource\n")[2]
+    _, out, _ = call("describe", "warehouse")
+    assert out.splitlines()[1].startswith("Warehouse: robots in five zones on a ring, and a controller")
+    assert "MeanFieldProblem" not in out
+    _, out, _ = call("describe", "digital")
+    assert out.splitlines()[-2:] == ["algorithms", "  iql, policy-reciprocity, qd-learning"]
 
 
 def test_help_imports_nothing_heavy():

@@ -106,8 +106,11 @@ def test_the_table_on_a_terminal(tally, clock):
 
 def test_one_cell_has_a_bar_alone(clock):
     tally = Tally({"joint": ["a"]}, {"a": range(5)}, {"a": 1.0}, clock)
-    assert drawn(tally) == ["               0% 2 of 7 replicates, starting processes"]
+    tally.prepares("starting Ray")
+    clock.now = 9.0
+    assert drawn(tally) == ["               0% 2 of 7 replicates, starting Ray, 0:09 passed"]
     tally.began("a", range(5))
+    assert drawn(tally) == ["               0% 2 of 7 replicates, starting Ray, 0:09 passed"]
     clock.now = 3725.0
     tally.went("a", range(5), 0.25, 0)
     assert drawn(tally) == ["━━━           25% 2 of 7 replicates, 3:06:15 left, 1:02:05 passed"]
@@ -117,6 +120,7 @@ def test_plain_lines_without_a_terminal(tally, clock):
     """One at first after ten seconds, one at the end, one for what failed; nothing when quiet."""
     said = io.StringIO()
     with Progress("mine", tally, 2, 7, stream=said) as progress:
+        progress.prepares("starting Ray")
         progress.began("a", (0, 1))
         clock.now = 9.0
         progress.went("a", (0, 1), 0.4, 900)
@@ -125,14 +129,16 @@ def test_plain_lines_without_a_terminal(tally, clock):
         progress.ended([ended("c", 1, "diverged", 0)])
         progress.ended([ended("a", 0), ended("a", 1, "failed"), ended("b", 0), ended("b", 1)])
     assert said.getvalue().splitlines() == [
+        "mine: starting Ray",
         "mine: 2 of 7 replicates, 100 steps/s, 20 s passed, about 1 min 20 s left",
         "cell c (alg, 4 agents), seed 1: diverged: diverged: why",
         "cell a (alg, 4 agents), seed 1: failed: failed: why",
         "mine: 7 of 7 replicates, 1 failed, 20 steps/s, 20 s passed",
     ]
     with Progress("mine", tally, 2, 7, quiet=True, stream=said) as progress:
+        progress.prepares("starting Ray")
         progress.ended([])
-    assert len(said.getvalue().splitlines()) == 4
+    assert len(said.getvalue().splitlines()) == 5
 
 
 def test_the_log_takes_what_libraries_say(tmp_path, capsys):
