@@ -12,7 +12,7 @@ from orchestrator.analysis.claims import Claim, Verdict, judge
 from orchestrator.analysis.figures import claim_panel
 from orchestrator.analysis.provenance import origin
 from orchestrator.analysis.report import Page, slug, write_page, write_report
-from orchestrator.analysis.style import COLUMNS, UNITS, Width, save
+from orchestrator.analysis.style import COLUMNS, UNITS, Width, save, words
 from orchestrator.errors import UserError
 from orchestrator.sweepfile import Sweep
 
@@ -36,7 +36,7 @@ def report(results: "Results", sweep: str, folder: Path) -> tuple[Path, Sequence
     )
     page = Page(
         sweep, summary, curves, definition.judged, verdicts,
-        details=definition.model_dump(exclude={"claims", "description"}), units=axis_words(definition),
+        details=definition.model_dump(exclude={"claims", "description"}), labels=axis_words(definition),
         meanings=_meanings(definition), pictures=_portraits(definition), origin=origin(summary, timings),
         description=definition.description,
     )  # fmt: skip
@@ -89,15 +89,16 @@ def claim_named(definition: Sweep, name: str) -> Claim:
 
 
 def axis_words(definition: Sweep) -> dict[str, str]:
-    """What the parameters of the sweep's algorithms and environments mean, in words short enough for an axis."""
+    """What axes call the metrics and parameters of the sweep's algorithms and environments, in few enough words."""
     found: dict[str, str] = {}
     for _, cell in definition.cells:
         algorithm, environment = registry.algorithm(cell.algorithm), cell.problem
+        found |= algorithm.labels
         for model, prefix in ((algorithm.Parameters, ""), (environment.Parameters, "env.")):
             for name, parameter in model.model_fields.items():
                 text = _short(parameter.description or "")
                 if text and name not in UNITS:
-                    found.setdefault(prefix + name, text)
+                    found.setdefault(prefix + name, f"{words(name)} ({text})")
     return found
 
 

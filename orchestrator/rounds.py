@@ -81,6 +81,8 @@ class Coordinator(Persistent):
     needs: ClassVar[tuple[str, ...]] = ()
     #: metric -> what it is, with its unit. ``metrics_for`` narrows them to a configuration.
     metrics: ClassVar[Mapping[str, str]]
+    #: metric -> what an axis calls it, where its own name says too little.
+    labels: ClassVar[Mapping[str, str]] = {}
     #: Communications a round at the most, for the estimate of a run's time.
     calls_per_round: Any = 1
     #: ``leap(self, blocks: Mapping[str, Block], rounds: int) -> None`` or None.

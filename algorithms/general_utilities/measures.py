@@ -24,6 +24,20 @@ SAMPLED: Mapping[str, str] = {
     "gradient_error": "||g - grad F|| / ||grad F|| of the last sampled gradient; 1 before the first",
     "gradient_cosine": "cosine of the last sampled gradient and grad F; 0 before the first",
 }
+LABELS: Mapping[str, str] = {
+    "utility": "mean utility F",
+    "return": "mean return of an episode",
+    "q_span": "span of the shadow Q beyond κ hops",
+    "gradient_norm_sq": "squared gradient norm ‖∇F‖²",
+    "truncation_error": "relative truncation error of ∇F",
+    "gradient_error": "relative error of the sampled ∇F",
+    "gradient_cosine": "cosine of the sampled and exact ∇F",
+    "violation": "largest constraint violation",
+    "mean_violation": "mean constraint violation",
+    "least_violation": "least violation so far",
+    "multiplier": "mean multiplier μᵢ",
+    "sending": "probability of sending",
+}
 EPISODES, AT_ONCE = 1000, 100  #: of an evaluation where nothing is exact; the same streams each time: smooth curves
 STEPS = 60  #: of an episode where the environment has no end, unless told otherwise
 

@@ -50,6 +50,7 @@ class SlottedAloha(Coordinator):
     version = 1
     Parameters = SlottedAlohaParameters
     kinds = ("access-network-mdp",)
+    labels = measures.LABELS
     metrics: ClassVar[Mapping[str, str]] = {
         "return": measures.OUTCOME["return"],
         "sending": "probability that a user with a packet sends",

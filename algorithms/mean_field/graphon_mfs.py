@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from algorithms.mean_field.graphon_blocks import GraphonAgents, GraphonCells
-from algorithms.mean_field.subsampling import SETTLED, Samples, check_expectations, check_table
+from algorithms.mean_field.subsampling import LABELS, SETTLED, Samples, check_expectations, check_table
 from envs import histograms
 from orchestrator.blocks import Block
 from orchestrator.config import Parameters
@@ -64,6 +64,7 @@ class GraphonMFS(Coordinator):
     version = 1
     Parameters = GraphonMFSParameters
     kinds = ("graphon-mean-field",)
+    labels = LABELS
     persistent: ClassVar[tuple[str, ...]] = ("values", "change")
     metrics: ClassVar[Mapping[str, str]] = {
         "return_simulated": "mean over agents and episodes of the discounted return of `steps` steps from the start",

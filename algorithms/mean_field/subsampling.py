@@ -29,6 +29,32 @@ def _infinite(value: Any) -> Any:
 Samples = Annotated[Annotated[int, Field(ge=1)] | Literal["inf"], BeforeValidator(_infinite)]
 
 
+#: What ``Subsampling.sizes`` and ``Subsampling.simulated`` measure.
+SIZES: Mapping[str, str] = {
+    "subsampling": "sqrt((n - k) / (n k)), how far a sample without replacement is from the population",
+    "cells": "rows of the table: histograms of what it counts",
+    "change": "largest change of V in the last sweep",
+}
+SIMULATED: Mapping[str, str] = {
+    "return_simulated": "mean discounted return of simulated episodes of the deployed policy",
+}
+#: What axes call the metrics of the family.
+LABELS: Mapping[str, str] = {
+    "subsampling": "√((n − k) / (nk))",
+    "cells": "rows of the table",
+    "change": "largest change of V in a sweep",
+    "bias": "bias of V",
+    "gap_full_sup": "largest gap V* − V",
+    "gap_full_mean": "gap V* − V at the start",
+    "gap_best_k": "gap to the best policy of k",
+    "gap_local_shared": "gain by deviating together",
+    "gap_local_single": "n × gain by deviating alone",
+    "welfare_gap": "welfare gap",
+    "return": "discounted return",
+    "return_simulated": "discounted return, simulated",
+}
+
+
 class SubsamplingParameters(Parameters):
     """How many local agents are seen, how expectations are taken, and how long values are simulated."""
 
@@ -42,6 +68,7 @@ class Subsampling(Coordinator):
     """A global agent that sees k of n local ones learns a table over their histograms by Bellman sweeps."""
 
     kinds = ("mean-field",)
+    labels = LABELS
     #: Local states, or local states with their actions: what the histograms of the table count.
     counts_actions: ClassVar[bool] = False
     persistent: ClassVar[tuple[str, ...]] = ("values", "change")
@@ -152,17 +179,6 @@ class Subsampling(Coordinator):
         """What an even number of agents means for a policy that follows the majority of them."""
         k = self.parameters.k
         return [f"k is {k}, an even number: samples can tie, and ties are broken at random."] if k % 2 == 0 else []
-
-
-#: What ``Subsampling.sizes`` and ``Subsampling.simulated`` measure.
-SIZES: Mapping[str, str] = {
-    "subsampling": "sqrt((n - k) / (n k)), how far a sample without replacement is from the population",
-    "cells": "rows of the table: histograms of what it counts",
-    "change": "largest change of V in the last sweep",
-}
-SIMULATED: Mapping[str, str] = {
-    "return_simulated": "mean discounted return of simulated episodes of the deployed policy",
-}
 
 
 def check_expectations(field: str, value: int, cost: Callable[[int], float], most: float) -> None:

@@ -17,6 +17,15 @@ METRICS: Mapping[str, str] = {
     "return_gap": "best return with full observation minus return",
     "lambda_2": "lambda_2 of I minus the mean averaging matrix of the graph: 1 complete, 0 not connected",
 }
+LABELS: Mapping[str, str] = {
+    "consensus_error": "consensus error of the Qᵢ (root mean square)",
+    "optimality_error": "mean Q − Q* (root mean square)",
+    "mean_bias": "mean of mean Q − Q*",
+    "sup_norm": "largest |Qᵢ|",
+    "policy_mse": "mean squared difference of policies πᵢ",
+    "return": "return of an episode",
+    "return_gap": "return gap to full observation",
+}
 
 
 def of_tables(

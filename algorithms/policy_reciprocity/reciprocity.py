@@ -49,6 +49,7 @@ class PolicyReciprocity(Coordinator):
     kinds = ("observed-mdp", "team-grid")
     persistent: ClassVar[tuple[str, ...]] = ("sums", "drawn")
     metrics: ClassVar[Mapping[str, str]] = measures.METRICS
+    labels = measures.LABELS
     reciprocal: ClassVar[bool] = True
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):

@@ -68,6 +68,7 @@ class RLlibPPO(Coordinator):
     kinds = ("observed-mdp", "team-grid")
     needs = ("rllib",)
     metrics: ClassVar[Mapping[str, str]] = {name: measures.METRICS[name] for name in ("return", "return_gap")}
+    labels = measures.LABELS
     reproducible = False
     seconds_per_round = 1.5
 

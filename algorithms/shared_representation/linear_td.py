@@ -104,6 +104,16 @@ class LinearTD(Coordinator):
         "gain_error": "mean over agents of (eta_i - J_i)^2 (average objective)",
         "value_error_best_head": "value_error with the exact TD head for the learned map (discounted objective)",
     }
+    labels: ClassVar[Mapping[str, str]] = {
+        "subspace_error": "subspace error ‖sin Θ‖²",
+        "head_error": "head error ‖B*ᵀ(Bwᵢ − θᵢ*)‖²",
+        "theta_error": "parameter error ‖Bwᵢ − θᵢ*‖²",
+        "theta_error_floor": "parameter error of averaging",
+        "value_error": "mean squared value error",
+        "value_error_best_head": "mean squared value error, best head",
+        "gain_error": "gain error (ηᵢ − Jᵢ)²",
+        "gain_gap": "gain gap to the optimal policy",
+    }
     basis: np.ndarray
 
     @classmethod

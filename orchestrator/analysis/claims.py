@@ -181,7 +181,8 @@ class Claim(BaseModel):
     def expected(self) -> str:
         """The accepted range in words."""
         if self.law == "bound":
-            return f"<= {self.constant:g} * {self.versus}^{self.exponent:g} at every level"
+            power = "" if self.exponent == 1 else f"^{self.exponent:g}"
+            return f"<= {self.constant:g} * {self.versus}{power} at every level"
         if self.law == "order":
             return f"below {self.below} at every level"
         if self.expect is not None:

@@ -15,7 +15,7 @@ from orchestrator.analysis import fits
 from orchestrator.analysis.aggregate import bootstrap
 from orchestrator.analysis.figures import MOST_POINTS, Panel
 from orchestrator.analysis.samples import column, listed
-from orchestrator.analysis.style import CASES, label, log_axis, look, new_axes, words
+from orchestrator.analysis.style import CASES, label, legend, log_axis, look, name_axes, new_axes, words
 
 PANEL = (4.4, 3.3)  #: inches; at 72 units an inch it fills a telephone's width
 STYLES = ("-", "--", ":")
@@ -111,7 +111,7 @@ def curve_panels(
     metric: str,
     versus: str | None = None,
     log: bool = True,
-    units: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> list[Panel]:
     """Learning curves: with ``versus`` a panel a case and a colour a level, without it one panel, a colour a case."""
     cases = list(dict.fromkeys(line.case for line in lines))
@@ -121,13 +121,13 @@ def curve_panels(
         named = [_named(line, versus, with_case=not versus) for line in group]
         colours = _levels(group) if versus else [(CASES[cases.index(line.case) % len(CASES)], "-") for line in group]
         title = group[0].case if versus else ""
-        panels.append(_panel(group, named, colours, "round", metric, log, units, title))
+        panels.append(_panel(group, named, colours, "round", metric, log, labels, title))
     _same_heights(panels)
     return panels
 
 
 def cost_panels(
-    lines: Sequence[Line], metric: str, versus: str | None = None, units: Mapping[str, str] | None = None
+    lines: Sequence[Line], metric: str, versus: str | None = None, labels: Mapping[str, str] | None = None
 ) -> list[Panel]:
     """The error against bytes sent and against agent steps.
 
@@ -147,7 +147,7 @@ def cost_panels(
         if paying:
             group = [shown[i] for i in paying]
             named = [_named(line, versus, with_case=several or not versus) for line in group]
-            panels.append(_panel(group, named, [colours[i] for i in paying], price, metric, True, units, ""))
+            panels.append(_panel(group, named, [colours[i] for i in paying], price, metric, True, labels, ""))
     _same_heights(panels)
     return panels
 
@@ -169,7 +169,7 @@ def _panel(
     x: str,
     metric: str,
     log: bool,
-    units: Mapping[str, str] | None,
+    labels: Mapping[str, str] | None,
     title: str,
 ) -> Panel:
     bottoms = "lo" if is_score(metric) else "y"  # a band of means on the logarithm is positive where the means are
@@ -189,19 +189,9 @@ def _panel(
             log_axis(ax, "x", data[x].to_numpy(float))
         if log_y:
             log_axis(ax, "y", data[["y", "lo", "hi"]].to_numpy(float))
-        ax.set_xlabel(label(x, units))
-        ax.set_ylabel(label(metric, units))
-        _legend(ax)
+        name_axes(ax, label(x, labels), label(metric, labels))
+        legend(ax)
     return Panel(ax, data, x, "y", title)
-
-
-def _legend(ax: Any, most: int = 9) -> None:
-    """The legend; of very many lines only some, evenly chosen, are named."""
-    handles, names = ax.get_legend_handles_labels()
-    if len(handles) > most:
-        chosen = np.unique(np.rint(np.linspace(0, len(handles) - 1, most)).astype(int))
-        handles, names = [handles[i] for i in chosen], [names[i] for i in chosen]
-    ax.legend(handles, names)
 
 
 def _named(line: Line, versus: str | None, with_case: bool) -> str:

@@ -18,9 +18,12 @@ from orchestrator.analysis.style import (
     GREY,
     VERMILLION,
     label,
+    legend,
     log_axis,
     look,
+    name_axes,
     new_axes,
+    stem,
     typeset,
     words,
 )
@@ -44,7 +47,7 @@ class Panel:
 
 
 def claim_panel(
-    claim: Claim, verdict: Verdict, units: Mapping[str, str] | None = None, size: tuple[float, float] = (5.6, 3.9)
+    claim: Claim, verdict: Verdict, labels: Mapping[str, str] | None = None, size: tuple[float, float] = (5.6, 3.9)
 ) -> Panel:
     """A claim's axes, ``size`` inches, with the rows of its points: x, y, lo, hi, seeds, used.
 
@@ -53,14 +56,14 @@ def claim_panel(
     points = _thinned([point for point in verdict.points if math.isfinite(point.y)])
     with look():
         ax = new_axes(*size)
-        _draw(ax, claim, verdict, points, units)
+        _draw(ax, claim, verdict, points, labels)
     rows = pd.DataFrame([vars(p) for p in points], columns=["x", "y", "lo", "hi", "seeds", "used"])
     return Panel(ax, rows if claim.versus else rows.assign(x=0.0), "x", "y")
 
 
-def measured(claim: Claim, units: Mapping[str, str] | None = None) -> str:
+def measured(claim: Claim, labels: Mapping[str, str] | None = None) -> str:
     """The label of the y axis: what is measured, and of which case relative to which."""
-    metric = label(claim.metric, units)
+    metric = label(claim.metric, labels)
     if claim.level is not None:
         metric = f"{metric} ≤ {claim.level:g}"
     if claim.below is not None:
@@ -73,9 +76,8 @@ def measured(claim: Claim, units: Mapping[str, str] | None = None) -> str:
     return f"{metric}:\n{claim.case} / {case if other == claim.metric else f'{words(other)} of {case}'}"
 
 
-def _draw(ax: "Axes", claim: Claim, verdict: Verdict, points: list[Point], units: Mapping[str, str] | None) -> None:
-    ax.set_xlabel(label(claim.versus, units) if claim.versus else "")
-    ax.set_ylabel(measured(claim, units))
+def _draw(ax: "Axes", claim: Claim, verdict: Verdict, points: list[Point], labels: Mapping[str, str] | None) -> None:
+    name_axes(ax, label(claim.versus, labels) if claim.versus else "", measured(claim, labels))
     if not points:
         ax.text(0.5, 0.5, "no finished replicates to draw", ha="center", va="center", transform=ax.transAxes,
                 color=GREY)  # fmt: skip
@@ -85,16 +87,16 @@ def _draw(ax: "Axes", claim: Claim, verdict: Verdict, points: list[Point], units
     if claim.law in ("power", "exponential", "floor"):
         _draw_law(ax, claim, verdict, points)
     elif claim.law == "bound":
-        _draw_bound(ax, claim, points)
+        _draw_bound(ax, claim, points, labels)
     else:
         _draw_range(ax, claim, points)
     kind = verdict.interval if any(point.used for point in points) else "no verdict"
     if verdict.interval != "exact" and claim.law in ("power", "exponential", "floor"):
         kind = "95% interval of the mean" if not claim.deterministic else "exact"
-    _draw_points(ax, points, f"measured ({kind})", log_y)
+    _draw_points(ax, points, f"measured, {kind.partition(',')[0]}", log_y)
     if claim.versus is None:
         ax.set(xticks=[], xlim=(-1, 1))
-    ax.legend()
+    legend(ax)
 
 
 def _thinned(points: list[Point]) -> list[Point]:
@@ -140,11 +142,12 @@ def _between(claim: Claim, points: Iterable[Point]) -> np.ndarray:
     return np.linspace(min(x), max(x), 60) if claim.law == "exponential" else np.geomspace(min(x), max(x), 60)
 
 
-def _draw_bound(ax: "Axes", claim: Claim, points: list[Point]) -> None:
+def _draw_bound(ax: "Axes", claim: Claim, points: list[Point], labels: Mapping[str, str] | None) -> None:
     x = _between(claim, points)
     exponent, constant = claim.exponent or 0.0, claim.constant or math.nan
-    name = typeset(f"bound {constant:g} · {words(str(claim.versus))}^{exponent:g}")
-    ax.plot(x, constant * x**exponent, "--", color=GREY, label=name)
+    power = "" if exponent == 1 else f"^{exponent:g}"
+    name = "N" if claim.versus == "agents" else label(stem(str(claim.versus))[0], labels)
+    ax.plot(x, constant * x**exponent, "--", color=GREY, label=typeset(f"bound {constant:g} · {name}{power}"))
 
 
 def _draw_law(ax: "Axes", claim: Claim, verdict: Verdict, points: list[Point]) -> None:

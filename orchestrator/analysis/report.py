@@ -51,7 +51,7 @@ class Page:
     """What a report is written from. ``summary`` and ``curves`` are the sweep's rows of the store's views (see
     ``claims.judge``), ``verdicts`` those of ``claims`` in the same order.
 
-    ``details`` becomes the configuration table, nested mappings with dotted names; ``units`` maps field names to words
+    ``details`` becomes the configuration table, nested mappings with dotted names; ``labels`` maps field names to words
     for the axes, ``meanings`` metrics to what they are; ``pictures`` (title -> uint8 [h, w, 3]) show the environments.
     """
 
@@ -61,7 +61,7 @@ class Page:
     claims: Sequence[Claim]
     verdicts: Sequence[Verdict]
     details: Mapping[str, Any] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
     origin: Origin | None = None
@@ -170,8 +170,8 @@ def _curve_cards(page: Page) -> list[str]:
         if not any(len(line.rows) > 1 for line in lines):
             continue
         name = f"{slug(page.sweep)}-curves-{i:02d}-{slug(wanted.metric)}"
-        panels = curve_panels(lines, wanted.metric, wanted.versus, wanted.log, page.units)
-        panels += cost_panels(lines, wanted.metric, wanted.versus, page.units)
+        panels = curve_panels(lines, wanted.metric, wanted.versus, wanted.log, page.labels)
+        panels += cost_panels(lines, wanted.metric, wanted.versus, page.labels)
         meaning = page.meanings.get(wanted.metric)
         notes = [f"{words(wanted.metric)}: {meaning}."] if meaning else []
         notes += [f"{band_words(lines, wanted.metric)}.", *free(lines), "The SQL gives every seed."]
@@ -191,7 +191,7 @@ def _figures(panels: Sequence[Panel], name: str, alt: str) -> str:
 
 def _claim_card(number: int, page: Page, claim: Claim, verdict: Verdict) -> str:
     name = f"{slug(page.sweep)}-claim-{number:02d}-{slug(claim.name)}"
-    figure = embedded(claim_panel(claim, verdict, page.units), name, f"Figure of the claim: {claim.name}")
+    figure = embedded(claim_panel(claim, verdict, page.labels), name, f"Figure of the claim: {claim.name}")
     interval = f"<p class='soft'>Interval: {escape(verdict.interval)}.</p>" if verdict.ci_low == verdict.ci_low else ""
     return (
         f"<section class='card claim' id='claim-{number}'><h3>{escape(claim.name)} {_chip(verdict)}</h3>"

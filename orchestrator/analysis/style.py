@@ -6,6 +6,7 @@ Colours are those of Okabe and Ito (2008) and the map cividis, which colour-blin
 import io
 import math
 import re
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,8 +20,13 @@ BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 CASES = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK, GRID = "#262A2F", "#E6E6E6"
 #: Widths in inches of one and of two columns of a journal page, and the heights that go with them.
-COLUMNS = {"single": (3.5, 2.6), "double": (7.2, 4.2)}
+COLUMNS = {"single": (3.5, 2.8), "double": (7.2, 4.2)}
+#: Inches that a letter of a legend or of an axis label takes on average.
+SMALL_LETTER, LETTER = 0.062, 0.07
 Width = Literal["single", "double"]
+
+#: Longer numbers of levels are no ticks.
+MOST_DIGITS = 5
 
 UNITS = {
     "agents": "number of agents N",
@@ -69,23 +75,27 @@ LOOK: Any = {
 }
 
 
-def label(name: str, units: Mapping[str, str] | None = None) -> str:
-    """Axis label of a field: the words or the sign that the field uses, and its unit or meaning where one is known.
+def label(name: str, labels: Mapping[str, str] | None = None) -> str:
+    """Axis label of a field: the words or the sign that the field uses, with its unit.
 
-    ``units`` (field -> words) adds to and overrides ours: ``kappa`` with ``{"kappa": "hops"}`` is ``κ (hops)``.
+    ``labels`` (field -> words) adds to ours: ``V_tail`` with ``{"V": "value V"}`` is ``value V (mean over the last
+    half)``.
     """
-    known = (units or {}).get(name)
-    if known:
-        return f"{words(name)} ({known})"
-    return UNITS.get(name, words(name))
+    name, suffix = stem(name)
+    return (labels or {}).get(name, UNITS.get(name, words(name))) + SUFFIXES.get(suffix, "")
+
+
+def stem(name: str) -> tuple[str, str]:
+    """A field without what was made of it, and that: ``error_tail`` is ``error`` and ``_tail``."""
+    suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+    return name.removesuffix(suffix), suffix
 
 
 def words(name: str) -> str:
     """A field's name as it is printed: ``tau_1`` is ``τ₁``, ``error_tail`` is ``error (mean over the last half)``."""
-    name = name.removeprefix("env.")
-    for suffix, text in SUFFIXES.items():
-        if name.endswith(suffix):
-            return words(name.removesuffix(suffix)) + text
+    name, suffix = stem(name.removeprefix("env."))
+    if suffix:
+        return words(name) + SUFFIXES[suffix]
     parts = [GREEK.get(part, part) for part in name.split("_")]
     if len(parts) == 2 and parts[1].isdigit() and len(parts[0]) == 1:
         return parts[0] + parts[1].translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
@@ -95,6 +105,7 @@ def words(name: str) -> str:
 def typeset(text: str) -> str:
     """Plain text with the signs of print: minus, plus-minus, less or equal."""
     text = text.replace("+-", "±").replace("<=", "≤").replace(">=", "≥").replace(" * ", " · ")
+    text = re.sub(r"(?<![\w-])(-?)inf(?=[,)])", lambda found: f"{'−' if found[1] else ''}∞", text)
     return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
@@ -114,6 +125,36 @@ def new_axes(width: float, height: float) -> "Axes":
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure.add_subplot()
+
+
+def name_axes(ax: "Axes", x: str, y: str) -> None:
+    """Label the axes, in several lines where one would be longer than its axis."""
+    width, height = figure_of(ax).get_size_inches()
+    ax.set_xlabel(_folded(x, width - 0.7))
+    ax.set_ylabel(_folded(y, height - 0.7))
+
+
+def _folded(text: str, inches: float) -> str:
+    """Lines that fit, brackets on a line of their own before words are."""
+    room, lines = int(inches / LETTER), []
+    for line in text.split("\n"):
+        parts = [line] if len(line) <= room else re.split(r" (?=\([a-z]{2,} )", line)
+        lines += [short for part in parts for short in textwrap.wrap(part, room, break_long_words=False)]
+    return "\n".join(lines)
+
+
+def legend(ax: "Axes", most: int = 9) -> None:
+    """What is drawn, above the axes in as many columns as fit; of more than ``most`` only some, evenly chosen."""
+    handles, names = ax.get_legend_handles_labels()
+    if len(handles) > most:
+        chosen = np.unique(np.rint(np.linspace(0, len(handles) - 1, most)).astype(int))
+        handles, names = [handles[i] for i in chosen], [names[i] for i in chosen]
+    room = figure_of(ax).get_size_inches()[0] - 0.8
+    columns = int(room / (0.5 + SMALL_LETTER * max(map(len, names), default=0)))
+    ax.legend(
+        *(handles, names), loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=max(1, min(len(names), columns)),
+        borderaxespad=0.2, borderpad=0.1, handlelength=1.6, columnspacing=1.2,
+    )  # fmt: skip
 
 
 def settle(ax: "Axes", margin: float = 0.05) -> None:
@@ -171,14 +212,15 @@ def log_axis(ax: "Axes", which: Literal["x", "y"], values: np.ndarray) -> None:
     levels = np.unique(values[values > 0])
     ratio = levels[-1] / levels[0] if len(levels) else 1.0
     apart = (np.diff(np.log(levels)) > 0.05 * math.log(max(ratio, 1.1))).all()
-    few = which == "x" and len(levels) <= 8 and bool(apart)
+    brief = all(len(number(float(level))) <= MOST_DIGITS for level in levels)
+    few = which == "x" and len(levels) <= 8 and bool(apart) and brief
     if few:
         axis.set_major_locator(FixedLocator(list(levels)))
         axis.set_minor_locator(NullLocator())
     elif ratio < 5:
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axis.set_minor_locator(NullLocator())
-    elif ratio < 30:
+    elif ratio < 100:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_minor_locator(NullLocator())
     else:

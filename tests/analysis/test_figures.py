@@ -6,11 +6,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from orchestrator import registry
 from orchestrator.analysis.aggregate import bootstrap
 from orchestrator.analysis.claims import Point, Verdict, read_claim
 from orchestrator.analysis.curvefigures import band_of, band_words, cost_panels, curve_panels, free, is_score, lines_of
 from orchestrator.analysis.figures import claim_panel
-from orchestrator.analysis.style import label, log_axis, look, new_axes, number, save, typeset
+from orchestrator.analysis.style import (
+    COLUMNS,
+    figure_of,
+    label,
+    legend,
+    log_axis,
+    look,
+    name_axes,
+    new_axes,
+    number,
+    save,
+    settle,
+    typeset,
+)
+from orchestrator.reports import MOST_LETTERS
 
 X = np.array([2.0, 4, 8, 16, 32])
 SLOPE = {"name": "c", "case": "joint", "metric": "error_tail", "versus": "agents", "law": "power"} | {
@@ -40,7 +55,7 @@ def test_a_power_law_is_drawn_on_log_axes_with_fit_and_expectation():
     assert fitted.get_ydata()[[0, -1]] == pytest.approx([1, 2 / 32])
     # The expected law goes through the middle of the fit, so that only the slopes are compared.
     assert drawn["expected exponent −1 ± 0.15"].get_ydata() == pytest.approx(fitted.get_ydata())
-    assert drawn["measured (95% interval of the mean)"].get_xdata().tolist() == X.tolist()
+    assert drawn["measured, 95% interval of the mean"].get_xdata().tolist() == X.tolist()
 
 
 def test_levels_that_were_not_judged_are_hollow_and_not_fitted():
@@ -60,7 +75,7 @@ def test_a_fitted_floor_is_drawn():
 def test_the_bound_is_drawn():
     claim = read_claim({k: v for k, v in SLOPE.items() if k not in ("expect", "within")} | {
         "law": "bound", "constant": 3, "exponent": -1})  # fmt: skip
-    bound = lines(claim_panel(claim, verdict("bound")).axes)["bound 3 · agents^−1"]
+    bound = lines(claim_panel(claim, verdict("bound")).axes)["bound 3 · N^−1"]
     assert bound.get_ydata() == pytest.approx(3 / bound.get_xdata())
 
 
@@ -210,11 +225,19 @@ def test_curves_of_an_exponential_law_have_a_straight_axis_of_rounds():
     [
         ("tau_1", "τ₁"), ("env.gamma", "γ"), ("subspace_error_tail", "subspace error (mean over the last half)"),
         ("lambda_2_final", "λ₂ (at the end)"), ("agents", "number of agents N"), ("bytes_sent", "bytes sent"),
-        ("kappa", "κ (hops)"),
+        ("kappa", "κ (hops)"), ("gap_final", "gap V* − V (at the end)"),
     ],
 )  # fmt: skip
 def test_axes_are_labelled_in_the_words_of_the_field(name, text):
-    assert label(name, {"kappa": "hops"}) == text
+    assert label(name, {"kappa": "κ (hops)", "gap": "gap V* − V"}) == text
+
+
+@pytest.mark.parametrize("name", registry.names("algorithm"))
+def test_labels_of_metrics_are_few_words(name):
+    """No longer than those of parameters, and of metrics that the algorithm's family has."""
+    found = registry.algorithm(name)
+    assert found.labels.keys() & found.metrics.keys()
+    assert all(len(text) <= MOST_LETTERS for text in found.labels.values())
 
 
 def test_ticks():
@@ -228,6 +251,41 @@ def test_ticks():
     assert ax.yaxis.get_major_formatter()(1e-2, 0) == "10⁻²"
 
 
+def test_numbers_too_long_for_a_tick_are_not_ticked():
+    """Levels that are no short numbers have the ticks of a common log axis."""
+    with look():
+        ax = new_axes(3, 3)
+        levels = np.array([0.0287836, 0.0498132, 0.998752])
+        ax.plot(levels, levels)
+        log_axis(ax, "x", levels)
+    assert set(ax.get_xticks().tolist()) >= {0.05, 0.1, 0.2, 0.5, 1.0}
+    assert 0.0287836 not in ax.get_xticks()
+
+
+@pytest.mark.parametrize("size", COLUMNS.values())
+@pytest.mark.parametrize(
+    "names", [["a"], ["expected exponent −1 ± 0.15", "fitted exponent −0.953"], list("abcdefghijklm")]
+)
+def test_the_legend_is_above_the_axes_and_inside_the_figure(size, names):
+    """It covers no number, whatever is drawn; long labels are folded."""
+    with look():
+        ax = new_axes(*size)
+        for name in names:
+            ax.plot([1, 2], [3, 4], label=name)
+        legend(ax)
+        name_axes(ax, "agents", "parameter error ‖Bwᵢ − θᵢ*‖² (mean over the last half):\none / other")
+        settle(ax)
+        figure_of(ax).canvas.draw()
+    drawn, axes, page = ax.get_legend(), ax.get_window_extent(), figure_of(ax).bbox
+    assert drawn is not None
+    assert drawn.get_window_extent().y0 >= axes.y1
+    assert drawn.get_window_extent().x1 <= page.x1
+    assert len(drawn.get_texts()) == min(len(names), 9)
+    text = ax.yaxis.label.get_window_extent()
+    assert page.y0 <= text.y0 <= text.y1 <= page.y1
+    assert "\n(mean over the last half):\none / other" in ax.get_ylabel() or size == COLUMNS["double"]
+
+
 def test_the_same_figure_is_the_same_file():
     files = {save(claim_panel(read_claim(SLOPE), verdict()).axes, "svg") for _ in range(2)}
     assert len(files) == 1
@@ -235,4 +293,5 @@ def test_the_same_figure_is_the_same_file():
 
 
 def test_signs_of_print():
+    assert typeset("(-inf, 1] and [2, inf), an info") == "(−∞, 1] and [2, ∞), an info"
     assert typeset("-1 +- 0.15, 0-7, 1e-05, N^-2 <= 3") == "−1 ± 0.15, 0-7, 1e-05, N^−2 ≤ 3"

@@ -51,7 +51,7 @@ def _report(data, tmp_path_factory):
     summary, curves, claims = data
     verdicts = [judge(claim, summary, curves) for claim in claims]
     details = {"paper": {"id": "arXiv:1", "note": "<b>"}, "seeds": [0, 1]}
-    content = Page("fa<m>ily/s", summary, curves, claims, verdicts, details, units={"error_tail": "squa<i>red"})
+    content = Page("fa<m>ily/s", summary, curves, claims, verdicts, details, labels={"error": "squa<i>red"})
     page = write_report(content, tmp_path_factory.mktemp("page") / "new" / "folder")
     return page, page.read_text(encoding="utf-8"), verdicts
 
