@@ -270,7 +270,8 @@ def _with_enough_seeds(claim: Claim, data: Sample, finding: Finding) -> Finding:
         return finding
     few = f"{seeds} seed{'s are' if seeds != 1 else ' is'} too few for a verdict, which takes {LEAST_SEEDS}"
     if finding.verdict == "inconclusive" and seeds > 1:
-        return Finding("inconclusive", finding.interval, f"{few}: {finding.sentence}", finding.points, finding.fit)
+        sentence = f"{few}: {finding.sentence[0].lower()}{finding.sentence[1:]}"
+        return Finding("inconclusive", finding.interval, sentence, finding.points, finding.fit)
     estimate = f"the estimate so far is {told(finding.interval)}, accepted {accepted_range(claim)}"
     sentence = f"{few}; {estimate}; run at least {LEAST_SEEDS} seeds"
     return Finding("inconclusive", finding.interval, sentence, finding.points, finding.fit)

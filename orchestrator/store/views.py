@@ -35,7 +35,14 @@ NEEDS = {
 }
 #: Words by which a query can reach tables or their columns without naming them.
 INDIRECT = ("query", "information_schema", "duckdb_", "pg_", "show", "pragma", "sqlite_")
-LOCKED = ("temp_directory = ''", "enable_external_access = false", "python_enable_replacements = false")
+#: A progress bar would stand in the middle of what is printed.
+QUIET = "enable_progress_bar = false"
+LOCKED = (
+    "temp_directory = ''",
+    "enable_external_access = false",
+    "python_enable_replacements = false",
+    QUIET,
+)
 
 #: The beginnings of DuckDB's most frequent messages, and plainer ones.
 PLAIN = (
@@ -101,6 +108,7 @@ def distinct_rows(table: str, parts: Sequence[ds.Dataset]) -> pa.Table:
     # A table larger than memory is sorted in the system's temporary folder, not in the working folder.
     spill = str(Path(tempfile.gettempdir()) / "marl-orchestrator")
     with duckdb.connect(":memory:", config={"temp_directory": spill}) as connection:
+        connection.execute(f"SET {QUIET}")
         select = _distinct(table, _united(connection, table, parts))
         return conform(table, connection.sql(f"FROM ({select}) ORDER BY {key}").to_arrow_table())
 
