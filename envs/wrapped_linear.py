@@ -21,7 +21,7 @@ from .instances import check_rank, leading
 from .keywords import WrappedParameters
 from .linear import LinearMRP, Processes, own
 from .shared_subspace_mdp import DecisionProcesses, SharedSubspaceMDP
-from .wrapped import Wrapped
+from .wrapping import Wrapped
 
 #: The long-run gain from a start is (1 - g) times the value discounted by this g, to about seven digits.
 NEARLY_ONE = 1.0 - 1e-8

@@ -88,7 +88,7 @@ def settings(given: list[str] | None) -> dict[str, list[Any]]:
 
 def values(text: str) -> list[Any]:
     """The values of one word, V1,V2,…"""
-    from orchestrator.sweepfile import parse_value
+    from orchestrator.plainyaml import parse_value
 
     return [parse_value(part) for part in text.split(",")]
 

@@ -9,63 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field
 
-from orchestrator import references, registry
+from orchestrator import plainyaml, references, registry
 from orchestrator.analysis.claims import COSTS, ROUND, Claim, bare, read_claim
 from orchestrator.config import Cell, Parameters, Seeds, make_cell, parse_seeds, suited, validated
 from orchestrator.errors import UserError
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core scalars: 1e-3 and inf are numbers, ``on`` and ``no`` are words. It can construct nothing else."""
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("bool", r"^(?:true|True|false|False)$", "tTfF"),
-    ("null", r"^(?:~|null|Null|)$", ["~", "n", "N", ""]),
-    ("int", r"^[-+]?[0-9]+$", "-+0123456789"),
-    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.?(?:inf|Inf)$", "-+.0123456789iI"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
-
-
-def _float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
-    return float(loader.construct_scalar(node).replace(".inf", "inf").replace(".Inf", "inf"))
-
-
-def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    return int(loader.construct_scalar(node), 10)  # 010 is ten, not eight
-
-
-_Loader.add_constructor("tag:yaml.org,2002:float", _float)
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
-
-
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    """A mapping without repeated keys: YAML's own reader silently keeps the last."""
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for k, key in enumerate(keys):
-        if key in keys[:k]:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", node.start_mark)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-def parse_value(text: str) -> Any:
-    """A scalar of the command line, read as the YAML files are. Raises ``UserError`` for anything else."""
-    try:
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError:
-        value = ()
-    if isinstance(value, list | dict | tuple):
-        raise UserError(f"{text!r} is no value; it takes a number, a word, true or false.")
-    return value
-
 
 #: Parts of a sweep in which plug-in files are named.
 NAMING = ("env", "cases", "base", "grid", "zip", "claims")
@@ -271,25 +220,12 @@ def load(reference: str, overrides: Mapping[str, list[Any]] | None = None, seeds
                 raise UserError(f"There is no sweep file {reference}.")
             raise UserError(f"Unknown sweep {reference!r}: {registry.nearest(reference, shipped)}")
         path = shipped[reference]
-    try:
-        content = yaml.load(path.read_text(), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path.name} is not plain YAML: {_place_of(error)}.") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    content = plainyaml.read(path)
     if not isinstance(content, dict):
         raise UserError(f"{path.name} holds no sweep: it takes name, env, cases, … at the top level.")
     sweep = overridden(checked(content, path.name), overrides or {}, seeds)
     _ = sweep.cells, sweep.judged
     return sweep
-
-
-def _place_of(error: Exception) -> str:
-    """Line, column and problem of a YAML error."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return " ".join(str(error).split())
-    return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"  # type: ignore[attr-defined]
 
 
 def checked(content: Mapping[str, Any], owner: str) -> Sweep:

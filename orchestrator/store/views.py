@@ -5,6 +5,7 @@ not show. DuckDB only selects, orders and joins here: an ``avg`` in a query depe
 last bits, which is why claims and fingerprints reduce the selected rows themselves.
 """
 
+import contextlib
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -35,14 +36,7 @@ NEEDS = {
 }
 #: Words by which a query can reach tables or their columns without naming them.
 INDIRECT = ("query", "information_schema", "duckdb_", "pg_", "show", "pragma", "sqlite_")
-#: A progress bar would stand in the middle of what is printed.
-QUIET = "enable_progress_bar = false"
-LOCKED = (
-    "temp_directory = ''",
-    "enable_external_access = false",
-    "python_enable_replacements = false",
-    QUIET,
-)
+LOCKED = ("temp_directory = ''", "enable_external_access = false", "python_enable_replacements = false")
 
 #: The beginnings of DuckDB's most frequent messages, and plainer ones.
 PLAIN = (
@@ -86,6 +80,7 @@ def connect(datasets: Mapping[str, Sequence[ds.Dataset]]) -> "duckdb.DuckDBPyCon
     import duckdb  # here, because trials and --help need none of it
 
     connection = duckdb.connect(":memory:")
+    _silence(connection)
     for setting in LOCKED:
         connection.execute(f"SET {setting}")
     rows: dict[str, str] = {}
@@ -100,6 +95,15 @@ def connect(datasets: Mapping[str, Sequence[ds.Dataset]]) -> "duckdb.DuckDBPyCon
     return connection
 
 
+def _silence(connection: "duckdb.DuckDBPyConnection") -> None:
+    """No progress bar in the middle of what is printed."""
+    import duckdb
+
+    # A notebook without the widgets that a bar needs has neither bar nor setting.
+    with contextlib.suppress(duckdb.InvalidInputException):
+        connection.execute("SET enable_progress_bar = false")
+
+
 def distinct_rows(table: str, parts: Sequence[ds.Dataset]) -> pa.Table:
     """All rows of ``table`` without duplicates, sorted by key: nothing is judged or left out, unlike in the view."""
     import duckdb
@@ -108,7 +112,7 @@ def distinct_rows(table: str, parts: Sequence[ds.Dataset]) -> pa.Table:
     # A table larger than memory is sorted in the system's temporary folder, not in the working folder.
     spill = str(Path(tempfile.gettempdir()) / "marl-orchestrator")
     with duckdb.connect(":memory:", config={"temp_directory": spill}) as connection:
-        connection.execute(f"SET {QUIET}")
+        _silence(connection)
         select = _distinct(table, _united(connection, table, parts))
         return conform(table, connection.sql(f"FROM ({select}) ORDER BY {key}").to_arrow_table())
 

@@ -20,9 +20,10 @@ from orchestrator.errors import UserError
 from orchestrator.execution import Plan, plan
 from orchestrator.lockstep import Traffic
 from orchestrator.nodes import Node
+from orchestrator.plainyaml import parse_value
 from orchestrator.recorder import Recorder, record_rounds
 from orchestrator.store.schema import TABLES
-from orchestrator.sweepfile import adhoc, check_agents_per_actor, checked, load, overridden, parse_value
+from orchestrator.sweepfile import adhoc, check_agents_per_actor, checked, load, overridden
 
 JOINT, MRP = "joint-average-td", "shared-subspace-mrp"
 

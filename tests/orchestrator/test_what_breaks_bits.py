@@ -231,7 +231,7 @@ FOR_ENVIRONMENTS = {"orchestrator.kernels", "orchestrator.graphs"}
 #: The engine's rooms, lowest first: a file imports from its own room or a lower one.
 ROOMS = [
     ("errors", "process"),
-    ("kernels", "streams", "references"),
+    ("kernels", "streams", "references", "plainyaml"),
     ("registry",),
     ("graphs", "blocks"),
     ("rounds",),

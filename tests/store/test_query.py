@@ -35,6 +35,12 @@ def test_only_the_tables_that_a_view_needs_are_read(view):
     assert set(views.needed(f"select * from {view.upper()}")) == set(views.NEEDS[view])
 
 
+def test_nothing_is_drawn_into_what_is_printed():
+    """DuckDB would draw a progress bar on a terminal once a query takes two seconds."""
+    connection = views.connect({})
+    assert connection.sql("SELECT current_setting('enable_progress_bar')").fetchall() == [(False,)]
+
+
 def test_a_query_that_names_no_table_itself_sees_them_all(store, append, rows):
     append(store, rows(1, 0))
     assert values(store, "SELECT count(*) FROM query('SELECT * FROM ru' || 'ns')") == [(1,)]
