@@ -215,24 +215,33 @@ def rewards_of_action_values(transition, action_values, gains):
 
 
 @kernel
+def choose_greedily(phi, theta, choice):
+    """Write argmax_a phi(s, a)^T theta for every s into ``choice`` [S], the first of equals."""
+    states, actions, d = phi.shape
+    for s in range(states):
+        best, choice[s] = -np.inf, 0
+        for a in range(actions):
+            value = 0.0
+            for f in range(d):
+                value += phi[s, a, f] * theta[f]
+            if value > best:
+                best, choice[s] = value, a
+
+
+@kernel
 def greedy_gains(basis, heads, process, phi, transition, reward):
     """Exact gain [n] of each agent's greedy policy argmax_a phi(s, a)^T B w_i (the first action wins a tie)."""
-    states, actions, d = phi.shape
+    states, _, d = phi.shape
     gains = np.zeros(heads.shape[0])
-    theta, chain, pay = np.empty(d), np.empty((states, states)), np.empty(states)
+    theta, choice = np.empty(d), np.empty(states, np.int64)
+    chain, pay = np.empty((states, states)), np.empty(states)
     for i in range(heads.shape[0]):
         p = process[i]
         combine(basis, heads[i], theta)
+        choose_greedily(phi, theta, choice)
         for s in range(states):
-            best, choice = -np.inf, 0
-            for a in range(actions):
-                value = 0.0
-                for f in range(d):
-                    value += phi[s, a, f] * theta[f]
-                if value > best:
-                    best, choice = value, a
-            chain[s] = transition[p, s, choice]
-            pay[s] = reward[p, s, choice]
+            chain[s] = transition[p, s, choice[s]]
+            pay[s] = reward[p, s, choice[s]]
         mu = stationary_distribution(chain)
         for s in range(states):
             gains[i] += mu[s] * pay[s]

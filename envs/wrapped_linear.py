@@ -213,24 +213,19 @@ def optimal_gain(transition, reward, q):
 @kernel
 def gains_from_start(basis, heads, process, phi, transition, reward, starts, discount):
     """Gain [n] from ``starts`` [m, S] of each agent's greedy policy argmax_a phi(s, a)^T B w_i, the first of equals."""
-    states, actions, d = phi.shape
+    states, _, d = phi.shape
     gains = np.zeros(heads.shape[0])
-    theta, chain, pay = np.empty(d), np.empty((states, states)), np.empty(states)
+    theta, choice = np.empty(d), np.empty(states, np.int64)
+    chain, pay = np.empty((states, states)), np.empty(states)
     for i in range(heads.shape[0]):
         p = process[i]
         linear_kernels.combine(basis, heads[i], theta)
+        linear_kernels.choose_greedily(phi, theta, choice)
         for s in range(states):
-            best, choice = -np.inf, 0
-            for a in range(actions):
-                value = 0.0
-                for f in range(d):
-                    value += phi[s, a, f] * theta[f]
-                if value > best:
-                    best, choice = value, a
             for t in range(states):
-                chain[s, t] = -discount * transition[p, s, choice, t]
+                chain[s, t] = -discount * transition[p, s, choice[s], t]
             chain[s, s] += 1.0
-            pay[s] = reward[p, s, choice]
+            pay[s] = reward[p, s, choice[s]]
         values = kernels.solve(chain, pay)
         for s in range(states):
             gains[i] += starts[p, s] * (1.0 - discount) * values[s]
