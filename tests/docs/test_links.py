@@ -71,6 +71,11 @@ def test_every_page_is_reached_from_the_readme():
     assert [name for name in NAMES if ROOT / name not in seen] == []
 
 
+def test_the_index_of_the_docs_has_every_page():
+    listed = {target.partition("#")[0] for target in targets(ROOT / "docs" / "README.md")}
+    assert {page.name for page in (ROOT / "docs").glob("*.*") if page.name != "README.md"} <= listed
+
+
 @pytest.mark.parametrize("name", [name for name in WRITTEN if blocks(name, "python", "py")])
 def test_python_compiles_and_what_it_imports_is_there(name):
     for code in blocks(name, "python", "py"):
