@@ -13,8 +13,10 @@ from orchestrator import completion, figurecommands, jobcommands, options, share
 from orchestrator.errors import UserError
 from orchestrator.options import (
     AddressOption,
+    AlgorithmArgument,
     Backend,
     BackendOption,
+    EnvironmentArgument,
     Format,
     FormatOption,
     Kind,
@@ -71,18 +73,8 @@ def describe(
 
 @app.command()
 def run(
-    algorithm: Annotated[
-        str,
-        typer.Argument(
-            metavar="ALGORITHM", help="Registered name, or ./file.py:Name.", autocompletion=completion.algorithms
-        ),
-    ],
-    environment: Annotated[
-        str,
-        typer.Argument(
-            metavar="ENV", help="Registered name, or ./file.py:Name.", autocompletion=completion.environments
-        ),
-    ],
+    algorithm: AlgorithmArgument,
+    environment: EnvironmentArgument,
     settings: SettingsArgument = None,
     agents: Annotated[str, typer.Option("--agents", help="Number of agents N; 2,4,8 spans.")] = "2",
     seeds: SeedsOption = "0..7",
@@ -111,6 +103,29 @@ def run(
     definition = sweepfile.adhoc(algorithm, environment, given, seeds, name, options.packing(agents_per_actor))
     definition = definition.placed(strategy, options.labels(label))
     _carry_out(definition, results, backend, address, None, retry_failed, quiet=pdb)
+
+
+@app.command()
+def check(
+    algorithm: AlgorithmArgument,
+    environment: EnvironmentArgument,
+    settings: SettingsArgument = None,
+    agents: Annotated[int, typer.Option("--agents", help="Number of agents N.")] = 3,
+    rounds: Annotated[int, typer.Option("--rounds", help="Communication rounds T; a few are enough.")] = 6,
+) -> None:
+    """Try whether an algorithm keeps its numbers.
+
+    Seeds 0 and 1: interpreted and compiled, again, in other blocks, leapt, from every snapshot, measured more and
+    less often. Nothing is stored. Exits with 1 if something is wrong.
+    """
+    from orchestrator import contract, output
+    from orchestrator.cell import Task
+    from orchestrator.config import make_cell
+
+    given = options.single(settings) | {"agents": agents, "rounds": rounds}
+    task = Task(make_cell(algorithm, environment, given), (0, 1))
+    if not output.findings(contract.examine(task), "The contract is kept.", "Not kept"):
+        raise typer.Exit(1)
 
 
 @app.command()

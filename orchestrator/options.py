@@ -59,6 +59,16 @@ StrategyOption = Annotated[
 LabelOption = Annotated[
     list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Use nodes with this label only; repeatable.")
 ]
+AlgorithmArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ALGORITHM", help="Registered name, or ./file.py:Name.", autocompletion=completion.algorithms
+    ),
+]
+EnvironmentArgument = Annotated[
+    str,
+    typer.Argument(metavar="ENV", help="Registered name, or ./file.py:Name.", autocompletion=completion.environments),
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print rows.")]
 SweepArgument = Annotated[
     str | None, typer.Argument(metavar="SWEEP", help="One sweep; default: all.", autocompletion=completion.stored)
@@ -84,6 +94,14 @@ def settings(given: list[str] | None) -> dict[str, list[Any]]:
             raise UserError(f"{key} is given twice; to span values write {key}=V1,V2,…")
         found[key] = values(text)
     return found
+
+
+def single(given: list[str] | None) -> dict[str, Any]:
+    """KEY=VALUE words as key -> value. Raises ``UserError`` for several values of one."""
+    found = settings(given)
+    if several := [key for key, held in found.items() if len(held) > 1]:
+        raise UserError(f"{several[0]} is given several values; it takes one here.")
+    return {key: value for key, (value,) in found.items()}
 
 
 def values(text: str) -> list[Any]:

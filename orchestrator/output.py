@@ -171,12 +171,16 @@ def announce(planned: "Plan") -> None:
     print(words + ".", file=sys.stderr)
 
 
-def finding(one: "Finding") -> None:
-    """Print one finding of the doctor's: what is there, and below it what that means."""
-    screen, width = console(), 6
-    screen.print(f"[{STATES[one.state]}]{one.state:{width}}[/]", end="")
-    screen.print(f"{one.what}: {one.found}", markup=False, soft_wrap=True)
-    print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width))
+def findings(found: Iterable["Finding"], well: str, ill: str) -> bool:
+    """Print each as it comes: what is there, and below it what that means. Returns whether all is well."""
+    screen, width, wrong = console(), 6, []
+    for one in found:
+        screen.print(f"[{STATES[one.state]}]{one.state:{width}}[/]", end="")
+        screen.print(f"{one.what}: {one.found}", markup=False, soft_wrap=True)
+        print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width), flush=True)
+        wrong += [one.what] if one.state == "wrong" else []
+    print(f"\n{ill}: {', '.join(wrong)}." if wrong else f"\n{well}")
+    return not wrong
 
 
 def under_way(found: "Results", sweeps: Iterable[str]) -> None:

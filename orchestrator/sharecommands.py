@@ -54,10 +54,5 @@ def doctor(results: ResultsOption = "results") -> None:
     from orchestrator import output
     from orchestrator.doctor import examine
 
-    wrong = []
-    for finding in examine(results):
-        output.finding(finding)
-        wrong += [finding.what] if finding.state == "wrong" else []
-    print(f"\nNot well: {', '.join(wrong)}." if wrong else "\nAll is well.")
-    if wrong:
+    if not output.findings(examine(results), "All is well.", "Not well"):
         raise typer.Exit(1)

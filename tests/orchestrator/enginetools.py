@@ -1,19 +1,22 @@
 """What the engine's tests share: tasks of the worked coordinators, and numbers in a form whose equality is bitwise."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator import contract
 from orchestrator.cell import Outcome, Task, run_task
-from orchestrator.checkpoint import Keeper, pack, unpack
+from orchestrator.checkpoint import Keeper
 from orchestrator.config import make_cell
+from orchestrator.contract import Resumed, numbers
 from orchestrator.fleet import Fleet, HostsLost, Request
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.lockstep import Replica, converse
 
 ROOT = Path(__file__).resolve().parents[2]
 COORDINATORS = ROOT / "tests" / "coordinators"
+
+__all__ = ["Diary", "Flaky", "Resumed", "numbers", "rows", "run", "say", "task"]
 
 #: Worked coordinator -> (algorithm, environment), as plug-in references.
 WORKED = {
@@ -43,16 +46,6 @@ def run(of: Task, hosts: int = 1, keeper: Keeper | None = None, fuse: bool = Tru
     return run_task(of, InlineFleet(hosts), keeper, fuse)
 
 
-def numbers(outcome: Outcome) -> dict[int, str]:
-    """Seed -> everything that was computed. Equal texts mean equal bits: repr of a float is exact, -0.0 included."""
-    found = {}
-    for replica in outcome.replicas:
-        agents = {name: values.tolist() for name, values in replica.agents.items()}
-        rest = (replica.recorder.rows(), replica.recorder.summary(), asdict(replica.traffic), agents)
-        found[replica.seed] = repr((replica.status, replica.coordinator.completed, *rest))
-    return found
-
-
 def rows(outcome: Outcome, seed: int) -> dict[int, dict[str, Any]]:
     """Round -> row of ``metrics``, of one seed."""
     replica = next(replica for replica in outcome.replicas if replica.seed == seed)
@@ -78,35 +71,16 @@ def say(of: Task, fleet: Fleet, *said: Any, fresh: bool = True) -> tuple[list[An
     return replies, replica
 
 
-class Diary(Keeper):
+class Diary(contract.Diary):
     """A keeper that takes a snapshot whenever it may (or at the chances in ``picks``) and packs each for later."""
 
     def __init__(self, picks: Sequence[bool] | None = None):
         super().__init__()
-        self.packed: dict[int, bytes] = {}
         self._picks = None if picks is None else iter(picks)
 
     @property
-    def due(self) -> bool:
+    def due(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._picks is None or next(self._picks, False)
-
-    def keep(self, take: Callable[[], dict[str, Any]]) -> None:
-        self.snapshot = take()
-        self.packed[self.snapshot["round"]] = pack(self.snapshot)
-
-
-class Resumed(Keeper):
-    """A keeper that hands out a packed snapshot and takes none."""
-
-    due = False  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
-
-    def __init__(self, data: bytes):
-        super().__init__()
-        self._data = data
-
-    def resume(self) -> dict[str, Any] | None:
-        self.snapshot = unpack(self._data)
-        return self.snapshot
 
 
 class Flaky(InlineFleet):

@@ -90,20 +90,18 @@ def test_placement_with_an_own_utility_and_graph(folder, algorithm, environment,
         assert re.fullmatch(rf"{name.partition(':')[2]}@[0-9a-f]{{16}}", shown)
 
 
-LOCAL = [command for command in COMMANDS[""] if "there" not in command and "--results here" not in command]
-
-
-@pytest.mark.slow  # nine starts of the program
+@pytest.mark.slow  # ten starts of the program
 def test_the_commands(folder):
-    """In the page's order, without those that compare a Ray run; the sweep has both utilities."""
-    assert len(LOCAL) == 9
-    heard = [said(folder, command) for command in LOCAL]
+    """In the page's order; the contract is kept, the sweep has both utilities."""
+    assert len(COMMANDS[""]) == 10
+    heard = [said(folder, command) for command in COMMANDS[""]]
+    assert heard[3].splitlines()[-1] == "The contract is kept."
     assert "pooled-bandits" in heard[0]
     lines = heard[2].splitlines()
     errors = [float(line.split()[1]) for line in lines if re.match(r"\s*(2|8|32)\s", line)]
     assert len(errors) == 3
     assert errors[0] > errors[1] > errors[2]
-    assert {"state-entropy", "Seventy@", "Ladder@"} <= set(re.findall(r"state-entropy|Seventy@|Ladder@", heard[5]))
+    assert {"state-entropy", "Seventy@", "Ladder@"} <= set(re.findall(r"state-entropy|Seventy@|Ladder@", heard[6]))
 
 
 def test_the_package(folder, tmp_path):
