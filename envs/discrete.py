@@ -17,6 +17,8 @@ import numpy as np
 MOST_ENTRIES = 10**6
 #: Places among which a start that is not uniform is apportioned.
 SLOTS = 10_000
+#: How far chances may be from adding up to 1.
+SURE = 1e-6
 #: Steps of a second run that must be those of the first.
 REPEATED = 1000
 
@@ -98,6 +100,11 @@ def from_table(table: Any, start: np.ndarray, states: int, actions: int) -> Proc
             for chance, to, paid, ended in table[s][a]:
                 ahead[states if ended else int(to)] += float(chance)
                 reward[s, a] += float(chance) * float(paid)
+            total = sum(ahead.values())
+            if min(ahead.values(), default=-1.0) < 0 or abs(total - 1) > SURE:
+                chances = ", ".join(f"{chance:g}" for chance in ahead.values()) or "none"
+                told = f"the chances of state {s} under action {a} are {chances}"
+                raise ValueError(f"{told}; they must be 0 or more and add up to 1")
             moves[s, a] = ahead
     return _process(moves, reward, start / start.sum(), states, actions)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from orchestrator import references, registry
-from orchestrator.errors import UserError
+from orchestrator.errors import UserError, line, place
 
 
 class Parameters(BaseModel):
@@ -193,6 +194,12 @@ def make_cell(
     except ValueError as error:
         told = str(error)
         raise UserError(told if told.startswith(problem.name) else f"{problem.name}: {told}") from error
+    except UserError:
+        raise
+    except Exception as error:  # of a class of the user's, mostly
+        trace = "".join(traceback.format_exception(error))
+        told = f"{type(error).__name__}: {line(error)}{place(trace)}"
+        raise UserError(f"{coordinator.name} on {problem.name} cannot be built: {told}.") from error
     return cell
 
 

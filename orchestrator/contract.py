@@ -8,7 +8,6 @@ import contextlib
 import logging
 import os
 import pickle
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ from orchestrator import registry
 from orchestrator.cell import Outcome, Task, run_task
 from orchestrator.checkpoint import Keeper, pack, unpack
 from orchestrator.doctor import Finding
-from orchestrator.errors import UserError
+from orchestrator.errors import UserError, place
 from orchestrator.fleet.inline import InlineFleet
 
 log = logging.getLogger("orchestrator")
@@ -216,13 +215,8 @@ def _exact(value: Any) -> str:
 
 
 def _told(error: str) -> str:
-    """The first line of a replica's error, and where in a file that is not this program's it came from."""
-    places = re.findall(r'File "([^"]+)", line (\d+), in (\w+)', error)
-    own = [
-        place for place in places if f"{os.sep}orchestrator{os.sep}" not in place[0] and "site-packages" not in place[0]
-    ]
-    where = f" ({os.path.basename(own[-1][0])}, line {own[-1][1]}, in {own[-1][2]})" if own else ""
-    return error.splitlines()[0] + where
+    """The first line of a replica's error, and where in the user's file it came from."""
+    return error.splitlines()[0] + place(error)
 
 
 def main() -> None:

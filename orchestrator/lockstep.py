@@ -133,6 +133,8 @@ def _answered(fleet: Fleet, sizes: Mapping[str, int], said: list, charged: bool)
 def _request(seed: int, call: Call | Exchange, sizes: Mapping[str, int]) -> Request:
     if not isinstance(call, Call | Exchange):
         raise TypeError(f"a coordinator yields Call, Exchange or a tuple of them, not {type(call).__name__}")
+    if isinstance(call.agent_steps, bool) or not isinstance(call.agent_steps, int | np.integer):
+        raise TypeError(f"agent_steps is {call.agent_steps!r}; it takes a whole number, transitions of every member")
     if call.on not in sizes:
         raise ValueError(f"call of {call!r} names the group {call.on!r}; the groups are {', '.join(sizes)}")
     if isinstance(call, Exchange):

@@ -59,6 +59,7 @@ class Tally(Watcher):
         self._failed: set[str] = set()
         self._busy = dict.fromkeys(cases, 0.0)  # seconds in which a case had a running cell
         self._begun = self._last = clock()
+        self._first: tuple[float, float] | None = None  # seconds and share when the first progress was told
 
     def began(self, cell: str, seeds: Sequence[int]) -> None:
         with self.lock:
@@ -72,6 +73,7 @@ class Tally(Watcher):
         with self.lock:
             self.preparing = ""
             self._running[cell, tuple(seeds)] = (share, steps)
+            self._note_first()
 
     def halted(self, cell: str, seeds: Sequence[int]) -> None:
         with self.lock:
@@ -92,6 +94,11 @@ class Tally(Watcher):
             for cell, seeds in list(self._running):
                 if not self._todo[cell].intersection(seeds):
                     del self._running[cell, seeds]
+            self._note_first()
+
+    def _note_first(self) -> None:
+        if self._first is None and self.share() > 0:
+            self._first = self.passed, self.share()
 
     def case(self, cell: str) -> str:
         """The case or cases that a cell belongs to."""
@@ -116,9 +123,15 @@ class Tally(Watcher):
         return min(1.0, done / (sum(self._weights.values()) or 1.0))
 
     def left(self) -> float | None:
-        """Seconds still to go at the pace so far; None while there is none."""
+        """Seconds still to go at the pace since the first progress; None while there is none.
+
+        What comes before it, processes that start and loops that compile, is no pace.
+        """
         share = self.share()
-        return self.passed * (1 - share) / share if share > 0.005 else None
+        if self._first is None:
+            return None
+        began, before = self._first
+        return (self.passed - began) * (1 - share) / (share - before) if share - before > 0.005 else None
 
     def counts(self, case: str) -> dict[str, int]:
         """Cells of a case: all, done, running and failed; one whose seeds are done in part is neither."""

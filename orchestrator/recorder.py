@@ -55,6 +55,9 @@ class Recorder:
             raise ValueError(f"measure() returned the metrics {sorted(metrics)}; at first {sorted(self.names)}")
         if not self.names:
             self.names = tuple(metrics)
+        for name in self.names:
+            if np.ndim(metrics[name]):
+                raise TypeError(f"measure() gave {name!r} the shape {np.shape(metrics[name])}; it takes one number")
         values = tuple(float(metrics[name]) for name in self.names)
         # A NaN has a sign and a payload that mean nothing and differ between code paths.
         values = tuple(math.nan if math.isnan(value) else value for value in values)

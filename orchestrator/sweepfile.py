@@ -201,7 +201,8 @@ class Sweep(Parameters):
     def _check_metric(self, where: str, case: str, metric: str) -> None:
         known = {name for named, cell in self.cells if named == case for name in cell.metrics()}
         if bare(metric) not in known and metric not in COSTS:
-            choices = [f"{name}_tail" for name in known]
+            suffix = "_final" if metric.endswith("_final") else "_tail"
+            choices = [f"{name}{suffix}" for name in known]
             raise UserError(
                 f"{where} names the unknown metric {metric!r} of case {case!r}: {registry.nearest(metric, choices)}"
             )

@@ -24,6 +24,7 @@ TOGETHER = {
     "tests/orchestrator/test_plugins": "numbers",
     "tests/orchestrator/test_export": "jobs",
     "tests/orchestrator/test_check": "jobs",
+    "tests/orchestrator/test_own_mistakes": "jobs",
     "tests/orchestrator/test_what_breaks_bits": "jobs",
     "tests/store": "jobs",
     "tests/orchestrator": "ray",

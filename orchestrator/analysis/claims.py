@@ -221,6 +221,10 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
             reason = f"{place} is missing"
         elif place and not reason.startswith(place):
             reason = f"{place} is {first['input']!r}; {reason[0].lower()}{reason[1:]}"
+        if first["type"] == "model_type":
+            reason = f"{place} is {first['input']!r}; it takes a mapping: {', '.join(Reference.model_fields)}"
+        elif first["type"] == "extra_forbidden" and place.startswith("relative_to."):
+            reason = f"relative_to has no key {place.partition('.')[2]!r}; known: {', '.join(Reference.model_fields)}"
         name = data.get("name") if isinstance(data, Mapping) else None
         raise UserError(f"{f'claim {name!r}' if name else 'a claim'}: {reason}.") from error
 

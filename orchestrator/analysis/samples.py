@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from orchestrator import registry
 from orchestrator.analysis.claims import COSTS, ROUND, Claim
 from orchestrator.errors import UserError
-from orchestrator.registry import nearest
 from orchestrator.store.schema import text
 
 
@@ -95,7 +95,9 @@ def _selected(claim: Claim, case: str, summary: pd.DataFrame, sweep: str) -> pd.
     for key, value in claim.where.items():
         name = column(key)
         if name not in summary:
-            raise UserError(f"claim {claim.name!r}: where names {key!r}: {nearest(name, map(str, summary.columns))}")
+            raise UserError(
+                f"claim {claim.name!r}: where names {key!r}: {registry.nearest(name, map(str, summary.columns))}"
+            )
         if case != claim.case and rows[name].isna().all():
             continue
         rows = rows[matches(rows[name], value if isinstance(value, list) else [value])]
@@ -112,7 +114,7 @@ def _values(claim: Claim, metric: str, rows: pd.DataFrame, curves: pd.DataFrame)
         if metric not in rows:
             if done.any():
                 known = [str(name) for name in rows.columns if str(name).endswith(("_tail", "_final"))]
-                raise UserError(f"claim {claim.name!r}: no metric {metric!r}: {nearest(metric, known)}")
+                raise UserError(f"claim {claim.name!r}: no metric {metric!r}: {registry.nearest(metric, known)}")
             return pd.Series(math.nan, rows.index)
         numbers = pd.to_numeric(rows[metric], errors="coerce").astype(float)
         return numbers.where(done & np.isfinite(numbers))
@@ -122,7 +124,7 @@ def _values(claim: Claim, metric: str, rows: pd.DataFrame, curves: pd.DataFrame)
             known = [
                 f"rounds_to_{str(c).removesuffix('_window')}" for c in curves.columns if str(c).endswith("_window")
             ]
-            raise UserError(f"claim {claim.name!r}: no metric {metric!r}: {nearest(metric, known)}")
+            raise UserError(f"claim {claim.name!r}: no metric {metric!r}: {registry.nearest(metric, known)}")
         return pd.Series(math.nan, rows.index)
     records = curves[["cell_id", "seed", "round", name]].drop_duplicates(["cell_id", "seed", "round"])
     of = dict(tuple(records.sort_values("round").groupby(["cell_id", "seed"], sort=True)))
@@ -149,7 +151,9 @@ def replicates(
         x = _measured(claim, case, rows, sweep)
     elif column(claim.versus) not in rows:
         names = map(str, summary.columns)
-        raise UserError(f"claim {claim.name!r}: versus is {claim.versus!r}: {nearest(column(claim.versus), names)}")
+        raise UserError(
+            f"claim {claim.name!r}: versus is {claim.versus!r}: {registry.nearest(column(claim.versus), names)}"
+        )
     else:
         x = pd.to_numeric(rows[column(claim.versus)], errors="coerce").astype(float)
     if not np.isfinite(x).all():
@@ -167,6 +171,13 @@ def replicates(
     return frame.sort_values(["x", "seed", "rank"]).drop_duplicates(["x", "seed"]).drop(columns="rank")
 
 
+def fill_in(sweep: str, option: str = "", what: str = "what is missing") -> str:
+    """Which command runs what is missing of a sweep: one of a file or of ``run`` cannot be called by its name."""
+    if sweep in registry.sweeps():
+        return f"`orchestrator sweep {sweep}{option}` runs {what}"
+    return f"the command that began it{option and f', with{option},'} runs {what}"
+
+
 def _measured(claim: Claim, case: str, rows: pd.DataFrame, sweep: str) -> pd.Series:
     """Where the x axis is a metric: its mean over the finished seeds of each cell, for all rows of that cell."""
     x = _values(claim, str(claim.versus), rows, pd.DataFrame()).groupby(rows["cell_id"]).transform("mean")
@@ -177,7 +188,7 @@ def _measured(claim: Claim, case: str, rows: pd.DataFrame, sweep: str) -> pd.Ser
     if told:
         raise Undecided(
             f"{claim.versus} of case {case} is not known in {len(told)} of its cells, where no seed has finished "
-            f"({'; '.join(told[:4])}); `orchestrator sweep {sweep}` runs what is missing"
+            f"({'; '.join(told[:4])}); {fill_in(sweep)}"
         )
     return x
 
@@ -191,7 +202,7 @@ def _records(claim: Claim, case: str, metric: str, rows: pd.DataFrame, curves: p
     if len(done):
         if metric not in curves:
             known = [str(name) for name in curves.columns if str(name).endswith("_window")]
-            raise UserError(f"claim {claim.name!r}: no metric {metric!r}: {nearest(metric, known)}")
+            raise UserError(f"claim {claim.name!r}: no metric {metric!r}: {registry.nearest(metric, known)}")
         own = curves[(curves["cell_id"] == rows["cell_id"].iloc[0]) & (curves["round"] > 0)]
         own = own[own["seed"].isin(done)].drop_duplicates(["seed", "round"])
         found = own[["round", "seed", metric]].set_axis(["x", "seed", "y"], axis=1)
@@ -226,12 +237,12 @@ def _gaps(claim: Claim, case: str, metric: str, frame: pd.DataFrame, sweep: str)
             if len(seeds):
                 told.append(f"{place}: seed {listed(seeds, 8)} {status}")
         if len(bad["failed"]):
-            commands[f"`orchestrator sweep {sweep} --retry-failed` runs what failed again"] = None
+            commands[fill_in(sweep, " --retry-failed", "what failed again")] = None
         if len(bad["diverged"]):
             commands["a run that diverged diverges again: change the step size or the window"] = None
         if not done.any() and not len(bad["failed"]) and not len(bad["diverged"]):
             told.append(f"{place}: no seed has finished")
-            commands[f"`orchestrator sweep {sweep}` runs what is missing"] = None
+            commands[fill_in(sweep)] = None
         empty = rows.loc[done & rows["y"].isna(), "seed"]
         if len(empty) and metric.startswith("rounds_to_"):
             told.append(f"{place}: seed {listed(empty, 8)} did not reach {claim.level:g}")
@@ -271,7 +282,7 @@ def sample(claim: Claim, summary: pd.DataFrame, curves: pd.DataFrame, sweep: str
 
 def _complete(claim: Claim, tables: list[pd.DataFrame], inside: list[pd.DataFrame], sweep: str) -> Sample:
     """The seeds that have a number at every level of every half. ``inside`` are the replicates in the window."""
-    fill = f"`orchestrator sweep {sweep}` runs what is missing"
+    fill = fill_in(sweep)
     x = np.unique(np.concatenate([frame["x"].to_numpy() for frame in inside]))
     for frame in inside:
         absent = sorted(set(x) - set(frame["x"]))

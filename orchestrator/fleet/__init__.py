@@ -1,5 +1,6 @@
 """Where blocks live: in this process (``inline``) or one Ray actor a block (``ray``), behind one interface."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -35,7 +36,9 @@ class Failure:
 
         if cls.inspect is not None:
             cls.inspect(error)
-        return cls(type(error).__name__, str(error), "".join(traceback.format_exception(error)))
+        # The compiler's own words come second: "Failed in nopython mode pipeline" says nothing.
+        said = re.sub(r"^Failed in nopython mode pipeline[^\n]*\n+", "", str(error))
+        return cls(type(error).__name__, said, "".join(traceback.format_exception(error)))
 
 
 class HostsLost(Exception):

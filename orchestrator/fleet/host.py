@@ -25,6 +25,8 @@ class Host:
         coordinator = task.coordinator(seed)
         sizes = coordinator.groups()
         for group, block_class in coordinator.blocks().items():
+            if group not in sizes:
+                raise ValueError(f"blocks() names the group {group!r}; the groups are {', '.join(sizes)}")
             members = cut(sizes[group], count, index)
             if not members:
                 continue

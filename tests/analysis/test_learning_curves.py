@@ -146,7 +146,9 @@ def test_a_seed_that_failed_makes_it_inconclusive_and_is_named_once(along, statu
         assert math.isnan(found.estimate)
         assert found.reason.startswith(f"No estimate: case joint: seed 2, 5 {status};")
         assert found.reason.count("seed 2, 5") == 1
-        assert ("`orchestrator sweep SWEEP --retry-failed`" in found.reason) == (status == "failed")
+        assert ("the command that began it, with --retry-failed, runs what failed again" in found.reason) == (
+            status == "failed"
+        )
         assert not any(point.used for point in found.points)
 
 
@@ -262,7 +264,7 @@ def test_a_cell_whose_level_nobody_knows_is_told(against):
     found = against(summary)
     assert found.verdict == "inconclusive"
     assert "lambda_2_final of case joint is not known in 1 of its cells, where no seed has finished" in found.reason
-    assert "(seed 0, 1, 2, 3, 4, 5, 6, 7 missing); `orchestrator sweep SWEEP`" in found.reason
+    assert "(seed 0, 1, 2, 3, 4, 5, 6, 7 missing); the command that began it runs" in found.reason
 
 
 def test_two_cells_with_one_level_ask_for_where(against):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.analysis.samples import crossing, with_missing
+from orchestrator.analysis.samples import crossing, fill_in, with_missing
 from orchestrator.errors import UserError
 
 X = np.array([2.0, 4, 8, 16, 32])
@@ -31,7 +31,7 @@ def test_failed_and_diverged_replicates_are_named(summary, verdict_of, status):
     assert found.verdict == "inconclusive"
     assert math.isnan(found.estimate)
     assert f"case joint at agents=8: seed 3, 5 {status}" in found.reason
-    assert ("orchestrator sweep SWEEP --retry-failed" in found.reason) == (status == "failed")
+    assert ("the command that began it, with --retry-failed," in found.reason) == (status == "failed")
     assert [p.x for p in found.points] == X.tolist()
     assert not any(p.used for p in found.points)
 
@@ -45,7 +45,7 @@ def test_a_level_without_a_finished_seed_is_named_with_the_command(summary, verd
     found = verdict_of(lose(summary, 16, range(8), "missing"), **SLOPE)
     assert found.verdict == "inconclusive"
     assert "case joint at agents=16: no seed has finished" in found.reason
-    assert "`orchestrator sweep SWEEP` runs what is missing" in found.reason
+    assert "the command that began it runs what is missing" in found.reason
 
 
 def test_planned_replicates_that_never_ran_are_missing(summary, verdict_of):
@@ -71,7 +71,7 @@ def test_too_few_common_seeds_is_inconclusive(summary, verdict_of):
     found = verdict_of(lose(summary, 16, [5, 6, 7], "missing"), **SLOPE)
     assert found.verdict == "inconclusive"
     assert "5 seeds are too few" in found.reason
-    assert "`orchestrator sweep SWEEP`" in found.reason
+    assert "the command that began it runs what is missing" in found.reason
 
 
 def test_levels_outside_the_window_are_shown_but_not_judged(summary, verdict_of):
@@ -160,3 +160,11 @@ def test_numbers_in_a_column_of_strings_are_found(summary, verdict_of):
     words = summary.assign(alpha="0.1", schedule="power")
     words.loc[words["seed"] > 6, "alpha"] = "auto"
     assert verdict_of(words, where={"alpha": 0.1, "schedule": ["power"]}, **SLOPE).points[0].seeds == 7
+
+
+def test_only_shipped_sweeps_are_called_by_name():
+    """A file's or an ad-hoc run's name is no argument of ``orchestrator sweep``."""
+    assert fill_in("mean-field/squeeze") == "`orchestrator sweep mean-field/squeeze` runs what is missing"
+    told = "`orchestrator sweep mean-field/squeeze --retry-failed` runs what failed again"
+    assert fill_in("mean-field/squeeze", " --retry-failed", "what failed again") == told
+    assert fill_in("mine/own") == "the command that began it runs what is missing"

@@ -66,16 +66,19 @@ def test_a_cell_whose_seeds_run_apart_is_one_cell(tally):
 def test_share_pace_and_time_left_follow_the_weights(tally, clock):
     assert (tally.share(), tally.left(), tally.rate()) == (0.0, None, 0.0)
     tally.began("a", (0, 1))
-    clock.now = 10.0
+    clock.now = 30.0  # processes started and loops were compiled before anything was heard of
+    tally.went("a", (0, 1), 1e-9, 0)
+    assert tally.left() is None
+    clock.now = 40.0
     tally.went("a", (0, 1), 0.5, 1000)
     assert tally.share() == 0.2
-    assert tally.left() == 40.0
-    assert tally.rate() == tally.rate("joint") == 100.0
+    assert tally.left() == pytest.approx(40.0)
+    assert tally.rate() == tally.rate("joint") == 25.0
     assert tally.rate("alone") == 0.0
     tally.ended([ended("a", 0, steps=1000), ended("a", 1, steps=1000)])
-    clock.now = 20.0
+    clock.now = 80.0
     assert tally.share() == 0.4
-    assert (tally.rate(), tally.rate("joint")) == (100.0, 200.0)  # the case ran in the first half of the time only
+    assert (tally.rate(), tally.rate("joint")) == (25.0, 50.0)  # the case ran in the first half of the time only
 
 
 def test_numbers_for_people():
@@ -93,6 +96,7 @@ def drawn(tally: Tally, title: str = "test/small") -> list[str]:
 
 def test_the_table_on_a_terminal(tally, clock):
     tally.began("a", (0, 1))
+    tally.went("a", (0, 1), 1e-9, 0)
     clock.now = 10.0
     tally.went("a", (0, 1), 0.5, 34_000_000)
     tally.ended([ended("c", 1, "failed", 0)])
@@ -111,9 +115,10 @@ def test_one_cell_has_a_bar_alone(clock):
     assert drawn(tally) == ["               0% 2 of 7 replicates, starting Ray, 0:09 passed"]
     tally.began("a", range(5))
     assert drawn(tally) == ["               0% 2 of 7 replicates, starting Ray, 0:09 passed"]
+    tally.went("a", range(5), 1e-9, 0)
     clock.now = 3725.0
     tally.went("a", range(5), 0.25, 0)
-    assert drawn(tally) == ["━━━           25% 2 of 7 replicates, 3:06:15 left, 1:02:05 passed"]
+    assert drawn(tally) == ["━━━           25% 2 of 7 replicates, 3:05:48 left, 1:02:05 passed"]
 
 
 def test_plain_lines_without_a_terminal(tally, clock):
@@ -130,7 +135,7 @@ def test_plain_lines_without_a_terminal(tally, clock):
         progress.ended([ended("a", 0), ended("a", 1, "failed"), ended("b", 0), ended("b", 1)])
     assert said.getvalue().splitlines() == [
         "mine: starting Ray",
-        "mine: 2 of 7 replicates, 100 steps/s, 20 s passed, about 1 min 20 s left",
+        "mine: 2 of 7 replicates, 100 steps/s, 20 s passed, about 3 min 40 s left",
         "cell c (alg, 4 agents), seed 1: diverged: diverged: why",
         "cell a (alg, 4 agents), seed 1: failed: failed: why",
         "mine: 7 of 7 replicates, 1 failed, 20 steps/s, 20 s passed",
