@@ -77,7 +77,6 @@ def examine(task: Task) -> Iterator[Finding]:
     if not registry.algorithm(task.cell.algorithm).reproducible:
         name = registry.algorithm(task.cell.algorithm).name
         raise UserError(f"{name} is outside the placement promise: there is nothing to check.")
-    log.setLevel(logging.ERROR)  # going on from snapshots is no news here
     task = replace(task, cell=replace(task.cell, record={"every": 1, "agents": True}))
     found, interpreted = _interpreted(task)
     yield found
@@ -161,7 +160,8 @@ def _snapshots(task: Task, diary: Diary, expected: dict[int, str], outcome: Outc
     what = "snapshots"
     for at, data in sorted(diary.packed.items()):
         again = InlineFleet()
-        resumed = run_task(task, again, Resumed(data), fuse=False)
+        with _hushed():
+            resumed = run_task(task, again, Resumed(data), fuse=False)
         if numbers(resumed) != expected:
             names = sorted(_forgotten(outcome, fleet, resumed, again))
             who = f": {', '.join(names)} {'is' if len(names) == 1 else 'are'} not in persistent" if names else ""
@@ -172,6 +172,17 @@ def _snapshots(task: Task, diary: Diary, expected: dict[int, str], outcome: Outc
             )  # fmt: skip
     rounds = f"rounds {min(diary.packed)} to {max(diary.packed)}" if diary.packed else "no round"
     return Finding(what, "ok", f"the same numbers after going on from {rounds}", "A lost process changes no number.")
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Going on from snapshots is no news here."""
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _forgotten(outcome: Outcome, fleet: InlineFleet, resumed: Outcome, again: InlineFleet) -> Iterator[str]:

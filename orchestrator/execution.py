@@ -83,6 +83,7 @@ def plan(
     sharing = len(nodes) if nodes and sweep.placement.strategy == "spread" else 1
     held = {task.cell.id: preflight.check(task, agents_per_actor, memory, sharing).held for task in tasks}
     _warn(tasks)
+    _warn_of_claims(sweep)
     total = len(cells) * len(sweep.seeds)
     left = sum(len(task.seeds) for task in tasks)
     found = None if nodes is None else list(nodes)
@@ -98,6 +99,23 @@ def _warn(tasks: Sequence[Task]) -> None:
         task.release()
     for text, cells in about.items():
         log.warning("%s%s", text, f" ({cells} cells)" if cells > 1 else "")
+
+
+def _warn_of_claims(sweep: Sweep) -> None:
+    """Tell which claims the sweep's cells cannot decide, however they end."""
+    if not sweep.claims:
+        return
+    import pandas as pd
+
+    from orchestrator.analysis.laws import foreseen
+
+    rows = [
+        {"case": case, "cell_id": cell.id, "seed": 0, "rounds": cell.rounds, **cell.columns()}
+        for case, cell in sweep.cells
+    ]
+    for claim in sweep.judged:
+        if reason := foreseen(claim, pd.DataFrame(rows), sweep.name):
+            log.warning("claim %r cannot be decided: %s", claim.name, reason)
 
 
 class Writer:

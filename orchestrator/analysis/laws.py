@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.analysis import fits
-from orchestrator.analysis.claims import Claim, Point, Verdict
+from orchestrator.analysis.claims import ROUND, Claim, Point, Verdict
 from orchestrator.analysis.fits import Interval
-from orchestrator.analysis.samples import Sample, Undecided, listed, sample
+from orchestrator.analysis.samples import Sample, Undecided, listed, replicates, sample
 from orchestrator.analysis.sentences import (
     LEAST_SEEDS,
     WORDS,
@@ -85,6 +85,26 @@ def _require(claim: Claim, data: Sample) -> Finding | None:
             f"{LEAST_RATIO:g} at least to tell a power"
         )
     return None
+
+
+def foreseen(claim: Claim, planned: pd.DataFrame, sweep: str) -> str:
+    """Why replicates as ``planned`` cannot decide a claim whatever they measure; empty where they may.
+
+    ``planned`` has a row a replicate: case, cell_id, seed and the parameters.
+    """
+    if claim.versus and claim.versus.endswith("_final"):
+        return ""  # its levels are measured
+    other = claim.relative_to.model_copy(update={"metric": "y_tail"}) if claim.relative_to else None
+    any_metric = claim.model_copy(update={"metric": "y_tail", "level": None, "relative_to": other})
+    try:
+        if claim.versus == ROUND:
+            replicates(any_metric, claim.case, "y_tail", planned.assign(status="missing"), pd.DataFrame(), sweep)
+        else:
+            done = planned.assign(status="done", y_tail=1.0)
+            _require(any_metric, sample(any_metric, done, pd.DataFrame(), sweep))
+    except Undecided as why:
+        return str(why)
+    return ""
 
 
 def _logarithm(claim: Claim, data: Sample) -> None:

@@ -1,5 +1,6 @@
 """The exact words for the mistakes that people make most: what is wrong, and what to do instead."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -198,3 +199,38 @@ def test_a_missing_extra_names_the_command_that_installs_it(call, monkeypatch):
         monkeypatch.setitem(sys.modules, "ray.job_submission", None)
         code, _, err = call("jobs", "--address", f"http://127.0.0.1:{server.getsockname()[1]}")
     assert (code, err) == (2, "Jobs need Ray's job client: pip install 'marl-orchestrator[cluster]'.\n")
+
+
+UNDECIDABLE = [
+    ({"law": "order", "below": "alone"}, "case joint has 3 cells here"),
+    (
+        {"law": "power", "versus": "agents", "expect": -1, "within": 0.1},
+        "agents has 3 levels in the window; the rule needs",
+    ),
+    ({"law": "order", "below": "alone", "where": {"agents": 3}}, "no cell of case joint has agents=3"),
+    ({"law": "value", "versus": "schedule", "expect": 0, "within": 1, "where": {"agents": 2}}, "not a finite number"),
+    ({"law": "power", "versus": "round", "expect": -1, "within": 0.1, "metric": "theta_error_window"}, "has 3 cells"),
+]
+
+
+@pytest.mark.parametrize(("claim", "reason"), UNDECIDABLE)
+def test_a_claim_that_no_data_can_decide_is_told_before_anything_runs(call, tmp_path, caplog, claim, reason):
+    content = {
+        "name": "small",
+        "env": {"name": "shared-subspace-mrp", "states": 5, "features": 3},
+        "cases": {"joint": {"algorithm": "joint-average-td"}, "alone": {"algorithm": "independent-td"}},
+        "base": {"rounds": 20},
+        "grid": {"agents": [2, 4, 8]},
+        "claims": [
+            {"name": "told", "case": "joint", "metric": "theta_error_tail"} | claim,
+            {"name": "fine", "case": "joint", "metric": "theta_error_tail", "law": "value", "versus": "agents"}
+            | {"at_most": 1e3},
+        ],
+    }
+    (tmp_path / "small.yaml").write_text(json.dumps(content))
+    code, out, err = call("sweep", str(tmp_path / "small.yaml"), "--dry-run", "--results", str(tmp_path / "r"))
+    assert code == 0, err
+    assert "48 of 48 replicates to run." in out
+    (said,) = caplog.messages
+    assert said.startswith("claim 'told' cannot be decided: ")
+    assert reason in said
