@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import AfterValidator, BaseModel, Field
 
-from orchestrator.graphs import check_name, named
+from orchestrator.graphs import NAMES, check_name, named
 
 from .network_kernels import (
     heard_influence,
@@ -37,7 +37,7 @@ class VoterNetworkParameters(BaseModel, frozen=True, extra="forbid", allow_inf_n
 
     beta: float = Field(default=0.5, ge=0, lt=1, description="weight of the neighbours' states in an agent's next one")
     graph: Annotated[str, AfterValidator(check_name)] = Field(
-        default="line", description="who are neighbours: line, ring, grid, tree, complete, regular:K or '0-1 1-2'"
+        default="line", description=f"who are neighbours: {NAMES}"
     )
     gamma: float = Field(default=0.9, ge=0, lt=1, description="discount factor")
     start: float = Field(default=0.0, ge=0, le=1, description="probability of state 1 at time 0, agents independent")

@@ -234,4 +234,4 @@ def _metrics(found: "Results", definition: "Sweep") -> None:
     if len(done):
         means = done.groupby(keys)[tails].mean().reset_index()
         means.insert(len(keys), "seeds", done.groupby(keys).size().to_numpy())
-        frame(means.rename(columns=lambda name: name.removesuffix("_tail")), "table")
+        frame(means, "table")

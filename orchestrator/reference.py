@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from orchestrator import catalogue, registry
-from orchestrator.analysis.claims import Claim
+from orchestrator.analysis.claims import LAW_FIELDS, LAWS, Claim, Reference
 from orchestrator.config import Record
 from orchestrator.sweepfile import Placement, Sweep
 
@@ -44,8 +44,9 @@ SWEEP_FILE = {
     "placement": (Placement, "How agents are packed into processes."),
     "A claim": (
         Claim,
-        "One item of `claims`. Which law takes which field, and the verdict: [claims.md](../claims.md).",
+        "One item of `claims`. Which law takes which field stands below; the verdict: [claims.md](../claims.md).",
     ),
+    "relative_to": (Reference, "The denominator of a ratio; without a case or a metric it would be 1."),
 }
 
 
@@ -99,6 +100,9 @@ def _sweep_file() -> str:
     ]
     for title, (model, text) in SWEEP_FILE.items():
         lines += ["", f"## {title}", "", text, "", *_parameters(model)]
+    taken = [(f"`{law}`", ", ".join(f"`{name}`" for name, laws in LAW_FIELDS.items() if law in laws)) for law in LAWS]
+    lines += ["", "## Which law takes which field", "", "Every field that is not named here goes with every law.", ""]
+    lines += _table(("law", "fields of its own"), taken)
     return "\n".join(lines) + "\n"
 
 

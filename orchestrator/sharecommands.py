@@ -1,5 +1,6 @@
 """The commands ``export`` and ``doctor``: results for other programs, and whether this machine is fit for runs."""
 
+import os
 from enum import StrEnum
 from typing import Annotated
 
@@ -8,6 +9,9 @@ import typer
 from orchestrator.options import ResultsOption, StoredSweep
 
 app = typer.Typer()
+
+#: More paths than these are counted, each that of a run.
+MOST_PATHS = 10
 
 
 class Kind(StrEnum):
@@ -40,8 +44,11 @@ def export(
     """
     from orchestrator.export import export
 
-    for path in export(results, sweep, format.value, table or None, folder):
-        print(path)
+    written = export(results, sweep, format.value, table or None, folder)
+    if len(written) > MOST_PATHS:
+        print(f"{len(written)} runs in {os.path.commonpath(written)}")
+    else:
+        print("\n".join(map(str, written)))
 
 
 @app.command()

@@ -229,11 +229,10 @@ def test_plot_in_python(folder):
 
     results = Results(folder / "results")
     axes = results.plot("test/small", "no error at all")
-    assert figure_of(axes).get_size_inches().tolist() == [3.5, 2.6]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("number of agents N", "θ error (mean over the last half)")
-    assert axes.get_legend_handles_labels()[1] == [
-        "accepted −1 ± 0.1", "measured (95% interval, one seed deleted at a time)"
-    ]  # fmt: skip
+    assert figure_of(axes).get_size_inches().tolist() == [3.5, 2.8]
+    assert axes.get_xlabel() == "number of agents N"
+    assert axes.get_ylabel() == "parameter error ‖Bwᵢ − θᵢ*‖²\n(mean over the last half)"
+    assert axes.get_legend_handles_labels()[1] == ["accepted −1 ± 0.1", "measured, 95% interval"]
     with pytest.raises(UserError, match="width is 'triple'; it takes single or double"):
         results.plot("test/small", "1", width="triple")  # pyright: ignore[reportArgumentType]
 
