@@ -81,9 +81,11 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(call, tmp_path, bac
         started.kill()
     assert started.returncode == 130
     assert out == ""
+    starting = ["starting Ray on this machine", "starting processes, compiling"] if backend == "ray" else []
     assert [line for line in err.splitlines() if " passed" not in line] == [
         "test/endless: 2 of 2 replicates to run (2 cells).",
         f"Log: {log}",
+        *(f"test/endless: {what}" for what in starting),
         "Stopped. 1 of 2 replicates are stored. To go on:",
         f"  orchestrator {' '.join(words)}",
     ]
