@@ -205,7 +205,14 @@ class Results:
         data = self.store.folder.read(f"sweeps/{sweep}.json")
         if data is None:
             raise UserError(f"This results folder holds no sweep {sweep!r}: {nearest(sweep, self.sweeps())}")
-        return sweepfile.checked(json.loads(data), sweep)
+        try:
+            content = json.loads(data)
+        except ValueError as error:
+            raise UserError(
+                f"sweeps/{sweep}.json of the results folder is damaged ({error}). Run the sweep again: it writes the "
+                "file anew and computes only what is missing."
+            ) from error
+        return sweepfile.checked(content, sweep)
 
     def judge(self, sweep: str, definition: Sweep | None = None) -> "list[Verdict]":
         """Judge the sweep's claims by the rule (docs/claims.md) and store the verdicts."""
@@ -288,10 +295,10 @@ class Results:
         """
         import pandas as pd
 
-        from orchestrator.analysis.samples import with_missing
+        from orchestrator.analysis.samples import PLANNED_ROUNDS, with_missing
 
         rows = [
-            {"case": case, "cell_id": cell.id, "seed": seed, **cell.columns()}
+            {"case": case, "cell_id": cell.id, "seed": seed, PLANNED_ROUNDS: cell.rounds, **cell.columns()}
             for case, cell in definition.cells
             for seed in definition.seeds
         ]
@@ -299,5 +306,7 @@ class Results:
         cells = ["case", "cell_id"]
         summary = self.summary(definition.name)
         if len(summary):
+            rounds = {cell.id: cell.rounds for _, cell in definition.cells}
+            summary[PLANNED_ROUNDS] = summary["cell_id"].map(rounds)
             summary = summary[pd.MultiIndex.from_frame(summary[cells]).isin(pd.MultiIndex.from_frame(planned[cells]))]
         return with_missing(summary, planned)

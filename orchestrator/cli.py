@@ -237,6 +237,7 @@ app.add_typer(jobcommands.app)
 
 def main() -> None:
     """Entry point: a user's mistake becomes a sentence on stderr and exit code 2."""
+    _open_streams()
     try:
         code = app(prog_name="orchestrator", standalone_mode=False) or 0
     except UserError as error:
@@ -251,6 +252,16 @@ def main() -> None:
             raise
         code = _told(usage.sentence(error), getattr(error, "exit_code", 2))
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Where a stream is closed what is said to it is lost; letters that a terminal does not have are told by number."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it stays open to the end
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _told(text: str, code: int) -> int:

@@ -227,6 +227,9 @@ def validated(model: type[BaseModel], values: Mapping[str, Any], owner: str, pre
         if name not in model.model_fields:
             known = [prefix + field for field in model.model_fields]
             raise UserError(f"{owner} has no parameter {prefix + name!r}: {registry.nearest(prefix + name, known)}")
+        kinds = str(model.model_fields[name].annotation)
+        if isinstance(values[name], bool) and "bool" not in kinds and ("int" in kinds or "float" in kinds):
+            raise UserError(f"{owner}: {prefix}{name} is {str(values[name]).lower()}; it takes a number.")
     try:
         return model(**values)
     except ValidationError as error:

@@ -108,9 +108,10 @@ def _warn_of_claims(sweep: Sweep) -> None:
     import pandas as pd
 
     from orchestrator.analysis.laws import foreseen
+    from orchestrator.analysis.samples import PLANNED_ROUNDS
 
     rows = [
-        {"case": case, "cell_id": cell.id, "seed": 0, "rounds": cell.rounds, **cell.columns()}
+        {"case": case, "cell_id": cell.id, "seed": 0, PLANNED_ROUNDS: cell.rounds, **cell.columns()}
         for case, cell in sweep.cells
     ]
     for claim in sweep.judged:

@@ -1,5 +1,7 @@
 """A sweep's tables for other programs: CSV, JSON, one parquet file a table, TensorBoard's event files."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,13 +79,25 @@ def _events(found: Results, sweep: str, place: Path) -> Iterator[Path]:
     from tensorboardX import SummaryWriter
 
     keys, when = found.varying(sweep), _stored_at(found, sweep)
-    for (case, cell, seed), rows in found.tidy(sweep).groupby(["case", "cell_id", "seed"], sort=True):
-        point = ",".join(f"{key}={output.shown(rows[key].iloc[0])}" for key in keys)
-        path = place / str(case) / (point or str(cell)) / f"seed={seed}"
+    tidy = found.tidy(sweep)
+    points = {
+        (case, cell): ",".join(f"{key}={output.shown(rows[key].iloc[0])}" for key in keys) or str(cell)
+        for (case, cell), rows in tidy.groupby(["case", "cell_id"], sort=True)
+    }
+    alike = Counter((case, point) for (case, _), point in points.items())
+    for (case, cell, seed), rows in tidy.groupby(["case", "cell_id", "seed"], sort=True):
+        point = points[case, cell]
+        point += f",{cell}" if alike[case, point] > 1 else ""  # cells that differ in no printed digit
+        path = place / _named(str(case)) / _named(point) / f"seed={seed}"
         with SummaryWriter(str(path), write_to_disk=True) as writer:
             for metric, value, at in zip(rows["metric"], rows["value"], rows["round"], strict=True):
                 writer.add_scalar(metric, value, at, walltime=when[f"{cell}-{seed}"])
         yield path
+
+
+def _named(text: str) -> str:
+    """A folder's name: a case may be called anything, a path too."""
+    return re.sub(r"[^\w.,=+-]", "_", text).lstrip(".") or "_"
 
 
 def _stored_at(found: Results, sweep: str) -> dict[str, float]:

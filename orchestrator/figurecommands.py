@@ -54,7 +54,7 @@ def plot(
     format: Annotated[Drawing, typer.Option("--format", help="Kind of file.")] = Drawing.pdf,
     width: Annotated[Columns, typer.Option("--width", help="One column (3.5 in) or two (7.2 in).")] = Columns.single,
     output: Annotated[
-        str | None, typer.Option("--output", help="File; default RESULTS/figures/SWEEP/CLAIM-WIDTH.FORMAT.")
+        str | None, typer.Option("--output", help="File; default RESULTS/figures/SWEEP/NUMBER-CLAIM-WIDTH.FORMAT.")
     ] = None,
     results: ResultsOption = "results",
 ) -> None:

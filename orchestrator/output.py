@@ -216,11 +216,14 @@ def outcome(found: "Results", definition: "Sweep") -> int:
         _metrics(found, definition)
     status = found.status(name)
     failed, diverged = int(status["failed"].sum()), int(status["diverged"].sum())
+    if diverged:
+        print(f"{diverged} replicates diverged: a result, which running them again does not change.", file=sys.stderr)
+    if failed:
+        print(f"{failed} replicates failed. They stay so until they are run with --retry-failed.", file=sys.stderr)
     if failed or diverged:
         sql = f"SELECT replicate_id, status, error FROM summary WHERE sweep = '{name}' AND status <> 'done'"
         where = "" if found.store.location == "results" else f" --results {found.store.folder.title}"
-        print(f"{failed} replicates failed, {diverged} diverged. They stay so until they are run with", file=sys.stderr)
-        print(f'--retry-failed. What happened: orchestrator query "{sql}"{where}', file=sys.stderr)
+        print(f'What happened: orchestrator query "{sql}"{where}', file=sys.stderr)
     return failed
 
 
@@ -232,6 +235,7 @@ def _metrics(found: "Results", definition: "Sweep") -> None:
     keys = [key.replace("env.", "env_") for key in (*definition.grid, *definition.zip)]
     keys = ["case", *(key for key in dict.fromkeys(["agents", *keys]) if key in done.columns)]
     if len(done):
-        means = done.groupby(keys)[tails].mean().reset_index()
-        means.insert(len(keys), "seeds", done.groupby(keys).size().to_numpy())
+        cells = done.groupby(keys, dropna=False)  # a case that does not know a key has no value of it
+        means = cells[tails].mean().reset_index()
+        means.insert(len(keys), "seeds", cells.size().to_numpy())
         frame(means, "table")

@@ -8,6 +8,9 @@ import yaml
 
 from orchestrator.errors import UserError
 
+#: What reading text that is no plain YAML raises: tags of other types and deep nesting, too.
+BROKEN = (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError)
+
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core scalars: 1e-3 and inf are numbers, ``on`` and ``no`` are words. It can construct nothing else."""
@@ -39,8 +42,14 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     """A mapping without repeated keys: YAML's own reader silently keeps the last."""
     keys = [loader.construct_object(key) for key, _ in node.value]
     for k, key in enumerate(keys):
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key!r} is no word", node.value[k][0].start_mark
+            )
         if key in keys[:k]:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key!r} is given twice", node.value[k][0].start_mark
+            )
     return loader.construct_mapping(node, deep=True)
 
 
@@ -51,7 +60,7 @@ def parse_value(text: str) -> Any:
     """A scalar of the command line, read as the YAML files are. Raises ``UserError`` for anything else."""
     try:
         value = yaml.load(text, _Loader)
-    except yaml.YAMLError:
+    except (*BROKEN, UserError):
         value = ()
     if isinstance(value, list | dict | tuple):
         raise UserError(f"{text!r} is no value; it takes a number, a word, true or false.")
@@ -62,7 +71,7 @@ def read(path: Path) -> Any:
     """What a file holds. Raises ``UserError`` with line and column for anything that is not plain data."""
     try:
         return yaml.load(path.read_text(), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except BROKEN as error:
         raise UserError(f"{path.name} is not plain YAML: {_place_of(error)}.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error

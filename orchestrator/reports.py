@@ -65,7 +65,10 @@ def plot(results: "Results", sweep: str, claim: str, width: Width) -> "Axes":
 def write_plot(results: "Results", sweep: str, claim: str, format: str, width: Width, output: str | None) -> Path:
     """Write a claim's figure to ``output``, by default into the results folder's ``figures``. Returns its path."""
     axes = plot(results, sweep, claim, width)
-    name = slug(claim_named(results.definition(sweep), claim).name)
+    definition = results.definition(sweep)
+    wanted = claim_named(definition, claim)
+    number = definition.judged.index(wanted) + 1
+    name = f"{number:02d}-{slug(wanted.name)}"
     path = Path(output) if output else results.local / "figures" / sweep / f"{name}-{width}.{format}"
 
     def write() -> Path:

@@ -193,6 +193,8 @@ class JobServer:
             yield
         except AuthenticationError as error:
             raise UserError(f"address {self.address}: the cluster does not accept this token. {TOKEN}") from error
+        except ValueError as error:
+            raise UserError(f"address is {self.address!r}; it takes http://HOST:PORT of a job server.") from error
         except (ConnectionError, OSError, RuntimeError) as error:
             raise UserError(f"address {self.address}: no Ray job server answers there ({line(error)}).") from error
 

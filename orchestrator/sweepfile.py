@@ -241,6 +241,8 @@ def checked(content: Mapping[str, Any], owner: str) -> Sweep:
     lengths = {key: len(values) for key, values in sweep.zip.items()}
     if len(set(lengths.values())) > 1:
         raise UserError(f"{owner}: the lists in zip differ in length: {lengths}.")
+    if twice := sorted(set(sweep.grid) & set(sweep.zip)):
+        raise UserError(f"{owner}: {twice[0]!r} stands in grid and in zip; it takes one of them.")
     return sweep
 
 
@@ -318,6 +320,6 @@ def check_agents_per_actor(value: Any) -> int | Literal["auto"]:
     """``auto`` or a whole number from 1. Raises ``UserError``."""
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
-    if isinstance(value, str) and value.isdigit() and int(value) >= 1:
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value) and int(value) >= 1:
         return int(value)
     raise UserError(f"agents_per_actor is {value!r}; it takes auto or a whole number, 1 or more.")

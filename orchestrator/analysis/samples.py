@@ -42,6 +42,15 @@ def column(key: str) -> str:
     return f"env_{key.removeprefix('env.')}" if key.startswith("env.") else key
 
 
+#: Rounds that a replicate should take; ``rounds`` of the tables are those that it took.
+PLANNED_ROUNDS = "planned_rounds"
+
+
+def _axis(key: str, frame: pd.DataFrame) -> str:
+    """The column by which cells are told apart: of ``rounds`` what was planned, where the frame knows it."""
+    return PLANNED_ROUNDS if key == "rounds" and PLANNED_ROUNDS in frame else column(key)
+
+
 def matches(values: pd.Series, wanted: Sequence[Any]) -> pd.Series:
     """Which ``values`` are one of ``wanted``; beside strings of another algorithm, numbers are stored as text."""
     found = values.isin(list(wanted))
@@ -90,10 +99,10 @@ def with_missing(summary: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:
 def _selected(claim: Claim, case: str, summary: pd.DataFrame, sweep: str) -> pd.DataFrame:
     """Rows of a case that ``where`` selects. A key that the case does not have at all selects nothing away."""
     if "case" not in summary or not (summary["case"] == case).any():
-        raise Undecided(f"no replicate of case {case} is there yet; run `orchestrator sweep {sweep}`")
+        raise Undecided(f"no replicate of case {case} is there yet; {fill_in(sweep)}")
     rows = summary[summary["case"] == case]
     for key, value in claim.where.items():
-        name = column(key)
+        name = _axis(key, summary)
         if name not in summary:
             raise UserError(
                 f"claim {claim.name!r}: where names {key!r}: {registry.nearest(name, map(str, summary.columns))}"
@@ -103,7 +112,7 @@ def _selected(claim: Claim, case: str, summary: pd.DataFrame, sweep: str) -> pd.
         rows = rows[matches(rows[name], value if isinstance(value, list) else [value])]
     if rows.empty:
         chosen = listed(f"{key}={value}" for key, value in claim.where.items())
-        raise Undecided(f"no cell of case {case} has {chosen}; check where, or run `orchestrator sweep {sweep}`")
+        raise Undecided(f"no cell of case {case} has {chosen}; check where; {fill_in(sweep)}")
     return rows
 
 
@@ -149,13 +158,13 @@ def replicates(
         x = pd.Series(0.0, rows.index)
     elif claim.versus.endswith("_final"):
         x = _measured(claim, case, rows, sweep)
-    elif column(claim.versus) not in rows:
+    elif _axis(claim.versus, rows) not in rows:
         names = map(str, summary.columns)
         raise UserError(
             f"claim {claim.name!r}: versus is {claim.versus!r}: {registry.nearest(column(claim.versus), names)}"
         )
     else:
-        x = pd.to_numeric(rows[column(claim.versus)], errors="coerce").astype(float)
+        x = pd.to_numeric(rows[_axis(claim.versus, rows)], errors="coerce").astype(float)
     if not np.isfinite(x).all():
         raise Undecided(f"{claim.versus} of case {case} is not a finite number in every cell; select cells with where")
     if claim.law in ("power", "floor", "bound") and (x <= 0).any():

@@ -72,6 +72,7 @@ LOOK: Any = {
     "pdf.fonttype": 42,  # letters stay letters: journals refuse Type 3 fonts
     "svg.fonttype": "none",
     "svg.hashsalt": "orchestrator",
+    "text.parse_math": False,  # a dollar in a name is a dollar
 }
 
 

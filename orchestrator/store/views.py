@@ -128,7 +128,21 @@ def run(connection: "duckdb.DuckDBPyConnection", sql: str) -> pa.Table:
             "A query is one statement that reads: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
             "Nothing was executed."
         )
-    return connection.sql(sql).to_arrow_table()
+    return _plain(connection.sql(sql).to_arrow_table())
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Columns under names of their own, and whole numbers as such: DuckDB sums them as wide decimals."""
+    names: list[str] = []
+    for name in rows.column_names:
+        again = sum(known == name or known.startswith(f"{name}_") for known in names)
+        names.append(f"{name}_{again}" if name in names else name)
+    rows = rows.rename_columns(names)
+    for k, field in enumerate(rows.schema):
+        if pa.types.is_decimal(field.type) and field.type.scale == 0:
+            with contextlib.suppress(pa.ArrowInvalid):  # larger than 64 bits: left as it is
+                rows = rows.set_column(k, field.name, rows.column(k).cast(pa.int64()))
+    return rows
 
 
 def explained(error: "duckdb.Error", sql: str) -> str:

@@ -203,7 +203,7 @@ def test_plot(call, folder, tmp_path):
     where = ["--results", str(folder / "results")]
     judged = call("query", "SELECT max(written) FROM claims", *where)
     code, out, _ = call("plot", "test/small", "joint is better", *where)
-    assert (code, Path(out.strip()).name) == (0, "joint-is-better-single.pdf")
+    assert (code, Path(out.strip()).name) == (0, "01-joint-is-better-single.pdf")
     assert Path(out.strip()).read_bytes().startswith(b"%PDF")
     for number, format, start in (("1", "svg", b"<?xml"), ("2", "png", b"\x89PNG")):
         file = tmp_path / "new" / f"figure.{format}"
@@ -329,3 +329,37 @@ def test_a_run_on_ray_in_a_terminal(tmp_path):
 def test_the_tables_page_is_the_schema():
     """docs/tables.md is made from the schema; ``catalogue.tables_page`` writes it."""
     assert (Path(__file__).parents[2] / "docs" / "tables.md").read_text() == catalogue.tables_page()
+
+
+def test_rounds_in_a_claim_are_those_planned(call, tmp_path):
+    """A replicate that diverged took fewer, and still belongs to its cell: nothing is judged around it."""
+    content = SWEEP.split("claims:")[0].replace("{rounds: 20}", "{alpha: 1.0e+200, rounds: 20}")
+    claim = "{name: small, case: joint, metric: theta_error_tail, law: value, at_most: 1"
+    (tmp_path / "s.yaml").write_text(f"{content}claims:\n  - {claim}, where: {{agents: 2, rounds: 20}}}}\n")
+    code, out, err = call("sweep", str(tmp_path / "s.yaml"), "--backend", "inline", "--results", str(tmp_path / "r"))
+    assert code == 0
+    assert "inconclusive" in out
+    assert "diverged" in out
+    assert "replicates diverged: a result, which running them again does not change." in err
+
+
+def test_closed_streams_and_narrow_encodings(folder):
+    """What is printed where nobody listens is lost, and letters that a terminal lacks are told by number."""
+    where = ["--results", str(folder / "results")]
+    program = f"import sys\nfrom orchestrator import cli\nsys.argv = ['orchestrator', 'status', *{where!r}]\ncli.main()"
+    done = subprocess.run(["sh", "-c", f'{sys.executable} -c "$1" >&-', "sh", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    program = program.replace("'status'", "'query', 'SELECT chr(252) AS x'")
+    variables = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=variables)
+    assert (done.returncode, done.stdout.split()) == (0, ["x", "\\xfc"])
+
+
+def test_a_damaged_definition_is_told(call, folder, tmp_path):
+    import shutil
+
+    shutil.copytree(folder / "results", tmp_path / "r")
+    (tmp_path / "r" / "sweeps" / "test" / "small.json").write_text('{"name":')
+    code, _, err = call("claims", "test/small", "--results", str(tmp_path / "r"))
+    assert code == 2
+    assert err.startswith("sweeps/test/small.json of the results folder is damaged (")

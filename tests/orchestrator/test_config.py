@@ -178,6 +178,13 @@ def test_a_yaml_file_cannot_execute_code(tmp_path, attack):
     assert not trace.exists()
 
 
+@pytest.mark.parametrize("text", ["1: 2", "cases: {a: {grid: {1: [2]}}}", "x: !!int abc", "x: !!timestamp 2001-99-99"])
+def test_yaml_that_is_no_plain_data_is_a_sentence(tmp_path, text):
+    (tmp_path / "odd.yaml").write_text(f"name: odd\n{text}\n")
+    with pytest.raises(UserError, match=r"^odd\.yaml is not plain YAML: "):
+        load(str(tmp_path / "odd.yaml"))
+
+
 def test_cells_of_a_sweep():
     """Cases take what they know: ``beta`` does not reach the one that has no map. The grid is a product, zip is not."""
     cells = checked(sweep_of(), "s").cells
@@ -235,6 +242,8 @@ WRONG = [
     ({"grid": {"agents": []}}, "grid.agents is []; it takes a list of one or more values"),
     ({"grid": {"agents": 4}}, "grid.agents is 4; it takes a list"),
     ({"grid": [1]}, "grid is [1]; it takes key: [values]"),
+    ({"zip": {"agents": [2, 4]}, "grid": {"agents": [2]}}, "'agents' stands in grid and in zip; it takes one"),
+    ({"base": {"beta": True}}, "beta is true; it takes a number"),
     ({"zip": {"alpha": [0.1, 0.2], "beta": [0.1]}}, "the lists in zip differ in length: {'alpha': 2, 'beta': 1}"),
     ({"seeds": "-1..3"}, "seeds is '-1..3'; it takes 0..7, a list such as 0,2,5, or one number; each 0 or more"),
     ({"seeds": [-1]}, "seeds is [-1]"),

@@ -230,3 +230,13 @@ def test_duckdb_is_closed_in_each_way(setting, value):
 def test_every_reading_statement_is_allowed(store, append, rows, sql):
     append(store, rows(1, 0))
     assert store.query(sql).num_rows > 0
+
+
+def test_repeated_columns_and_wide_sums(store, append, rows):
+    """A name that stands twice gets a number, and a sum of whole numbers is one."""
+    append(store, rows(2, 1))
+    found = store.query(
+        "SELECT a.seed, b.seed, sum(a.seed) AS total FROM runs a JOIN runs b USING (replicate_id) GROUP BY ALL"
+    )
+    assert found.column_names == ["seed", "seed_1", "total"]
+    assert {type(row["total"]) for row in found.to_pylist()} == {int}
