@@ -230,7 +230,10 @@ class Results:
         if rows:
             points = [point for _, of_claim in rows for point in of_claim]
             claims = {"claims": table("claims", [row for row, _ in rows])}
-            self.store.append(claims | ({"claim_points": table("claim_points", points)} if points else {}))
+            try:
+                self.store.append(claims | ({"claim_points": table("claim_points", points)} if points else {}))
+            except UserError as error:  # a folder that can only be read: what it holds can still be judged
+                log.warning("The verdicts are not stored. %s", error)
         return planned[planned["status"] != "missing"], curves, verdicts
 
     def status(self, sweep: str | None = None) -> "pd.DataFrame":

@@ -3,8 +3,11 @@
 Heavy libraries are imported inside the commands, so that ``--help`` answers at once.
 """
 
+import contextlib
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -183,7 +186,9 @@ def query(
     from orchestrator import output
     from orchestrator.store import Store  # and not all of api, which takes longer to import than most queries do
 
-    output.table(Store.open(results).query(sql), format.value, file)
+    with _ended_at_once():
+        found = Store.open(results).query(sql)
+    output.table(found, format.value, file)
 
 
 @app.command()
@@ -252,6 +257,16 @@ def main() -> None:
             raise
         code = _told(usage.sentence(error), getattr(error, "exit_code", 2))
     sys.exit(code)
+
+
+@contextlib.contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process: DuckDB does not look up from a long query, and a query only reads."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _open_streams() -> None:

@@ -245,6 +245,7 @@ PLAIN = (
     (r"a valid boolean, unable to interpret input", "true or false"),
     (r"a valid (number|string|boolean)$", r"a \1"),
     (r"a valid integer$", "a whole number"),
+    (r"^String should match pattern .*", "it takes words of letters, digits and ._- with / between them"),
 )
 
 
@@ -262,12 +263,10 @@ def explain(error: ValidationError, prefix: str = "") -> str:
         elif item["type"] == "missing":
             text = f"{place} is missing"
         told.setdefault(text.split(";")[0], []).append(text.partition("; ")[2])
-    return (
-        ". ".join(
-            f"{head}; {' or '.join(dict.fromkeys(tails))}" if any(tails) else head for head, tails in told.items()
-        )
-        + "."
+    sentences = ". ".join(
+        f"{head}; {' or '.join(dict.fromkeys(tails))}" if any(tails) else head for head, tails in told.items()
     )
+    return sentences if sentences.endswith("?") else f"{sentences}."
 
 
 def _is_branch(part: Any) -> bool:

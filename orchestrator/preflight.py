@@ -44,9 +44,11 @@ def check(task: Task, agents_per_actor: int | None, memory: float, nodes: int = 
     held = getattr(coordinator.problem, "memory", 0.0) + coordinator.memory
     task.release()
     if held > SHARE * memory:
+        most = int(agents * SHARE * memory / held)
         raise UserError(
             f"agents is {agents}: their environments and messages take about {held / 1e9:.1f} GB, and "
-            f"{memory / 1e9:.1f} GB are free. About {int(agents * SHARE * memory / held)} agents would fit."
+            f"{memory / 1e9:.1f} GB are free. "
+            + (f"About {most} agents would fit." if most else "Not even one would fit: the environment is too large.")
         )
     needed = estimate(task, agents_per_actor)
     most = max(1, int(SHARE * memory / PROCESS_BYTES)) * nodes

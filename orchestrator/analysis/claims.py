@@ -226,7 +226,8 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
         elif first["type"] == "extra_forbidden" and place.startswith("relative_to."):
             reason = f"relative_to has no key {place.partition('.')[2]!r}; known: {', '.join(Reference.model_fields)}"
         name = data.get("name") if isinstance(data, Mapping) else None
-        raise UserError(f"{f'claim {name!r}' if name else 'a claim'}: {reason}.") from error
+        end = "" if reason.endswith("?") else "."
+        raise UserError(f"{f'claim {name!r}' if name else 'a claim'}: {reason}{end}") from error
 
 
 @dataclass(frozen=True)

@@ -244,6 +244,7 @@ WRONG = [
     ({"grid": [1]}, "grid is [1]; it takes key: [values]"),
     ({"zip": {"agents": [2, 4]}, "grid": {"agents": [2]}}, "'agents' stands in grid and in zip; it takes one"),
     ({"base": {"beta": True}}, "beta is true; it takes a number"),
+    ({"name": "a b"}, "name is 'a b'; it takes words of letters, digits and ._- with / between them."),
     ({"zip": {"alpha": [0.1, 0.2], "beta": [0.1]}}, "the lists in zip differ in length: {'alpha': 2, 'beta': 1}"),
     ({"seeds": "-1..3"}, "seeds is '-1..3'; it takes 0..7, a list such as 0,2,5, or one number; each 0 or more"),
     ({"seeds": [-1]}, "seeds is [-1]"),
@@ -359,7 +360,7 @@ def test_preflight_by_hand():
     assert preflight.check(of, 5, memory=1.1e9).actors == 7
     assert preflight.check(of, None, memory=1e9).actors == 0
     with pytest.raises(
-        UserError, match=r"agents is 32: their environments and messages take .* About \d+ agents would fit"
+        UserError, match=r"agents is 32: their environments and messages take .* Not even one would fit: the environment is too large"
     ):
         preflight.check(of, None, memory=1e4)
 
