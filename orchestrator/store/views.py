@@ -6,6 +6,7 @@ last bits, which is why claims and fingerprints reduce the selected rows themsel
 """
 
 import contextlib
+import itertools
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -135,8 +136,9 @@ def _plain(rows: pa.Table) -> pa.Table:
     """Columns under names of their own, and whole numbers as such: DuckDB sums them as wide decimals."""
     names: list[str] = []
     for name in rows.column_names:
-        again = sum(known == name or known.startswith(f"{name}_") for known in names)
-        names.append(f"{name}_{again}" if name in names else name)
+        others = (f"{name}_{k}" for k in itertools.count(1))
+        free = (other for other in others if other not in rows.column_names and other not in names)
+        names.append(next(free) if name in names else name)
     rows = rows.rename_columns(names)
     for k, field in enumerate(rows.schema):
         if pa.types.is_decimal(field.type) and field.type.scale == 0:

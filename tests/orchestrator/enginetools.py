@@ -1,5 +1,6 @@
 """What the engine's tests share: tasks of the worked coordinators, and numbers in a form whose equality is bitwise."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from orchestrator.lockstep import Replica, converse
 
 ROOT = Path(__file__).resolve().parents[2]
 COORDINATORS = ROOT / "tests" / "coordinators"
+#: docs/extending.md, and its files by their names.
+OWN_PAGE = (ROOT / "docs" / "extending.md").read_text()
+OWN_FILES = dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```", OWN_PAGE, re.M | re.S))
 
 __all__ = ["Diary", "Flaky", "Resumed", "numbers", "rows", "run", "say", "task"]
 

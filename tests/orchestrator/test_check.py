@@ -3,10 +3,7 @@
 import re
 
 import pytest
-from enginetools import ROOT
-
-PAGE = (ROOT / "docs" / "extending.md").read_text()
-FILES = dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```", PAGE, re.M | re.S))
+from enginetools import OWN_FILES as FILES
 
 KEPT = ["interpreted", "running", "repeating", "placement", "leap", "snapshots", "measuring"]
 #: What is changed in docs/extending.md's algorithm -> what is wrong then, and words of what is found.

@@ -9,10 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from enginetools import OWN_FILES as FILES
+from enginetools import OWN_PAGE as PAGE
 from enginetools import ROOT, numbers, run, task
 
-PAGE = (ROOT / "docs" / "extending.md").read_text()
-FILES = dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```", PAGE, re.M | re.S))
 COMMANDS = {
     kind: [
         command

@@ -3,10 +3,7 @@
 import re
 
 import pytest
-from enginetools import ROOT
-
-PAGE = (ROOT / "docs" / "extending.md").read_text()
-FILES = dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```", PAGE, re.M | re.S))
+from enginetools import OWN_FILES as FILES
 
 #: What is changed in bandits.py -> why it cannot be built: exit code 2, before anything runs.
 REFUSED = [

@@ -239,4 +239,5 @@ def test_repeated_columns_and_wide_sums(store, append, rows):
         "SELECT a.seed, b.seed, sum(a.seed) AS total FROM runs a JOIN runs b USING (replicate_id) GROUP BY ALL"
     )
     assert found.column_names == ["seed", "seed_1", "total"]
+    assert store.query("SELECT 1 AS a_1, 2 AS a, 3 AS a, 4 AS a").column_names == ["a_1", "a", "a_2", "a_3"]
     assert {type(row["total"]) for row in found.to_pylist()} == {int}
