@@ -49,11 +49,11 @@ scaling-page: install
 
 # docs/reference and docs/tables.md from docstrings, parameter models and schemas.
 reference: install
-	$(BIN)/python -m orchestrator.reference docs
+	$(BIN)/python -m orchestrator.reference.pages docs
 
 # docs/tour.ipynb with what it gives.
 tour: install
-	$(BIN)/python tests/docs/tourtools.py
+	$(BIN)/python tests/tools/tour.py
 
 clean:
 	rm -rf .venv build *.egg-info

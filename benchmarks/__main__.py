@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from orchestrator.output import grid
+from orchestrator.commands.printing import grid
 
 NAMES = ("kernels", "reciprocity", "utilities", "mean_field", "rounds", "cells", "scale", "commands")
 

@@ -4,9 +4,11 @@ import tempfile
 import time
 from typing import Any
 
-from orchestrator import api, sweepfile
-from orchestrator.cell import Task, run_task
+from orchestrator import api
 from orchestrator.fleet.inline import InlineFleet
+from orchestrator.planning import sweeps
+from orchestrator.planning.tasks import Task
+from orchestrator.running.drive import run_task
 
 CELLS = 200
 
@@ -21,7 +23,7 @@ def measure() -> list[dict[str, Any]]:
         "grid": {"alpha": [0.1 + 0.001 * k for k in range(CELLS)]},
         "seeds": [0],
     }
-    sweep = sweepfile.checked(content, "benchmark")
+    sweep = sweeps.checked(content, "benchmark")
     work = 0.0
     for _, cell in sweep.cells:
         work += run_task(Task(cell, (0,)), InlineFleet()).seconds["total"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.analysis import fits
+from orchestrator.claims import fits
 
 CHECKOUT = Path(__file__).parents[1]
 POINTS, PAGE = CHECKOUT / "docs" / "claims" / "coverage.csv", CHECKOUT / "docs" / "claims.md"

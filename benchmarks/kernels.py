@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.cell import Task, run_task
-from orchestrator.config import make_cell
+from orchestrator.core.kernels import draw_alias, kernel, orthonormal
+from orchestrator.core.streams import member_streams
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.kernels import draw_alias, kernel, orthonormal
-from orchestrator.streams import member_streams
+from orchestrator.planning.cells import make_cell
+from orchestrator.planning.tasks import Task
+from orchestrator.running.drive import run_task
 
 ALPHA = 0.1
 

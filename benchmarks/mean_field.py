@@ -8,13 +8,14 @@ import numpy as np
 
 from algorithms.mean_field.cells import sampled_values
 from benchmarks.kernels import best
-from envs import histograms
-from envs.kernels import alias_tables
-from envs.warehouse import Warehouse
-from orchestrator.cell import Task, run_task
-from orchestrator.config import make_cell
+from envs.common.chains import alias_tables
+from envs.mean_field import histograms
+from envs.mean_field.warehouse import Warehouse
+from orchestrator.core.streams import member_streams
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.streams import member_streams
+from orchestrator.planning.cells import make_cell
+from orchestrator.planning.tasks import Task
+from orchestrator.running.drive import run_task
 
 AGENTS, SAMPLES = 1000, 1
 

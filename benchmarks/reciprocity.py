@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.kernels import best
-from orchestrator.cell import Task, run_task
-from orchestrator.config import make_cell
+from orchestrator.core.kernels import draw_alias, draw_integer, kernel, uniform
+from orchestrator.core.streams import member_streams
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.kernels import draw_alias, draw_integer, kernel, uniform
-from orchestrator.streams import member_streams
+from orchestrator.planning.cells import make_cell
+from orchestrator.planning.tasks import Task
+from orchestrator.running.drive import run_task
 
 AGENTS, ROUNDS = 20, 4_000_000
 SETTINGS = {"a": 0.5, "b": 0.3, "tau_1": 0.65, "tau_2": 0.35, "epsilon": 0.3, "rho": 1, "kappa": 0.5}

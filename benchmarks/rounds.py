@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.kernels import _task
-from orchestrator.cell import run_task
-from orchestrator.execution import connected
+from orchestrator.cluster.connection import connected
 from orchestrator.fleet.ray import RayFleet
+from orchestrator.running.drive import run_task
 
 AGENTS, SEEDS, ROUNDS, TRIES = 32, 8, 300, 5
 

@@ -8,10 +8,11 @@ AGENTS, STEPS, ROUNDS = 100_000, 100, 20
 
 PROGRAM = f"""
 import time
-from orchestrator.cell import Task, run_task
-from orchestrator.config import make_cell
+from orchestrator.planning.tasks import Task
+from orchestrator.running.drive import run_task
+from orchestrator.planning.cells import make_cell
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.rows import peak_memory
+from orchestrator.running.rows import peak_memory
 settings = {{"agents": {AGENTS}, "rounds": {ROUNDS}, "local_steps": {STEPS}}}
 cell = make_cell("joint-average-td", "shared-subspace-mrp", settings, {{"every": {ROUNDS}, "per_decade": 1}})
 began = time.perf_counter()

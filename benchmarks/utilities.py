@@ -7,9 +7,10 @@ import numpy as np
 
 from algorithms.general_utilities import critic
 from benchmarks.kernels import best
-from orchestrator.cell import Task, run_task
-from orchestrator.config import make_cell
 from orchestrator.fleet.inline import InlineFleet
+from orchestrator.planning.cells import make_cell
+from orchestrator.planning.tasks import Task
+from orchestrator.running.drive import run_task
 
 AGENTS, KAPPA, BATCH, HORIZON, ROUNDS = 512, 2, 64, 60, 4
 

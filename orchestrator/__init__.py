@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from orchestrator import process as _process
 
 if TYPE_CHECKING:
-    from orchestrator.api import Results, run, sweep
+    from orchestrator.api import run, sweep
+    from orchestrator.results import Results
 
 _process.prepare()
 

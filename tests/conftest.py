@@ -1,8 +1,10 @@
 """Settings and fixtures of all tests."""
 
+import faulthandler
+import logging
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,19 +17,19 @@ settings.load_profile("shared machine")
 
 #: Tests that run one after the other in one process, by the beginning of their path; the rest is "numbers".
 TOGETHER = {
-    "tests/cluster": "hosts",
-    "tests/orchestrator/test_submission": "jobs",
-    # Long ones of the engine that start no Ray.
-    "tests/orchestrator/test_contract": "numbers",
-    "tests/orchestrator/test_extending": "numbers",
-    "tests/orchestrator/test_golden": "numbers",
-    "tests/orchestrator/test_plugins": "numbers",
-    "tests/orchestrator/test_export": "jobs",
-    "tests/orchestrator/test_check": "jobs",
-    "tests/orchestrator/test_own_mistakes": "jobs",
-    "tests/orchestrator/test_what_breaks_bits": "jobs",
+    "tests/hosts": "hosts",
+    "tests/cluster": "jobs",
+    "tests/commands/test_export": "jobs",
+    "tests/checks/test_contract": "numbers",
+    "tests/checks": "jobs",
     "tests/store": "jobs",
-    "tests/orchestrator": "ray",
+    "tests/running/test_golden": "numbers",
+    "tests/commands": "ray",
+    "tests/fleet": "ray",
+    "tests/planning": "ray",
+    "tests/progress": "ray",
+    "tests/core": "ray",
+    "tests/running": "ray",
 }
 
 
@@ -56,3 +58,58 @@ def call(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
         return int(end.value.code or 0), out, err
 
     return run
+
+
+#: Seconds after which a test that waits for processes is given up, with every thread's stack.
+PATIENCE = 240
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """A Ray of this session's own with two CPUs."""
+    import ray
+
+    from orchestrator.process import environment
+
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        runtime_env={"env_vars": environment()},
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def watchdog() -> Iterator[None]:
+    """Ends the whole run if a test waits for ever: a hang must not look like patience."""
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(name="table", scope="session")
+def _table():
+    from tests.tools.summaries import table
+
+    return table
+
+
+@pytest.fixture(name="verdict_of")
+def _verdict_of():
+    """Judge a claim given by its fields against a summary."""
+    import pandas as pd
+
+    from orchestrator.claims.claim import read_claim
+    from orchestrator.claims.judge import judge
+
+    def verdict_of(summary, curves=None, varied: Literal["seeds", "instances"] = "seeds", **fields):
+        defaults = {"name": "test", "case": "joint", "metric": "error_tail", "law": "power"}
+        if fields.get("law", "power") not in ("order", "value"):
+            defaults["versus"] = "agents"
+        return judge(read_claim(defaults | fields), summary, curves if curves is not None else pd.DataFrame(), varied)
+
+    return verdict_of

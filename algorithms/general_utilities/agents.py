@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from algorithms.general_utilities import batch, critic, utilities
-from envs.network_kernels import softmax
-from orchestrator.blocks import Block
-from orchestrator.kernels import ordered_sum
+from envs.networks.kernels import softmax
+from orchestrator.core import Block, ordered_sum
 
 
 def observers(problem: Any, hops: int) -> tuple[np.ndarray, np.ndarray, int]:

@@ -5,8 +5,8 @@ A step of an agent is the number A s + a of its state and action; ``seen`` int64
 
 import numpy as np
 
-from envs.network_rollout import observed_row
-from orchestrator.kernels import kernel
+from envs.networks.rollout import observed_row
+from orchestrator.core import kernel
 
 
 def packed(seen: np.ndarray, codes: int) -> np.ndarray:

@@ -7,7 +7,7 @@ number with a chance below 1e-15 a pair. Only visited cells have values, in a ha
 
 import numpy as np
 
-from orchestrator.kernels import inlined, kernel
+from orchestrator.core import inlined, kernel
 
 #: Sweeps of the batch critic at the most, and the change (relative to the largest |reward|) at which it stops.
 SWEEPS, SETTLED = 1000, 1e-9

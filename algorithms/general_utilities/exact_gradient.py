@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from algorithms.general_utilities import measures
 from algorithms.general_utilities.agents import PolicyAgents
 from algorithms.general_utilities.network import NetworkCoordinator, NetworkParameters
-from orchestrator.blocks import Block
-from orchestrator.rounds import Call, Conversation
+from orchestrator.core import Block, Call, Conversation
 
 
 class ExactGradient(NetworkCoordinator):

@@ -7,9 +7,8 @@ import numpy as np
 
 from algorithms.general_utilities import batch, utilities
 from algorithms.general_utilities.agents import observers
-from envs.network_kernels import softmax
-from orchestrator.kernels import kernel, ordered_mean, ordered_sum
-from orchestrator.streams import member_streams
+from envs.networks.kernels import softmax
+from orchestrator.core import kernel, member_streams, ordered_mean, ordered_sum
 
 OUTCOME: Mapping[str, str] = {
     "utility": "F, mean over agents of f_i at their occupancies; exact, or of 1000 episodes where nothing is",

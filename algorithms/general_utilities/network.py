@@ -8,12 +8,9 @@ from pydantic import AfterValidator, Field
 
 from algorithms.general_utilities import measures, utilities
 from algorithms.general_utilities.utilities import Each
-from envs.network_kernels import softmax
-from envs.voter_network import VoterNetworkParameters
-from orchestrator import references, registry
-from orchestrator.config import Parameters
-from orchestrator.kernels import ordered_mean
-from orchestrator.rounds import Coordinator
+from envs.networks.kernels import softmax
+from envs.networks.voter_network import VoterNetworkParameters
+from orchestrator.core import Coordinator, Parameters, ordered_mean, pluggable, plugin_names, plugin_words, settled
 
 #: What a utility may be called, for descriptions and messages.
 NAMES = f"{', '.join(utilities.NAMES)} or ./file.py:Name"
@@ -23,21 +20,21 @@ def check_name(name: str) -> str:
     """``name`` if it is that of a utility, a plug-in's settled."""
     if name in utilities.NAMES:
         return name
-    if registry.pluggable("utility", name):
-        return registry.settled("utility", name)
+    if pluggable("utility", name):
+        return settled("utility", name)
     raise ValueError(f"it takes one of {_known()}")
 
 
 def check_names(text: str) -> str:
     """``text`` if it is names of utilities with spaces between, plug-ins' settled."""
-    names = references.words(text)
-    if not names or not all(name in utilities.NAMES or registry.pluggable("utility", name) for name in names):
+    names = plugin_words(text)
+    if not names or not all(name in utilities.NAMES or pluggable("utility", name) for name in names):
         raise ValueError(f"it takes names with spaces between, of {_known()}")
     return text if set(names) <= set(utilities.NAMES) else " ".join(check_name(name) for name in names)
 
 
 def _known() -> str:
-    return ", ".join([*registry.names("utility"), NAMES])
+    return ", ".join([*plugin_names("utility"), NAMES])
 
 
 class NetworkParameters(Parameters):
@@ -55,7 +52,7 @@ class NetworkParameters(Parameters):
     @property
     def each(self) -> Each:
         """The utilities; agent i has number i mod their count. A subclass may give its own, see ``custom``."""
-        return tuple(references.words(self.utilities))
+        return tuple(plugin_words(self.utilities))
 
     @property
     def kept(self) -> Each:

@@ -14,9 +14,8 @@ from pydantic import Field
 from algorithms.general_utilities import measures
 from algorithms.general_utilities.agents import Episodes, PolicyAgents, observers
 from algorithms.general_utilities.network import NetworkCoordinator, NetworkParameters
-from orchestrator.blocks import Block
+from orchestrator.core import Block, Call, Conversation, Exchange, Reply
 from orchestrator.errors import UserError
-from orchestrator.rounds import Call, Conversation, Exchange, Reply
 
 #: Rows of a policy that observes its neighbours, at the most.
 MOST_ROWS = 10**6

@@ -14,9 +14,7 @@ from algorithms.general_utilities import measures, utilities
 from algorithms.general_utilities.agents import PolicyAgents
 from algorithms.general_utilities.network import NAMES, check_name
 from algorithms.general_utilities.shadow_policy_gradient import ShadowPolicyGradient, ShadowPolicyGradientParameters
-from orchestrator.blocks import Block
-from orchestrator.kernels import ordered_mean
-from orchestrator.rounds import Call, Conversation, Reply
+from orchestrator.core import Block, Call, Conversation, Reply, ordered_mean
 
 
 class ShadowPrimalDualParameters(ShadowPolicyGradientParameters):

@@ -13,9 +13,7 @@ from pydantic import Field
 
 from algorithms.general_utilities import measures
 from algorithms.general_utilities.agents import observers
-from orchestrator.blocks import Block
-from orchestrator.config import Parameters
-from orchestrator.rounds import Call, Conversation, Coordinator
+from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters
 
 #: Probabilities among which the best one is looked for.
 TRIED = tuple(k / 20 for k in range(1, 21))

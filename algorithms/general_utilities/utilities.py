@@ -25,7 +25,7 @@ from algorithms.general_utilities.utility_kernels import (
     risk_value,
     state_shares,
 )
-from orchestrator import references, registry
+from orchestrator.core import pluggable, plugin_title, utility_class
 
 
 @dataclass(frozen=True)
@@ -215,10 +215,10 @@ def named(name: str, reward: np.ndarray) -> Utility:
     """
     if name in UTILITIES:
         return UTILITIES[name](reward)
-    if not registry.pluggable("utility", name):
+    if not pluggable("utility", name):
         raise ValueError(f"there is no utility {name!r}; there are {', '.join(NAMES)}.")
-    own = registry.utility(name)()
-    return custom(own.value, own.gradient, references.title(name))
+    own = utility_class(name)()
+    return custom(own.value, own.gradient, plugin_title(name))
 
 
 def values(each: Each, members: range, x: np.ndarray, gamma: float, reward: np.ndarray) -> np.ndarray:

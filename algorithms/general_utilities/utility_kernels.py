@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from orchestrator.kernels import inlined, kernel
+from orchestrator.core import inlined, kernel
 
 SMALLEST = 1e-6  # what is put under a logarithm at the least
 

@@ -16,10 +16,9 @@ from algorithms.mean_field import gaps
 from algorithms.mean_field.cells import Cells
 from algorithms.mean_field.local_learning import best_of, climbed, induced_response
 from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
-from envs.lumping import QUICK
-from orchestrator.blocks import Block
+from envs.mean_field.lumping import QUICK
+from orchestrator.core import Block, Call, Conversation
 from orchestrator.errors import UserError
-from orchestrator.rounds import Call, Conversation
 
 
 class AlternatingMARLParameters(SubsamplingParameters):

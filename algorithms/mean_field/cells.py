@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from envs import histograms
-from envs.histograms import rank
-from envs.joint_lumping import joint_chance
-from envs.kernels import alias_tables
-from envs.lumping import action_values, remembered
-from orchestrator.blocks import Block
-from orchestrator.kernels import draw_alias, kernel
+from envs.common.chains import alias_tables
+from envs.mean_field import histograms
+from envs.mean_field.histograms import rank
+from envs.mean_field.joint_lumping import joint_chance
+from envs.mean_field.lumping import action_values, remembered
+from orchestrator.core import Block, draw_alias, kernel
 
 #: Two action values this near each other, relative to the largest, are a tie.
 TIE = 1e-12

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from envs import histograms
-from envs.lumping import averaged, drifts, settle, under
-from envs.mean_field import means
-from orchestrator.kernels import kernel, ordered_sum
+from envs.mean_field import histograms
+from envs.mean_field.base import means
+from envs.mean_field.lumping import averaged, drifts, settle, under
+from orchestrator.core import kernel, ordered_sum
 
 
 class Deviation:

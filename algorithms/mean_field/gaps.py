@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from algorithms.mean_field.deviation import Deviation
-from envs import histograms
-from envs.lumping import Lumping
+from envs.mean_field import histograms
+from envs.mean_field.lumping import Lumping
 
 #: Deterministic policies that are tried one by one.
 MOST_POLICIES = 256

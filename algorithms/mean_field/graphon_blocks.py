@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from algorithms.mean_field.cells import greedy
-from envs import histograms
-from envs.histograms import rank
-from envs.lumping import under
-from orchestrator.blocks import Block
-from orchestrator.kernels import kernel, ordered_mean, uniform
+from envs.mean_field import histograms
+from envs.mean_field.histograms import rank
+from envs.mean_field.lumping import under
+from orchestrator.core import Block, kernel, ordered_mean, uniform
 
 
 class GraphonCells(Block):

@@ -13,11 +13,8 @@ from pydantic import Field
 
 from algorithms.mean_field.graphon_blocks import GraphonAgents, GraphonCells
 from algorithms.mean_field.subsampling import LABELS, SETTLED, Samples, check_expectations, check_table
-from envs import histograms
-from orchestrator.blocks import Block
-from orchestrator.config import Parameters
-from orchestrator.kernels import ordered_mean
-from orchestrator.rounds import Call, Conversation, Coordinator
+from envs.mean_field import histograms
+from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters, ordered_mean
 
 #: Multiplications of an exact sweep at the most.
 MOST_OPERATIONS = 1e9

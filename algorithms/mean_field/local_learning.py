@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from algorithms.mean_field.cells import greedy
-from envs.lumping import settle
-from orchestrator.kernels import kernel
-from orchestrator.rounds import Conversation
+from envs.mean_field.lumping import settle
+from orchestrator.core import Conversation, kernel
 
 #: One value is above another if it is so by more than this, relative to their size: the rest is rounding.
 SAME = 1e-12

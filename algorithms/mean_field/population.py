@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from envs import histograms
-from envs.histograms import rank
-from envs.kernels import alias_tables
-from orchestrator.blocks import Block
-from orchestrator.kernels import draw_integer, inlined, kernel, next_uint64, uniform
-from orchestrator.rounds import Call, Conversation
+from envs.common.chains import alias_tables
+from envs.mean_field import histograms
+from envs.mean_field.histograms import rank
+from orchestrator.core import Block, Call, Conversation, draw_integer, inlined, kernel, next_uint64, uniform
 
 
 class Overseer(Block):

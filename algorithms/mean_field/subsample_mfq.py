@@ -12,12 +12,10 @@ from pydantic import Field
 
 from algorithms.mean_field.cells import TIE, JointCells
 from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
-from envs import histograms
-from envs.joint_lumping import Decentralised, joint_bytes, largest, owners
-from envs.lumping import start_mean
-from orchestrator.blocks import Block
-from orchestrator.kernels import kernel
-from orchestrator.rounds import Call, Conversation
+from envs.mean_field import histograms
+from envs.mean_field.joint_lumping import Decentralised, joint_bytes, largest, owners
+from envs.mean_field.lumping import start_mean
+from orchestrator.core import Block, Call, Conversation, kernel
 
 
 class SubsampleMFQParameters(SubsamplingParameters):

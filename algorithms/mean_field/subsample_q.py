@@ -13,10 +13,8 @@ import numpy as np
 from algorithms.mean_field.cells import Cells
 from algorithms.mean_field.gaps import best_of_k, global_gaps, small
 from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
-from envs.lumping import QUICK
-from orchestrator.blocks import Block
-from orchestrator.kernels import ordered_mean
-from orchestrator.rounds import Call, Conversation
+from envs.mean_field.lumping import QUICK
+from orchestrator.core import Block, Call, Conversation, ordered_mean
 
 
 class SubsampleQ(Subsampling):

@@ -8,13 +8,10 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from algorithms.mean_field.population import Overseer, Population, episodes
-from envs import histograms
-from envs.lumping import MOST_OPERATIONS, operations
-from orchestrator.blocks import Block
-from orchestrator.config import Parameters
+from envs.mean_field import histograms
+from envs.mean_field.lumping import MOST_OPERATIONS, operations
+from orchestrator.core import Block, Conversation, Coordinator, Parameters, ordered_mean
 from orchestrator.errors import UserError
-from orchestrator.kernels import ordered_mean
-from orchestrator.rounds import Conversation, Coordinator
 
 #: Bytes of a table at the most, and the change of V at which sweeps with exact expectations have come to rest: what is
 #: left of it, times gamma / (1 - gamma), should not part action values that tie.

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from orchestrator.kernels import kernel
+from orchestrator.core import kernel
 
 #: l0: coordinates that differ (Definition 1). euclidean, cosine (1 - cosine similarity) and index (difference of the
 #: row numbers) are what the paper's footnote allows instead. shared (reconstructed) counts differing coordinates among

@@ -5,9 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from algorithms.policy_reciprocity.parameters import ERDOS_RENYI
-from orchestrator.graphs import Graph, named
-from orchestrator.kernels import kernel, uniform
-from orchestrator.streams import member_streams
+from orchestrator.core import Graph, kernel, member_streams, named_graph, uniform
 
 
 class Links:
@@ -18,7 +16,7 @@ class Links:
         self.random = name.startswith(ERDOS_RENYI)
         self.chance = float(name.removeprefix(ERDOS_RENYI)) if self.random else 1.0
         self.complete = name == "complete"
-        self._graph = None if self.random or self.complete else named(name, agents)
+        self._graph = None if self.random or self.complete else named_graph(name, agents)
 
     def start(self, seed: int) -> np.ndarray:
         """State of the stream that draws graphs, uint64 [1, 4]."""

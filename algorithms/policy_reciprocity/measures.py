@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.kernels import kernel
+from orchestrator.core import kernel
 
 METRICS: Mapping[str, str] = {
     "consensus_error": "root mean square over agents, states and actions of Q_i - mean Q (of the agent's type)",

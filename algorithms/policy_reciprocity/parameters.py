@@ -6,17 +6,16 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field, model_validator
 
 from algorithms.policy_reciprocity.adjacency import Metric, Weights
-from orchestrator import graphs
-from orchestrator.config import Parameters
+from orchestrator.core import GRAPH_NAMES, Parameters, check_graph_name
 
 ERDOS_RENYI = "erdos-renyi:"
 
 
 def check_graph(name: str) -> str:
-    """``erdos-renyi:P`` or a name of ``graphs.named``."""
+    """``erdos-renyi:P`` or a name of ``named_graph``."""
     if not name.startswith(ERDOS_RENYI):
         try:
-            return graphs.check_name(name)
+            return check_graph_name(name)
         except ValueError as error:
             raise ValueError(f"{error}, or {ERDOS_RENYI}P, drawn anew each round with probability P an edge") from None
     try:
@@ -91,7 +90,7 @@ class PolicyReciprocityParameters(TabularParameters):
     )
     weights: Weights = Field("uniform", description="weights of adjacent states: uniform, or exponential (eq. 4)")
     graph: Annotated[str, AfterValidator(check_graph)] = Field(
-        "complete", description=f"who communicates: {graphs.NAMES}, or erdos-renyi:P, drawn anew each round"
+        "complete", description=f"who communicates: {GRAPH_NAMES}, or erdos-renyi:P, drawn anew each round"
     )
 
 
@@ -105,5 +104,5 @@ class QDLearningParameters(TabularParameters):
     b: float | None = Field(None, ge=0, description="b of the weight b / (k + 1)^tau_2 after k visits; 0.3 (R)")
     tau_2: float | None = Field(None, ge=0, description="exponent tau_2 of the weight of consensus by visits; 0.35")
     graph: Annotated[str, AfterValidator(check_graph)] = Field(
-        "complete", description=f"who communicates: {graphs.NAMES}, or erdos-renyi:P, drawn anew each round"
+        "complete", description=f"who communicates: {GRAPH_NAMES}, or erdos-renyi:P, drawn anew each round"
     )

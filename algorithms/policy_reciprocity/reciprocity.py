@@ -17,8 +17,7 @@ from algorithms.policy_reciprocity.parameters import PolicyReciprocityParameters
 from algorithms.policy_reciprocity.rounds import mixing_weight, private_rounds, shared_rounds
 from algorithms.policy_reciprocity.tables import NOTHING, TableAgents, Trajectory, type_sums
 from algorithms.policy_reciprocity.team import Stage, TeamAgents, team_rounds
-from orchestrator.blocks import Block
-from orchestrator.rounds import Call, Conversation, Coordinator, Exchange
+from orchestrator.core import Block, Call, Conversation, Coordinator, Exchange
 
 #: What a stage replies to a step.
 STAGED = ("ahead", "row", "reward", "done")

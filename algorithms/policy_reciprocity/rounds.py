@@ -3,7 +3,7 @@
 import numpy as np
 
 from algorithms.policy_reciprocity.tables import follow, private_steps, shared_steps, type_sums
-from orchestrator.kernels import inlined, kernel
+from orchestrator.core import inlined, kernel
 
 
 @kernel

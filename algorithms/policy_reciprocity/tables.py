@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from algorithms.policy_reciprocity.adjacency import adjacency
-from orchestrator.blocks import Block
-from orchestrator.kernels import draw_alias, draw_integer, inlined, kernel, uniform
+from orchestrator.core import Block, draw_alias, draw_integer, inlined, kernel, uniform
 
 #: Sums where nobody listens.
 NOTHING = np.empty((0, 0, 0))

@@ -16,9 +16,8 @@ from algorithms.policy_reciprocity.tables import (
     updated,
     visit_step,
 )
-from envs.team_kernels import observe_team, start_team, step_team
-from orchestrator.blocks import Block
-from orchestrator.kernels import kernel
+from envs.grids.team_kernels import observe_team, start_team, step_team
+from orchestrator.core import Block, kernel
 
 
 class Stage(Block):

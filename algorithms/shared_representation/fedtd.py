@@ -11,9 +11,7 @@ import numpy as np
 
 from algorithms.shared_representation.linear_td import LinearTD, LinearTDParameters, step_size, td_steps
 from algorithms.shared_representation.own_map import THETA_METRICS, FullAgents
-from orchestrator.blocks import Block
-from orchestrator.kernels import kernel, mean_rows
-from orchestrator.rounds import Call, Conversation
+from orchestrator.core import Block, Call, Conversation, kernel, mean_rows
 
 
 class AveragedAgents(FullAgents):

@@ -9,8 +9,7 @@ import numpy as np
 
 from algorithms.shared_representation.linear_td import initial_basis
 from algorithms.shared_representation.own_map import OwnMapAgents, OwnMapTD
-from orchestrator.blocks import Block
-from orchestrator.streams import generator
+from orchestrator.core import Block, generator
 
 
 class OracleAgents(OwnMapAgents):

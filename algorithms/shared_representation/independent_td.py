@@ -10,9 +10,7 @@ import numpy as np
 
 from algorithms.shared_representation.linear_td import LinearTD
 from algorithms.shared_representation.own_map import THETA_METRICS, FullAgents, OwnMapTD
-from orchestrator.blocks import Block
-from orchestrator.kernels import ordered_sum
-from orchestrator.rounds import Call, Conversation
+from orchestrator.core import Block, Call, Conversation, ordered_sum
 
 
 class IndependentTD(OwnMapTD):

@@ -20,9 +20,7 @@ from algorithms.shared_representation.linear_q import (
 )
 from algorithms.shared_representation.linear_td import SharedMapParameters, step_size
 from algorithms.shared_representation.shared_map import server_step
-from orchestrator.blocks import Block
-from orchestrator.kernels import kernel, mean_rows
-from orchestrator.rounds import Call, Conversation
+from orchestrator.core import Block, Call, Conversation, kernel, mean_rows
 
 
 class JointAverageQParameters(LinearQParameters, SharedMapParameters):

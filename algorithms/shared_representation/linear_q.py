@@ -14,8 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from algorithms.shared_representation.linear_td import LinearAgents, LinearTD, LinearTDParameters, projected
-from orchestrator.kernels import draw_alias, draw_integer, kernel, normal, uniform
-from orchestrator.rounds import Call, Conversation
+from orchestrator.core import Call, Conversation, draw_alias, draw_integer, kernel, normal, uniform
 
 
 class LinearQParameters(LinearTDParameters):

@@ -10,10 +10,17 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from orchestrator.blocks import Block
-from orchestrator.config import Parameters
-from orchestrator.kernels import draw_alias, kernel, normal, orthonormal
-from orchestrator.rounds import Call, Conversation, Coordinator
+from orchestrator.core import (
+    Block,
+    Call,
+    Conversation,
+    Coordinator,
+    Parameters,
+    draw_alias,
+    kernel,
+    normal,
+    orthonormal,
+)
 
 #: Standard deviation of the initial heads (reconstructed: the papers do not say).
 INITIAL_HEAD = 0.01

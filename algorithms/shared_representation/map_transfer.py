@@ -15,11 +15,9 @@ from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTD, L
 from algorithms.shared_representation.pfedtd_rep import PFedTDRepParameters
 from algorithms.shared_representation.shared_head_td import SharedHeadAgents
 from algorithms.shared_representation.shared_map import SharedMapTD, server_step
-from envs import linear_kernels
-from envs.linear import LinearBlock
-from orchestrator.blocks import Block
-from orchestrator.kernels import mean_rows
-from orchestrator.rounds import Call, Conversation
+from envs.linear import kernels
+from envs.linear.base import LinearBlock
+from orchestrator.core import Block, Call, Conversation, mean_rows
 
 
 class MapTransferParameters(PFedTDRepParameters):
@@ -154,14 +152,14 @@ class MapTransfer(SharedMapTD):
         held_out = yield Call("estimates", on="held_out")
         processes = np.arange(self.problem.process_count, self.wide.process_count)
         truth = self.wide.solution
-        value = linear_kernels.mean_value_error(
+        value = kernels.mean_value_error(
             np.array(self.basis), np.array(held_out["head"]), processes,
             self.wide.phi, truth.values, truth.stationary, self.wide.average,
         )  # fmt: skip
         error = {"value_error": float(value)}
         if self.parameters.source == "scratch":
             return error
-        return {"subspace_error": float(linear_kernels.subspace_error(self.basis, self.problem.basis))} | error
+        return {"subspace_error": float(kernels.subspace_error(self.basis, self.problem.basis))} | error
 
     def measure_agents(self) -> Conversation:
         """Nothing: the table has a row for each of ``agents``, and it is the others that are measured."""

@@ -12,8 +12,7 @@ from algorithms.shared_representation.linear_td import (
     step_size,
     td_steps,
 )
-from orchestrator.kernels import kernel
-from orchestrator.rounds import Call, Conversation
+from orchestrator.core import Call, Conversation, kernel
 
 
 class OwnMapAgents(LinearTDAgents):

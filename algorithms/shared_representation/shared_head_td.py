@@ -10,9 +10,7 @@ import numpy as np
 
 from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTDAgents, projected, step_size, td_steps
 from algorithms.shared_representation.shared_map import SharedMapTD, server_step
-from orchestrator.blocks import Block
-from orchestrator.kernels import kernel, mean_rows
-from orchestrator.rounds import Call, Conversation
+from orchestrator.core import Block, Call, Conversation, kernel, mean_rows
 
 
 class SharedHeadAgents(LinearTDAgents):

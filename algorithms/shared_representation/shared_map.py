@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from algorithms.shared_representation.linear_td import LinearTD, SharedMapParameters, projected, step_size, td_steps
-from orchestrator.kernels import kernel, orthonormal
-from orchestrator.rounds import Call, Conversation
+from orchestrator.core import Call, Conversation, kernel, orthonormal
 
 
 class SharedMapTD(LinearTD):

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from orchestrator.cell import Task, run_task
-from orchestrator.config import make_cell
-from orchestrator.fleet import Request
+from orchestrator.fleet.base import Request
+from orchestrator.planning.cells import make_cell
+from orchestrator.planning.tasks import Task
+from orchestrator.running.drive import run_task
 
 ALGORITHM, ENVIRONMENT = "fedtd", "shared-subspace-mrp"
 #: The method that a round of the algorithm calls; ``measure`` calls others.

@@ -12,9 +12,10 @@ from ray.util.placement_group import placement_group, remove_placement_group
 
 from benchmarks.scaling import clock
 from benchmarks.scaling.dyadic import TreeFleet, TreeTask
-from orchestrator.cell import Task, compile_for
-from orchestrator.execution import connected
+from orchestrator.cluster.connection import connected
 from orchestrator.fleet.ray import RayFleet
+from orchestrator.planning.tasks import Task
+from orchestrator.running.drive import compile_for
 
 
 class Stage:

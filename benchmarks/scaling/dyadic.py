@@ -13,12 +13,12 @@ import numpy as np
 import ray
 
 from algorithms.shared_representation.fedtd import FedTD
-from orchestrator.blocks import Block
-from orchestrator.cell import Task
-from orchestrator.fleet import Failure, cut
+from orchestrator.core.blocks import Block
+from orchestrator.core.kernels import kernel
+from orchestrator.core.rounds import Call, Conversation, Coordinator
+from orchestrator.fleet.base import Failure, cut
 from orchestrator.fleet.ray import HostProcess, RayFleet
-from orchestrator.kernels import kernel
-from orchestrator.rounds import Call, Conversation, Coordinator
+from orchestrator.planning.tasks import Task
 
 #: Levels of the tree at the most; a stack never holds more than two subtrees of a level.
 DEPTH = 64

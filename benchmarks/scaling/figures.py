@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.scaling import forecast, model
-from orchestrator.analysis.style import BLUE, CASES, GREEN, GREY, VERMILLION
+from orchestrator.report.style import BLUE, CASES, GREEN, GREY, VERMILLION
 
 MARKS = "osD^v"
 Constants = Mapping[str, float]

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from benchmarks.scaling import clock
@@ -116,10 +115,10 @@ class Lab:
 @contextmanager
 def lab() -> Iterator[Lab]:
     """The hosts of tests/cluster, which need root, with a lab on them. Raises ``SystemExit`` where they cannot be."""
-    sys.path.insert(0, str(Path(HOME) / "tests" / "cluster"))
-    if reason := importlib.import_module("machine").missing():
+    sys.path.insert(0, str(HOME))
+    if reason := importlib.import_module("tests.tools.hosts.machine").missing():
         raise SystemExit(reason)
-    with importlib.import_module("hosts").Hosts(NODES) as hosts:
+    with importlib.import_module("tests.tools.hosts.hosts").Hosts(NODES) as hosts:
         running = Lab(hosts)
         try:
             yield running

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.scaling import clock, points
-from orchestrator.cell import compile_for
-from orchestrator.execution import connected
+from orchestrator.cluster.connection import connected
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.fleet.ray import RayFleet
+from orchestrator.running.drive import compile_for
 
 AGENTS = (10, 100, 1000, 10_000, 100_000)
 ACTORS = (1, 2, 8)

@@ -9,9 +9,9 @@ from benchmarks.scaling.driver import tree_task
 from benchmarks.scaling.dyadic import TreeFleet
 from benchmarks.scaling.lab import Lab, lab
 from benchmarks.scaling.nodes import AGENTS, BOTH
-from orchestrator.cell import compile_for
-from orchestrator.execution import connected
+from orchestrator.cluster.connection import connected
 from orchestrator.fleet.ray import RayFleet
+from orchestrator.running.drive import compile_for
 
 KINDS = ("rows", "tree")
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.blocks import Block
-from orchestrator.fleet import Failure, States, cut
+from orchestrator.core.blocks import Block
+from orchestrator.fleet.base import Failure, States, cut
 
 
 class Host:

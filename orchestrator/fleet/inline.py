@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.fleet import Failure, Request, States, cut, gathered
+from orchestrator.fleet.base import Failure, Request, States, cut, gathered
 from orchestrator.fleet.host import Host, frozen, share, slices
 
 

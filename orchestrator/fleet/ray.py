@@ -11,7 +11,7 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from orchestrator.fleet import Failure, HostsGone, HostsLost, Request, States, cut, gathered
+from orchestrator.fleet.base import Failure, HostsGone, HostsLost, Request, States, cut, gathered
 from orchestrator.fleet.host import Host, share, slices
 
 log = logging.getLogger("orchestrator")

@@ -8,40 +8,37 @@ written one that holds all its rows, so two compactions at once cost time and no
 """
 
 import time
-from typing import TYPE_CHECKING
 
 from orchestrator.store import views
+from orchestrator.store.folder import Folder
 from orchestrator.store.schema import WRITE_ORDER
-from orchestrator.store.segments import Parts, Paths
-
-if TYPE_CHECKING:
-    from orchestrator.store.store import Store
+from orchestrator.store.segments import Parts, Paths, Segments
 
 #: Old segments stay beside the merged ones for this many times what merging took, since reading takes about as long,
 #: and for this many seconds at most: without it readers starve beside compactions that are repeated.
 GRACE, LONGEST = 2.0, 5.0
 
 
-def compact(store: "Store") -> dict[str, tuple[int, int]]:
+def compact(folder: Folder, segments: Segments) -> dict[str, tuple[int, int]]:
     """Merge every table's segments; table → number of segments before and after."""
     for name in ("checkpoints", *WRITE_ORDER):
-        store.folder.sweep_up(name)
+        folder.sweep_up(name)
     started = time.monotonic()
-    old = {table: _merge(store, table) for table in WRITE_ORDER}
+    old = {table: _merge(segments, table) for table in WRITE_ORDER}
     merged = [path for paths in old.values() if len(paths) > 1 for path in paths]
     if merged:
         time.sleep(min(GRACE * (time.monotonic() - started), LONGEST))
-        store.segments.delete(merged)
+        segments.delete(merged)
     return {table: (len(paths), min(len(paths), 1)) for table, paths in old.items()}
 
 
-def _merge(store: "Store", table: str) -> list[str]:
+def _merge(segments: Segments, table: str) -> list[str]:
     """Add a segment that holds all rows of the table's segments, if these are several; their paths."""
 
     def merged(parts: Parts, paths: Paths):
         return paths[table], views.distinct_rows(table, parts[table]) if len(paths[table]) > 1 else None
 
-    old, rows = store.reading([table], merged)
+    old, rows = segments.reading([table], merged)
     if rows is not None:
-        store.segments.add(table, rows)
+        segments.add(table, rows)
     return old

@@ -4,8 +4,9 @@ import errno
 import io
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -14,8 +15,11 @@ from pyarrow import fs
 
 from orchestrator.errors import UserError
 from orchestrator.store.folder import Folder
-from orchestrator.store.schema import TABLES
+from orchestrator.store.schema import TABLES, WRITE_ORDER
 
+T = TypeVar("T")
+#: A read is repeated when a compaction took a segment away under it; each repetition needs a compaction of its own.
+REPEATS = 50
 Parts = dict[str, list[ds.Dataset]]  # of each table, datasets whose columns have no conflicting types
 Paths = dict[str, list[str]]  # of each table, its segments
 
@@ -73,6 +77,29 @@ class Segments:
             group[0].update(types)
             group[1].append(path)
         return [self._dataset(known, members) for known, members in groups]
+
+    def reading(self, tables: Sequence[str], work: Callable[[Parts, Paths], T]) -> T:
+        """``work`` on what ``tables`` hold now: datasets, read when scanned, and the segments they are made of.
+
+        Repeated if a compaction takes a segment away meanwhile. Raises UserError for a damaged segment.
+        """
+        import duckdb
+
+        ordered = [name for name in reversed(WRITE_ORDER) if name in tables]
+        for attempt in range(REPEATS):
+            paths = {name: self.paths(name) for name in ordered}
+            try:
+                return work({name: self.datasets(name, paths[name]) for name in paths}, paths)
+            except (duckdb.Error, FileNotFoundError) as error:
+                if not any(self.vanished(name, paths[name]) for name in paths):
+                    if isinstance(error, (duckdb.InvalidInputException, duckdb.IOException)):
+                        for name in paths:
+                            self.check(name, paths[name])
+                    raise
+                time.sleep(0.001 * attempt)
+        raise UserError(
+            f"{self._folder.title} is being compacted over and over by others: try again when that is over."
+        )
 
     def check(self, table: str, paths: Sequence[str]) -> None:
         """Read every byte of the segments and raise UserError for the first that is damaged."""

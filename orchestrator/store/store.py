@@ -6,7 +6,6 @@ and listed first, so whoever sees a replicate in ``runs`` finds all its other ro
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     import duckdb
 
 MARKER, WHAT, FORMAT = "store.json", "marl-orchestrator results", 1
-#: A read is repeated when a compaction took a segment away under it; each repetition needs a compaction of its own.
-REPEATS = 50
 
 T = TypeVar("T")
 
@@ -152,39 +149,18 @@ class Store:
 
     def compact(self) -> dict[str, tuple[int, int]]:
         """Merge each table's segments into one; table → number of segments before and after."""
-        return compact(self)
+        return compact(self.folder, self.segments)
 
     def fingerprint(self, sweep: str) -> str:
         """SHA-256 over the results of a sweep (see ``fingerprint.fingerprint``)."""
         return self._on_views(views.NEEDS["curves"], lambda db: fingerprint(db, sweep))
-
-    def reading(self, tables: Sequence[str], work: Callable[[Parts, Paths], T]) -> T:
-        """``work`` on what ``tables`` hold now: datasets, read when scanned, and the segments they are made of.
-
-        Repeated if a compaction takes a segment away meanwhile. Raises UserError for a damaged segment.
-        """
-        import duckdb
-
-        ordered = [name for name in reversed(WRITE_ORDER) if name in tables]
-        for attempt in range(REPEATS):
-            paths = {name: self.segments.paths(name) for name in ordered}
-            try:
-                return work({name: self.segments.datasets(name, paths[name]) for name in paths}, paths)
-            except (duckdb.Error, FileNotFoundError) as error:
-                if not any(self.segments.vanished(name, paths[name]) for name in paths):
-                    if isinstance(error, (duckdb.InvalidInputException, duckdb.IOException)):
-                        for name in paths:
-                            self.segments.check(name, paths[name])
-                    raise
-                time.sleep(0.001 * attempt)
-        raise UserError(f"{self.folder.title} is being compacted over and over by others: try again when that is over.")
 
     def _on_views(self, tables: Sequence[str], work: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
         def connected(parts: Parts, _: Paths) -> T:
             with views.connect(parts) as connection:
                 return work(connection)
 
-        return self.reading(tables, connected)
+        return self.segments.reading(tables, connected)
 
 
 def _check_marker(where: str, marker: bytes) -> None:
@@ -200,3 +176,15 @@ def _check_marker(where: str, marker: bytes) -> None:
             f"{where} was written by a newer version of marl-orchestrator (format {version}; this one reads up to "
             f"{FORMAT}). Install the newer version, or name another folder."
         )
+
+
+def existing(results: str | Path) -> Store | None:
+    """The store if there is one: planning must not create it."""
+    from pyarrow import fs
+
+    from orchestrator.store.folder import Folder
+
+    folder = Folder.at(results)
+    if folder.kind() == fs.FileType.NotFound or (folder.kind() == fs.FileType.Directory and not folder.names()):
+        return None
+    return Store.open(results)

@@ -12,7 +12,8 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from orchestrator import registry, sweepfile
+from orchestrator.planning import sweeps
+from orchestrator.plugins import registry
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "sweeps").rglob("*.md")])
@@ -138,7 +139,7 @@ def test_yaml_is_yaml(name):
 def test_the_readme_s_sweep_is_one(tmp_path):
     (text,) = [block for block in blocks("README.md", "yaml") if "claims:" in block]
     (tmp_path / "my-sweep.yaml").write_text(text)
-    sweep = sweepfile.load(str(tmp_path / "my-sweep.yaml"))
+    sweep = sweeps.load(str(tmp_path / "my-sweep.yaml"))
     assert len(sweep.cells) == 15
     assert [claim.law for claim in sweep.judged] == ["power", "order"]
 

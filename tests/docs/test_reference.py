@@ -10,12 +10,12 @@ import pytest
 from markdown_it import MarkdownIt
 
 from benchmarks import coverage
-from orchestrator import reference
-from orchestrator.catalogue import parameter_rows
+from orchestrator.reference import pages
+from orchestrator.reference.words import parameter_rows
 
 DOCS = Path(__file__).parents[2] / "docs"
-SHIPPED = [*reference.shipped("algorithm"), *reference.shipped("environment")]
-PAGES = reference.pages()
+SHIPPED = [*pages.shipped("algorithm"), *pages.shipped("environment")]
+PAGES = pages.pages()
 
 
 def words(text: str) -> list[str]:
@@ -66,10 +66,10 @@ def test_a_page_names_its_source_and_what_is_reconstructed(found):
 
 
 def test_a_parameter_in_words():
-    rows = {name: (kind, default) for name, kind, default, _ in parameter_rows(reference.Claim)}
+    rows = {name: (kind, default) for name, kind, default, _ in parameter_rows(pages.Claim)}
     assert rows["within"] == ("float > 0 or null", "null")
     assert rows["deterministic"] == ("bool", "false")
-    rows = {name: (kind, default) for name, kind, default, _ in parameter_rows(reference.Record)}
+    rows = {name: (kind, default) for name, kind, default, _ in parameter_rows(pages.Record)}
     assert rows["every"] == ("int >= 1 or auto", "auto")
     assert rows["per_decade"] == ("int >= 1, <= 1000", "8")
 

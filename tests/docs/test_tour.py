@@ -1,14 +1,11 @@
 """docs/tour.ipynb gives, in a fresh kernel, the very outputs that are committed with it."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from tourtools import TOUR, executed
+from tests.tools.tour import TOUR, executed
 
 pytest.importorskip("nbclient", reason="the tour is executed by nbclient: pip install -e '.[dev]'")
 pytest.importorskip("ipykernel", reason="the tour needs a Jupyter kernel: pip install -e '.[dev]'")

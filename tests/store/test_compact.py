@@ -14,7 +14,7 @@ from orchestrator.store import Store
 from orchestrator.store.folder import ABANDONED
 from orchestrator.store.schema import TABLES
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 CONTENT = """SELECT cell_id, seed, loss_tail, list(loss ORDER BY round)
     FROM metrics JOIN runs USING (replicate_id) GROUP BY ALL ORDER BY ALL"""
 COUNTS = "SELECT cell_id, seed, count(*) AS n FROM runs JOIN metrics USING (replicate_id) GROUP BY ALL"
@@ -139,10 +139,10 @@ def test_temporary_files_of_killed_writers_are_cleared_once_they_are_old(store, 
 def test_writers_readers_and_compactions_at_once_with_kills(tmp_path, append, rows):
     location = tmp_path / "results"
     store = Store.open(location, create=True)
-    environment = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
 
     def start(action: str, number: int) -> subprocess.Popen:
-        command = [sys.executable, str(HERE / "worker.py"), action, str(location), str(number)]
+        command = [sys.executable, "-m", "tests.tools.store_worker", action, str(location), str(number)]
         return subprocess.Popen(command, env=environment)
 
     def acknowledged() -> set[str]:

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator import registry, sweepfile
-from orchestrator.analysis.claims import Claim, judge
-from orchestrator.recorder import record_rounds
-from orchestrator.sweepfile import Sweep
+from orchestrator.claims.claim import Claim
+from orchestrator.claims.judge import judge
+from orchestrator.planning import sweeps
+from orchestrator.planning.sweeps import Sweep
+from orchestrator.plugins import registry
+from orchestrator.running.recorder import record_rounds
 
 NAMES = sorted(registry.sweeps())
 FAMILIES = {
@@ -39,7 +41,7 @@ PAIRS = [(0.65, 0.35), (0.8, 0.2), (0.9, 0.1), (0.65, 0.1), (1, 0.4), (0.8, 0.5)
 @pytest.fixture(scope="module", params=NAMES)
 def shipped(request: pytest.FixtureRequest) -> Sweep:
     """Each sweep, its cells built and its claims checked."""
-    return sweepfile.load(request.param)
+    return sweeps.load(request.param)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -70,7 +72,7 @@ def test_seeds_suffice_for_a_verdict(shipped: Sweep):
 
 
 def test_one_sweep_runs_a_process_per_agent():
-    literal = [name for name in NAMES if sweepfile.load(name).placement.agents_per_actor == 1]
+    literal = [name for name in NAMES if sweeps.load(name).placement.agents_per_actor == 1]
     assert "shared-representation/quickstart" in literal
 
 
@@ -122,14 +124,14 @@ def test_speedups_are_claimed_as_the_target_says():
         "pfedtd-speedup": "map error falls as 1/N under the default schedule",
     }
     for sweep, name in wanted.items():
-        claims: dict[str, Claim] = {c.name: c for c in sweepfile.load(f"shared-representation/{sweep}").judged}
+        claims: dict[str, Claim] = {c.name: c for c in sweeps.load(f"shared-representation/{sweep}").judged}
         assert claims[name].accepted == (-1.15, -0.85)
         assert claims[name].metric == "subspace_error_tail"
 
 
 def test_the_disagreement_is_claimed_to_fall_by_the_difference_of_the_exponents():
     """-(tau_1 - tau_2) within .08, for every pair at kappa .5 and 1, from the curves of the paper's environment."""
-    sweep = sweepfile.load("policy-reciprocity/consensus-exponents")
+    sweep = sweeps.load("policy-reciprocity/consensus-exponents")
     found = {}
     for claim in sweep.judged:
         assert (claim.law, claim.metric, claim.versus) == ("power", "consensus_error_window", "round")
@@ -144,7 +146,7 @@ def test_the_disagreement_is_claimed_to_fall_by_the_difference_of_the_exponents(
 
 def accepted(sweep: str) -> dict[str, tuple[float, float]]:
     """Accepted range of every claim of a sweep of policy reciprocity."""
-    return {claim.name: claim.accepted for claim in sweepfile.load(f"policy-reciprocity/{sweep}").judged}
+    return {claim.name: claim.accepted for claim in sweeps.load(f"policy-reciprocity/{sweep}").judged}
 
 
 def test_what_is_claimed_of_policy_reciprocity():

@@ -1,0 +1,1 @@
+"""Environments as gymnasium, PettingZoo and RLlib know them."""

@@ -1,0 +1,1 @@
+"""Agents whose interactions follow a graphon."""

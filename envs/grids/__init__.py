@@ -1,0 +1,1 @@
+"""Agents on grids, each or together."""

@@ -1,0 +1,1 @@
+"""Linear features over finite Markov chains and decision processes."""

@@ -1,0 +1,1 @@
+"""A global agent and many like local ones."""

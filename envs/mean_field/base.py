@@ -1,0 +1,218 @@
+"""A global agent and n alike local agents that it can see only some of: what every such environment offers.
+
+arXiv:2412.00661, arXiv:2603.03759: s_g' ~ P_g(. | s_g, a_g), s_i' ~ P_l(. | s_i, s_g, a_i) with the present s_g, reward
+r_g(s_g, a_g) + (1 / n) sum_i r_l(s_i, s_g, a_i), discount gamma.
+"""
+
+import math
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from envs.mean_field import histograms
+from envs.mean_field.joint_lumping import JointLumping, joint_bytes
+from envs.mean_field.lumping import MOST_OPERATIONS, Lumping, operations, remembered
+from orchestrator.core import kernel
+
+#: Bytes of the chain of everyone's states and actions at the most.
+MOST_JOINT = 1e9
+
+
+class Sizes(NamedTuple):
+    """Numbers of states and actions."""
+
+    global_states: int  #: G
+    global_actions: int  #: A
+    local_states: int  #: S
+    local_actions: int  #: B
+
+
+class MeanFieldParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """What all these environments have. A subclass gives ``sizes``, which must not need the arrays."""
+
+    gamma: float = Field(default=0.9, ge=0, lt=1, description="discount factor")
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of states and actions."""
+        raise NotImplementedError  # abstract
+
+    def lumpable(self, agents: int, most: float = MOST_OPERATIONS) -> bool:
+        """Whether the exact chain of the histogram of so many local agents takes at most so many multiplications."""
+        sizes = self.sizes
+        return operations(agents, sizes.global_states, sizes.local_states) <= most
+
+    def jointly_lumpable(self, agents: int) -> bool:
+        """Whether the best that full information reaches over all joint actions is, too."""
+        sizes = self.sizes
+        if joint_bytes(agents, sizes.global_states, sizes.local_states, sizes.local_actions) > MOST_JOINT:
+            return False
+        classes = sizes.local_states * sizes.local_actions
+        need = operations(agents, sizes.global_states, sizes.local_states, classes)
+        return self.lumpable(agents) and need <= MOST_OPERATIONS
+
+
+class MeanFieldProblem:
+    """Arrays of one model, which a subclass makes in ``fill``; agents are the n local ones.
+
+    ``global_kernel`` float64 [G, A, G], ``local_kernel`` [S, G, B, S], ``global_reward`` [G, A], ``local_reward``
+    [S, G, B], ``local_policy`` [S, G, B], what local agents do where an algorithm does not learn it: all alike unless
+    ``fill`` says otherwise. At the start s_g is uniform and local states are drawn independently, uniformly or, where
+    ``concentration`` is a number, from one distribution that is itself drawn from Dirichlet(concentration, ...).
+
+    Raises ValueError for fewer than one agent, and for rows that are no distributions, naming the row.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    Parameters: ClassVar[type]
+    kind: ClassVar[str] = "mean-field"
+    concentration: ClassVar[float | None] = None
+    global_kernel: np.ndarray
+    local_kernel: np.ndarray
+    global_reward: np.ndarray
+    local_reward: np.ndarray
+    local_policy: np.ndarray
+
+    def __init__(self, parameters: Any, agents: int, instance: int) -> None:
+        self.parameters, self.agents, self.instance = parameters, agents, instance
+        self.gamma: float = parameters.gamma
+        sizes: Sizes = parameters.sizes
+        self.global_states, self.global_actions, self.local_states, self.local_actions = sizes
+        shape = self.local_states, self.global_states, self.local_actions
+        self.local_policy = np.full(shape, 1.0 / self.local_actions)
+        self.fill()
+        self._check()
+
+    def fill(self) -> None:
+        """Make the arrays."""
+        raise NotImplementedError  # abstract
+
+    def _check(self) -> None:
+        if self.agents < 1:
+            raise ValueError(f"agents must be at least 1, got {self.agents}.")
+        for name in ("global_kernel", "local_kernel", "local_policy"):
+            array = getattr(self, name)
+            total = array.sum(axis=-1)
+            wrong = np.argwhere((array < 0).any(axis=-1) | ~(abs(total - 1) <= 1e-9))
+            if len(wrong):
+                row = tuple(int(index) for index in wrong[0])
+                raise ValueError(f"{name}: row {row} is no distribution, it sums to {total[row]:.6g}.")
+
+    @property
+    def lumpable(self) -> bool:
+        """Whether the exact chain of all local agents' histogram is within reach."""
+        return self.parameters.lumpable(self.agents)
+
+    @property
+    def memory(self) -> float:
+        """Bytes of the exact chain where there is one, roughly."""
+        cells = float(histograms.histograms(self.agents, self.local_states))
+        return 8.0 * self.global_states * cells**2 if self.lumpable else 0.0
+
+    def lumping(self, policy: np.ndarray, agents: int | None = None) -> Lumping:
+        """The exact chain of so many agents (all of them by default) that follow ``policy`` [S, G, B]; kept.
+
+        Whoever asks for the same one gets the same object: seeds of a cell share it.
+        """
+        members = self.agents if agents is None else agents
+        kept = self.__dict__.setdefault("_lumpings", {}).setdefault(members, {})
+        size = 8.0 * self.global_states * histograms.histograms(members, self.local_states) ** 2
+        return remembered(kept, policy.tobytes(), lambda: Lumping(self, np.array(policy), members), size)
+
+    def pooled(self, counts: np.ndarray) -> np.ndarray:
+        """The local agents' part of the team's reward, float64 [rows, G], given who is where and does what.
+
+        ``counts`` int64 [rows, S * B] counts local agents in state s with action b at place s B + b; of k agents that
+        stand for all n it is the reward if all n were like them. Here the mean of r_l; an environment whose reward
+        is of another form overrides this, ``expected`` and ``jointly``, and is of kind ``pooled-mean-field``.
+        """
+        return means(np.ascontiguousarray(counts, np.int64), self._by_place)
+
+    @cached_property
+    def _by_place(self) -> np.ndarray:
+        """r_l as float64 [S * B, G]."""
+        return np.ascontiguousarray(self.local_reward.transpose(0, 2, 1).reshape(-1, self.global_states))
+
+    def expected(self, cells: np.ndarray, locally: np.ndarray) -> np.ndarray:
+        """Mean of ``pooled`` where local agents draw their actions independently, float64 [cells, G].
+
+        ``cells`` int64 [cells, S] are histograms of all n, ``locally`` [cells, G, S, B] the chances of actions.
+        """
+        return expected(cells, locally, self.local_reward)
+
+    @cached_property
+    def jointly(self) -> np.ndarray:
+        """V* float64 [cells, G] of all agents, global and local ones, told what to do by someone who sees everyone."""
+        return JointLumping(self).best
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """Chance of each histogram of the n local agents at the start, float64 [cells]."""
+        return self.first_of(self.agents)
+
+    def first_of(self, members: int) -> np.ndarray:
+        """``first`` of so many of them."""
+        return np.array([self._first(cell) for cell in histograms.enumerated(members, self.local_states)])
+
+    def _first(self, cell: np.ndarray) -> float:
+        n, states, alpha = int(cell.sum()), self.local_states, self.concentration
+        ways = math.lgamma(n + 1) - math.fsum(math.lgamma(c + 1) for c in cell)
+        if alpha is None:
+            return math.exp(ways - n * math.log(states))
+        drawn = math.fsum(math.lgamma(c + alpha) - math.lgamma(alpha) for c in cell)
+        return math.exp(ways + math.lgamma(states * alpha) - math.lgamma(n + states * alpha) + drawn)
+
+    def gym(self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None) -> Any:
+        """The global agent as a gymnasium environment: it sees s_g and the histogram of ``k`` local states (None: all).
+
+        The k are drawn afresh each step; local agents follow ``local_policy``. It never ends, ``horizon`` truncates it.
+        """
+        from envs.mean_field.gymnasium import GlobalFace  # gymnasium is imported only where a face is asked for
+
+        return GlobalFace(self, k, horizon, render_mode)
+
+    def parallel(self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None) -> Any:
+        """Agents ``global``, ``local_0`` … as a PettingZoo ``ParallelEnv``, paid as a team. Needs PettingZoo."""
+        from envs.mean_field.pettingzoo import (
+            PopulationFace,  # PettingZoo is imported only where this face is asked for
+        )
+
+        return PopulationFace(self, k, horizon, render_mode)
+
+
+@kernel
+def means(counts, paid):
+    """Mean of ``paid`` [places, G] over the members of each row of ``counts`` [rows, places]: [rows, G]."""
+    rows, places = counts.shape
+    out = np.zeros((rows, paid.shape[1]))
+    for r in range(rows):
+        members = 0
+        for z in range(places):
+            if counts[r, z] > 0:
+                members += counts[r, z]
+                for g in range(paid.shape[1]):
+                    out[r, g] += counts[r, z] * paid[z, g]
+        for g in range(paid.shape[1]):
+            out[r, g] /= members
+    return out
+
+
+@kernel
+def expected(cells, locally, local_reward):
+    """sum_s c_s sum_b ``locally``[c, g, s, b] r_l(s, g, b) / n, float64 [cells, G]."""
+    rows, globals_, states, actions = locally.shape
+    out = np.zeros((rows, globals_))
+    for c in range(rows):
+        members = 0
+        for s in range(states):
+            members += cells[c, s]
+        for g in range(globals_):
+            for s in range(states):
+                if cells[c, s] > 0:
+                    for b in range(actions):
+                        out[c, g] += cells[c, s] * locally[c, g, s, b] * local_reward[s, g, b]
+            out[c, g] /= members
+    return out

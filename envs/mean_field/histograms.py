@@ -1,0 +1,160 @@
+"""Histograms of k alike members over S states: ranks, moves, and what a sample of a population shows.
+
+A histogram is its counts, int64 [S], which sum to k; there are C(k + S - 1, S - 1) of them. They are ranked in
+lexicographic order of (F_0, F_1, ...), by the combinatorial number system, never in a table of (k + 1)^S entries.
+"""
+
+import math
+
+import numpy as np
+
+from orchestrator.core import kernel
+
+#: Chances below this are left out: together they are less than rounding, and numbers below 1e-308 are slow.
+NEGLIGIBLE = 1e-30
+
+
+def histograms(members: int, states: int) -> int:
+    """How many there are, C(k + S - 1, S - 1)."""
+    return math.comb(members + states - 1, states - 1)
+
+
+def binomials(members: int, states: int) -> np.ndarray:
+    """int64 [k + 1, S]: entry [j, s] is C(j + s, s), how many histograms of j members over s + 1 states there are.
+
+    Raises ValueError where 64 bits do not hold them.
+    """
+    table = [[math.comb(j + s, s) for s in range(states)] for j in range(members + 1)]
+    if max(map(max, table)) >= 2**63:
+        raise ValueError(f"histograms of {members} members over {states} states are too many to number.")
+    return np.array(table, np.int64)
+
+
+@kernel
+def rank(counts, table):
+    """Place of ``counts`` int64 [S] among all histograms of as many members; ``table`` as of ``binomials``."""
+    states = counts.shape[0]
+    left, place = 0, 0
+    for s in range(states):
+        left += counts[s]
+    for s in range(states - 1):
+        # Those with fewer in state s come first: sum over f < counts[s] of C(left - f + S - s - 2, S - s - 2).
+        for f in range(counts[s]):
+            place += table[left - f, states - s - 2]
+        left -= counts[s]
+    return place
+
+
+@kernel
+def ranks(cells, table):
+    """``rank`` of each row of ``cells`` int64 [rows, S], int64 [rows]."""
+    out = np.empty(cells.shape[0], np.int64)
+    for row in range(cells.shape[0]):
+        out[row] = rank(cells[row], table)
+    return out
+
+
+def enumerated(members: int, states: int) -> np.ndarray:
+    """All histograms in the order of their ranks, int64 [C(k + S - 1, S - 1), S]."""
+    out = np.empty((histograms(members, states), states), np.int64)
+    _enumerate(members, out)
+    return out
+
+
+@kernel
+def _enumerate(members, out):
+    states = out.shape[1]
+    counts = np.zeros(states, np.int64)
+    counts[states - 1] = members
+    for row in range(out.shape[0]):
+        out[row] = counts
+        # The next in lexicographic order: raise the last state but one that can take from those behind it.
+        s = states - 2
+        while s >= 0:
+            behind = 0
+            for t in range(s + 1, states):
+                behind += counts[t]
+            if behind > 0:
+                counts[s] += 1
+                for t in range(s + 1, states):
+                    counts[t] = 0
+                counts[states - 1] = behind - 1
+                break
+            s -= 1
+
+
+def move_operations(members: int, states: int, classes: int | None = None) -> float:
+    """Multiplications, roughly, of ``moves`` under one kernel from all histograms over ``classes`` (the states)."""
+    rows = float(histograms(members, states if classes is None else classes))
+    return rows * members * (members + 1.0) ** (states - 1) * states
+
+
+@kernel
+def moves(sources, chance, cells):
+    """P(F' | F) float64 [rows, cells] from each row of ``sources`` int64 [rows, J] to histograms ``cells`` [cells, S].
+
+    Members move independently, one of class j to state t with ``chance``[r, j, t]; ``chance`` is [rows, J, S] or, where
+    all rows have the same, [1, J, S]. The convolution of J multinomials, member by member on the grid of the first
+    S - 1 counts.
+    """
+    states, members = cells.shape[1], 0
+    for s in range(states):
+        members += cells[0, s]
+    base, size = members + 1, 1
+    for _ in range(states - 1):
+        size *= base
+    step = np.ones(states, np.int64)
+    for s in range(1, states - 1):
+        step[s] = step[s - 1] * base
+    step[states - 1] = 0
+    place = np.empty(cells.shape[0], np.int64)
+    for row in range(cells.shape[0]):
+        place[row] = 0
+        for s in range(states - 1):
+            place[row] += cells[row, s] * step[s]
+    out = np.zeros((sources.shape[0], cells.shape[0]))
+    now, then = np.zeros(size), np.zeros(size)
+    for row in range(sources.shape[0]):
+        own = min(row, chance.shape[0] - 1)
+        now[:] = 0.0
+        now[0] = 1.0
+        for j in range(sources.shape[1]):
+            for _ in range(sources[row, j]):
+                then[:] = 0.0
+                for p in range(size):
+                    if now[p] > NEGLIGIBLE:
+                        for t in range(states):
+                            if chance[own, j, t] > 0.0:
+                                then[p + step[t]] += now[p] * chance[own, j, t]
+                now, then = then, now
+        for other in range(cells.shape[0]):
+            if now[place[other]] > NEGLIGIBLE:
+                out[row, other] = now[place[other]]
+    return out
+
+
+@kernel
+def shown(population, sample):
+    """P(F | c) float64 [populations, samples]: what k members drawn without replacement from n show.
+
+    ``population`` int64 [populations, S] counts of n members, ``sample`` int64 [samples, S] of k <= n: multivariate
+    hypergeometric, prod_s C(c_s, F_s) / C(n, k).
+    """
+    n, k = population[0].sum(), sample[0].sum()
+    logs = np.zeros(n + 1)
+    for j in range(1, n + 1):
+        logs[j] = logs[j - 1] + math.log(j)
+    everything = logs[n] - logs[k] - logs[n - k]
+    out = np.zeros((population.shape[0], sample.shape[0]))
+    for i in range(population.shape[0]):
+        for j in range(sample.shape[0]):
+            total, possible = -everything, True
+            for s in range(population.shape[1]):
+                c, f = population[i, s], sample[j, s]
+                if f > c:
+                    possible = False
+                    break
+                total += logs[c] - logs[f] - logs[c - f]
+            if possible:
+                out[i, j] = math.exp(total)
+    return out

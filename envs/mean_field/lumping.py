@@ -1,0 +1,248 @@
+"""The exact chain of (global state, histogram of n alike local agents) under a fixed local policy, and its values.
+
+Local agents are alike, so (s_g, histogram) is an exact lumping of all joint states: what the global agent can reach
+that sees everyone, and what a policy of k sampled local states reaches, are fixed points on it.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from envs.mean_field import histograms
+from orchestrator.core import kernel, ordered_sum
+
+#: Multiplications of an exact lumping that are still done, a minute or two.
+MOST_OPERATIONS = 2e11
+#: Those of one that is done again and again, a second or less.
+QUICK = 1e9
+#: Bytes of chains that are kept for policies met again.
+MOST_KEPT = 2.5e8
+#: Change of a value at which a fixed point is taken to be reached, relative to the largest value.
+SETTLED = 1e-14
+
+
+def operations(members: int, global_states: int, local_states: int, classes: int | None = None) -> float:
+    """Multiplications, roughly, for the moves of so many members of ``classes`` (the states), all global states."""
+    return global_states * histograms.move_operations(members, local_states, classes)
+
+
+def remembered(kept: dict, key: Any, make: Callable[[], Any], size: float) -> Any:
+    """``kept[key]``, made if it is not there; the oldest go where more than MOST_KEPT bytes would be kept.
+
+    ``size`` is in bytes, roughly, of each. Seeds that go through the same policies share what is made for them.
+    """
+    if key not in kept:
+        while kept and (len(kept) + 1) * size > MOST_KEPT:
+            kept.pop(next(iter(kept)))
+        kept[key] = make()
+    return kept[key]
+
+
+def settle(decided: Callable[[np.ndarray], np.ndarray], value: np.ndarray) -> np.ndarray:
+    """The fixed point of V = ``decided``(V), from ``value`` on. Raises ValueError where V is not finite."""
+    while True:
+        before = value
+        value = decided(before)
+        if not np.isfinite(value).all():
+            raise ValueError("a value is not finite")
+        if np.abs(value - before).max() <= SETTLED * max(1.0, np.abs(value).max()):
+            return value
+
+
+class Lumping:
+    """n ``agents`` of a problem whose reward is additive, all with the local ``policy`` float64 [S, G, B]."""
+
+    def __init__(self, problem: Any, policy: np.ndarray, agents: int) -> None:
+        self.problem, self.policy, self.agents = problem, policy, agents
+        #: P(s' | s) of a local agent at each global state, float64 [G, S, S]
+        self.chance = under(policy, problem.local_kernel)
+        #: its mean reward at each global and local state, float64 [G, S]
+        self.paid = np.ascontiguousarray(under(policy, problem.local_reward[..., None])[:, :, 0])
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """All histograms, int64 [cells, S]."""
+        return histograms.enumerated(self.agents, self.problem.local_states)
+
+    @cached_property
+    def reward(self) -> np.ndarray:
+        """r_g(s_g, a_g) + the mean local reward, float64 [cells, G, A]."""
+        return self.rewards(self.cells)
+
+    def rewards(self, cells: np.ndarray) -> np.ndarray:
+        """``reward`` at some histograms ``cells`` int64 [rows, S] only."""
+        return rewards(np.array(cells, np.int64), self.paid, self.problem.global_reward)
+
+    def moves(self, cells: np.ndarray) -> np.ndarray:
+        """P(F' | F, s_g) float64 [G, rows, all] of the histograms ``cells`` int64 [rows, S]."""
+        return np.stack([histograms.moves(np.array(cells), chance[None], self.cells) for chance in self.chance])
+
+    @cached_property
+    def population(self) -> np.ndarray:
+        """``moves`` of all cells, float64 [G, cells, cells]."""
+        return self.moves(self.cells)
+
+    @cached_property
+    def best(self) -> np.ndarray:
+        """V* [cells, G] of the global agent that sees everyone: value iteration."""
+        return self._at_rest(lambda q: q.max(axis=2))
+
+    def value(self, policy: np.ndarray) -> np.ndarray:
+        """V [cells, G] of a global ``policy`` float64 [cells, G, A] of histogram and global state."""
+        return self._at_rest(lambda q: averaged(q, policy))
+
+    def _at_rest(self, decided: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        problem, start = self.problem, np.zeros((len(self.cells), self.problem.global_states))
+        given = self.reward, self.population, problem.global_kernel, problem.gamma
+        return settle(lambda value: decided(action_values(*given, value)), start)
+
+    def deployed(self, policy: np.ndarray, k: int) -> np.ndarray:
+        """[cells, G, A]: how often each action is taken by a ``policy`` [samples, G, A] of k sampled local states.
+
+        Its rows are all histograms of k by rank; a sample is drawn afresh each step, without replacement.
+        """
+        # The same under every local policy: alternation and gaps ask for many.
+        kept, states = self.problem.__dict__.setdefault("_shown", {}), self.problem.local_states
+        size = 8.0 * len(self.cells) * histograms.histograms(k, states)
+        shown = remembered(
+            kept, (self.agents, k), lambda: histograms.shown(self.cells, histograms.enumerated(k, states)), size
+        )
+        return through(shown, policy)
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """Chance of each histogram at the start, float64 [cells]."""
+        return self.problem.first_of(self.agents)
+
+    def at_start(self, value: np.ndarray) -> float:
+        """The mean of ``value`` [cells, G] at the start."""
+        return start_mean(self.first, value)
+
+    def visits(self, policy: np.ndarray) -> np.ndarray:
+        """Discounted visits float64 [cells, G] from the start under a global ``policy`` [cells, G, A]."""
+        problem, start = self.problem, np.repeat(self.first[:, None], self.problem.global_states, axis=1)
+        start = start / problem.global_states
+        drift = drifts(policy, problem.global_kernel)
+        return settle(lambda d: start + problem.gamma * forward(d, self.population, drift), start)
+
+    def moved(self, policy: np.ndarray) -> np.ndarray:
+        """How often s_g goes from g to h, discounted, float64 [G, G], under a global ``policy`` [cells, G, A]."""
+        drift = drifts(policy, self.problem.global_kernel)
+        return ordered_sum(self.visits(policy)[:, :, None] * drift)
+
+
+def start_mean(first: np.ndarray, value: np.ndarray) -> float:
+    """sum_c ``first``[c] mean_g ``value``[c, g]."""
+    return float(ordered_sum((first[:, None] * value).reshape(-1)) / value.shape[1])
+
+
+@kernel
+def under(policy, table):
+    """sum_b policy(b | s, g) table[s, g, b], [G, S, X] of ``policy`` [S, G, B] and ``table`` [S, G, B, X]."""
+    states, globals_, actions, width = table.shape
+    out = np.zeros((globals_, states, width))
+    for g in range(globals_):
+        for s in range(states):
+            for b in range(actions):
+                for x in range(width):
+                    out[g, s, x] += policy[s, g, b] * table[s, g, b, x]
+    return out
+
+
+@kernel
+def rewards(cells, paid, global_reward):
+    """r_g + the mean of ``paid`` [G, S] over a histogram's members, [cells, G, A]."""
+    globals_, actions = global_reward.shape
+    out = np.empty((cells.shape[0], globals_, actions))
+    for c in range(cells.shape[0]):
+        for g in range(globals_):
+            mean, members = 0.0, 0
+            for s in range(cells.shape[1]):
+                mean += cells[c, s] * paid[g, s]
+                members += cells[c, s]
+            for a in range(actions):
+                out[c, g, a] = global_reward[g, a] + mean / members
+    return out
+
+
+@kernel
+def action_values(reward, population, global_kernel, gamma, value):
+    """Q [cells, G, A] = reward + gamma sum_g' P_g(g' | g, a) sum_c' ``population``[g, c, c'] ``value``[c', g'].
+
+    ``population`` [G, cells, all] may hold the rows of some cells only; ``value`` is [all, G].
+    """
+    globals_, cells, everyone = population.shape
+    actions = reward.shape[2]
+    out = np.empty((cells, globals_, actions))
+    ahead = np.empty(globals_)
+    for g in range(globals_):
+        for c in range(cells):
+            ahead[:] = 0.0
+            for other in range(everyone):
+                chance = population[g, c, other]
+                if chance > 0.0:
+                    for h in range(globals_):
+                        ahead[h] += chance * value[other, h]
+            for a in range(actions):
+                total = 0.0
+                for h in range(globals_):
+                    total += global_kernel[g, a, h] * ahead[h]
+                out[c, g, a] = reward[c, g, a] + gamma * total
+    return out
+
+
+@kernel
+def drifts(policy, global_kernel):
+    """P(s_g' | cell, s_g) float64 [cells, G, G] under ``policy`` [cells, G, A]."""
+    cells, globals_, actions = policy.shape
+    out = np.zeros((cells, globals_, globals_))
+    for c in range(cells):
+        for g in range(globals_):
+            for a in range(actions):
+                if policy[c, g, a] > 0.0:
+                    for h in range(globals_):
+                        out[c, g, h] += policy[c, g, a] * global_kernel[g, a, h]
+    return out
+
+
+@kernel
+def forward(weight, population, drift):
+    """``weight`` [cells, G] a step later; ``population`` [G, cells, cells] moves cells, ``drift`` [cells, G, G] s_g."""
+    globals_, cells, _ = population.shape
+    out = np.zeros((cells, globals_))
+    for g in range(globals_):
+        for c in range(cells):
+            for other in range(cells):
+                moved = weight[c, g] * population[g, c, other]
+                if moved > 0.0:
+                    for h in range(globals_):
+                        out[other, h] += moved * drift[c, g, h]
+    return out
+
+
+@kernel
+def averaged(values, policy):
+    """sum_a ``policy`` ``values``, both [cells, G, A] -> [cells, G]."""
+    cells, globals_, actions = values.shape
+    out = np.zeros((cells, globals_))
+    for c in range(cells):
+        for g in range(globals_):
+            for a in range(actions):
+                out[c, g] += policy[c, g, a] * values[c, g, a]
+    return out
+
+
+@kernel
+def through(chance, policy):
+    """sum_F ``chance``[c, F] ``policy``[F, g, a], [cells, G, A]."""
+    _, globals_, actions = policy.shape
+    out = np.zeros((chance.shape[0], globals_, actions))
+    for c in range(chance.shape[0]):
+        for f in range(chance.shape[1]):
+            if chance[c, f] > 0.0:
+                for g in range(globals_):
+                    for a in range(actions):
+                        out[c, g, a] += chance[c, f] * policy[f, g, a]
+    return out

@@ -1,0 +1,1 @@
+"""Agents on a graph whose transitions depend on their neighbours."""

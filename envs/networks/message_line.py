@@ -1,0 +1,142 @@
+"""Message line: agents pass a 1 from the last of a line to the first, who is paid most for it; exact for a few.
+
+Source: arXiv:2305.17568, the synthetic environment, and the authors' public code for it. s_i and a_i are 0 or 1 and all
+start at 1. The first agent takes over its neighbour's state, s_0' = s_1, whatever it does; the last sets its own,
+s_{n-1}' = a_{n-1}; one in between goes to 0 by a_i = 0, and by a_i = 1 to 1: for sure if s_{i+1} = 1, else with chance
+.8. Arriving in state 1 pays agent 0 1, the others .1. There: ten agents, gamma .99, 125 steps, and a return that is the
+undiscounted sum, averaged over agents; all-ones gets 23.75, the uniform policy 10.70 (10.63 once the start is
+forgotten). Reconstructed: occupancies count states 0..steps and are normalised (the code counts 1..steps).
+"""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from envs.networks import message_line_kernels as kernels
+from envs.networks.kernels import hop_counts
+from envs.networks.rollout import checked_policy
+from orchestrator.core import Graph, named_graph
+
+FIRST_REWARD, REWARD = 1.0, 0.1  # for arriving in state 1: agent 0, the others
+MOST_AGENTS = 14  # of an exact evaluation: 2^n joint states
+BUFFER = 2**16  # entries, half a megabyte: within a core's own cache, and one pass for local policies at 14 agents
+
+
+class MessageLineParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """How long, and how reliable an agent is on its own."""
+
+    gamma: float = Field(default=0.99, ge=0, lt=1, description="discount factor of the occupancies")
+    steps: int = Field(default=125, ge=1, description="steps in an episode")
+    alone: float = Field(
+        default=0.8, ge=0, le=1, description="chance that action 1 of a middle agent works if the next one is at 0"
+    )
+
+
+class MessageLine:
+    """n >= 2 agents on a line, agent 0 the one that profits.
+
+    Policies are float64 [n, O, 2]; agent i's row is sum_k 2^k s_j over the k-th j of indices[indptr[i]:indptr[i + 1]],
+    the agents it observes in ascending order. Local ones have indptr = arange(n + 1), indices = arange(n), O = 2.
+    Raises ValueError for fewer agents, and in every method for policies of other shapes.
+    """
+
+    name = "message-line"
+    kind = "network-mdp"
+    version = 1
+    Parameters = MessageLineParameters
+    states = 2
+    actions = 2
+    closed_form = False
+
+    def __init__(self, parameters: MessageLineParameters, agents: int, instance: int) -> None:
+        if agents < 2:
+            raise ValueError(f"agents must be at least 2, got {agents}.")
+        self.parameters, self.agents, self.instance = parameters, agents, instance
+        self.gamma = parameters.gamma
+        self.graph: Graph = named_graph("line", agents)
+
+    @property
+    def exact(self) -> bool:
+        """Whether ``evaluate`` is quick; it still answers for 13 or 14 agents."""
+        return self.agents <= 12
+
+    @property
+    def memory(self) -> float:
+        """Bytes of hop counts and, where there is one, an exact evaluation, roughly."""
+        joint = 8.0 * (self.agents + 4) * 2**self.agents + 16 * BUFFER if self.agents <= MOST_AGENTS else 0.0
+        return joint + 4.0 * self.agents**2
+
+    @property
+    def horizon(self) -> int:
+        """Observations in an episode: states 0..steps."""
+        return self.parameters.steps + 1
+
+    @cached_property
+    def hops(self) -> np.ndarray:
+        """Edges between all pairs of agents, int32 [n, n]."""
+        return hop_counts(self.graph.indptr, self.graph.indices)
+
+    @property
+    def diameter(self) -> int:
+        """The most hops between two agents: all is seen from there on."""
+        return self.agents - 1
+
+    @cached_property
+    def available(self) -> np.ndarray:
+        """Actions an agent has, bool [n, 2]: all, although agent 0's do nothing."""
+        return np.ones((self.agents, 2), bool)
+
+    @cached_property
+    def reward(self) -> np.ndarray:
+        """r_i(s_i, a_i) float64 [n, 2, 2]: for being in state 1, whatever is done there.
+
+        It is the reward of the step that arrives in the state, so that of the first state is not in a return.
+        """
+        reward = np.zeros((self.agents, 2, 2))
+        reward[:, 1] = REWARD
+        reward[0, 1] = FIRST_REWARD
+        return reward
+
+    def rollout(self, policy: Any, indptr: Any, indices: Any, horizon: int, rng: np.ndarray) -> np.ndarray:
+        """Codes 2 s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
+
+        Episode b draws from stream b of ``rng`` uint64 [B, 4] alone, advanced in place. Raises ValueError for a horizon
+        below 1.
+        """
+        if horizon < 1:
+            raise ValueError(f"horizon must be at least 1, got {horizon}.")
+        seen = np.empty((len(rng), horizon, self.agents), np.int64)
+        kernels.rollout(self.parameters.alone, *checked_policy(self, policy, indptr, indices), rng, seen)
+        return seen
+
+    def episode_return(self, seen: np.ndarray) -> np.ndarray:
+        """(1 / n) sum_i sum_{t >= 1} r_i(s_t), undiscounted, float64 [B] of ``seen`` int64 [B, H, n]."""
+        ones = (seen[:, 1:] // 2).sum(axis=1)  # whole numbers: no rounding, so no order of summation
+        return (FIRST_REWARD * ones[:, 0] + REWARD * ones[:, 1:].sum(axis=1)) / self.agents
+
+    def evaluate(self, policy: Any, indptr: Any, indices: Any) -> tuple[np.ndarray, float]:
+        """``occupancy`` and ``expected_return`` in one pass over the 2^n joint states, exact.
+
+        Raises ValueError for more than 14 agents.
+        """
+        if self.agents > MOST_AGENTS:
+            raise ValueError(f"the exact evaluation takes up to {MOST_AGENTS} agents, got {self.agents}.")
+        policy, indptr, indices = checked_policy(self, policy, indptr, indices)
+        chance = kernels.joint_chances(self.parameters.alone, policy, indptr, indices)
+        needed, free, buffer = kernels.plan(indptr, indices, BUFFER)
+        shares, counts = kernels.visits(chance, needed, free, buffer, self.parameters.steps, self.gamma)
+        expected = kernels.mean_reward(counts, self.reward[:, 1, 0].copy())
+        return kernels.occupancies(shares, policy, indptr, indices), float(expected)
+
+    def occupancy(self, policy: Any, indptr: Any, indices: Any) -> np.ndarray:
+        """x_i(s, a) = sum_t gamma^t P(s_i = s, a_i = a at t) / sum_t gamma^t, t = 0..steps; float64 [n, 2, 2].
+
+        Sums to 1 for each agent. Raises ValueError for more than 14 agents.
+        """
+        return self.evaluate(policy, indptr, indices)[0]
+
+    def expected_return(self, policy: Any, indptr: Any, indices: Any) -> float:
+        """(1 / n) sum_i sum_{t = 1..steps} E r_i(s_t), undiscounted. Raises ValueError for more than 14 agents."""
+        return self.evaluate(policy, indptr, indices)[1]

@@ -1,0 +1,191 @@
+"""Wireless access: users with deadlines share access points and must not send to one at the same time.
+
+Source: Qu, Lin, Wierman and Li (2020), as used in arXiv:2302.07938; 5 x 5 users, gamma .7, 12 slots, arrivals .5,
+success .8. Reconstructed: users on a square grid, row by row, with one access point in the middle of every 2 x 2 block,
+so a user reaches 1, 2 or 4; packets live two slots; what has arrived before the first slot is one fresh packet with
+chance ``arrival``. In a slot a user may send its earliest packet to an access point of its own; this gets through with
+chance ``success`` if nobody else sends there. Then a packet in its last slot expires, one with two slots left ages, and
+a fresh one arrives with chance ``arrival``. Sending without a packet sends nothing and so disturbs nobody.
+
+That the last slot's transmission got through is part of the state, so that rewards are a function of it. A user's next
+state depends on the states and actions of its neighbours, those who share an access point with it; given all states and
+actions, users move independently.
+"""
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from envs.networks.kernels import hop_counts
+from envs.networks.rollout import checked_policy, draw_action, observed_row
+from orchestrator.core import Graph, kernel, uniform
+
+GOT_THROUGH, LAST_SLOT, FRESH = 1, 2, 4  # bits of a state: flag, packet with one slot left, packet with two
+
+
+class WirelessAccessParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """How long, how busy, how noisy."""
+
+    gamma: float = Field(default=0.7, ge=0, lt=1, description="discount factor")
+    slots: int = Field(default=12, ge=1, description="slots in an episode")
+    arrival: float = Field(default=0.5, ge=0, le=1, description="chance of a new packet for a user in a slot")
+    success: float = Field(default=0.8, ge=0, le=1, description="chance that a packet sent without collision arrives")
+
+
+class WirelessAccess:
+    """side * side users, s_i = 4 [a packet with two slots left] + 2 [one with one] + [the last slot's got through].
+
+    Actions are 0, idle, and 1..4, sending to the k-th of the user's own access points in ascending order. Policies are
+    float64 [n, O, 5]; user i's row is sum_k 8^k s_j over the k-th j of indices[indptr[i]:indptr[i + 1]], the users it
+    observes in ascending order. Local ones have indptr = arange(n + 1), indices = arange(n), O = 8. Raises ValueError
+    for a number of users that is no square of 2 or more, and in every method for policies of other shapes.
+    """
+
+    name = "wireless-access"
+    kind = "access-network-mdp"
+    version = 1
+    Parameters = WirelessAccessParameters
+    states = 8
+    actions = 5
+    closed_form = False
+    exact = False  # 8^n joint states: values come from rollouts
+
+    def __init__(self, parameters: WirelessAccessParameters, agents: int, instance: int) -> None:
+        side = math.isqrt(max(agents, 0))
+        if side < 2 or side * side != agents:
+            raise ValueError(f"agents must be the square of a number from 2 on (4, 9, 16, 25, ...), got {agents}.")
+        self.parameters, self.agents, self.instance, self.side = parameters, agents, instance, side
+        self.gamma = parameters.gamma
+        self.points = (side - 1) ** 2
+        #: int64 [n, 4], a user's own access points, numbered row by row, then -1
+        self.access = np.array([self._within_reach(i) for i in range(agents)], np.int64)
+        self.graph = Graph(agents, [(i, j) for i in range(agents) for j in range(i) if self._meet(i, j)])
+
+    @property
+    def memory(self) -> float:
+        """Bytes of hop counts and tables, roughly."""
+        return 4.0 * self.agents**2 + 8.0 * self.agents * (self.states * self.actions + 16)
+
+    @property
+    def horizon(self) -> int:
+        """Observations in an episode: what became of the last slot shows in the one after it."""
+        return self.parameters.slots + 1
+
+    @cached_property
+    def hops(self) -> np.ndarray:
+        """Edges between all pairs of users, int32 [n, n]."""
+        return hop_counts(self.graph.indptr, self.graph.indices)
+
+    @property
+    def diameter(self) -> int:
+        """The most hops between two users: all is seen from there on."""
+        return self.side - 1
+
+    @cached_property
+    def available(self) -> np.ndarray:
+        """Actions a user has, bool [n, 5]: idle and as many as it has access points."""
+        return np.concatenate([np.ones((self.agents, 1), bool), self.access >= 0], axis=1)
+
+    @cached_property
+    def reward(self) -> np.ndarray:
+        """r_i(s_i, a_i) float64 [n, 8, 5]: 1 in the states after a transmission that got through."""
+        reward = np.zeros((self.agents, self.states, self.actions))
+        reward[:, GOT_THROUGH::2] = 1.0
+        return reward
+
+    def rollout(self, policy: Any, indptr: Any, indices: Any, horizon: int, rng: np.ndarray) -> np.ndarray:
+        """Codes 5 s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
+
+        Episode b draws from stream b of ``rng`` uint64 [B, 4] alone, advanced in place. Raises ValueError for a horizon
+        below 1 and for a policy that may take an action its user does not have.
+        """
+        if horizon < 1:
+            raise ValueError(f"horizon must be at least 1, got {horizon}.")
+        policy, indptr, indices = self._checked(policy, indptr, indices)
+        seen = np.empty((len(rng), horizon, self.agents), np.int64)
+        given = self.parameters
+        rollout(given.arrival, given.success, self.points, self.access, policy, indptr, indices, rng, seen)
+        return seen
+
+    def episode_return(self, seen: np.ndarray) -> np.ndarray:
+        """(1 / n) sum_i sum_{t >= 1} gamma^(t - 1) [i's packet of slot t - 1 got through] float64 [B].
+
+        ``seen`` is int64 [B, H, n].
+        """
+        delivered = (seen // self.actions & GOT_THROUGH).sum(axis=2)
+        total = np.zeros(len(seen))
+        for t in range(1, seen.shape[1]):  # slot after slot: the same bits however episodes are batched
+            total += self.gamma ** (t - 1) * delivered[:, t]
+        return total / self.agents
+
+    def aloha(self, p: float) -> np.ndarray:
+        """Slotted ALOHA: who has a packet sends with probability ``p``, to any of its access points; [n, 8, 5].
+
+        A local policy. Raises ValueError for a ``p`` outside [0, 1].
+        """
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must be a probability, got {p}.")
+        own = self.access >= 0
+        policy = np.zeros((self.agents, self.states, self.actions))
+        policy[:, :LAST_SLOT, 0] = 1.0
+        policy[:, LAST_SLOT:, 0] = 1.0 - p
+        policy[:, LAST_SLOT:, 1:] = (p * own / own.sum(axis=1, keepdims=True))[:, None]
+        return policy
+
+    def _within_reach(self, i: int) -> list[int]:
+        row, column = divmod(i, self.side)
+        blocks = range(self.side - 1)
+        own = [y * len(blocks) + x for y in (row - 1, row) for x in (column - 1, column) if y in blocks and x in blocks]
+        return own + [-1] * (4 - len(own))
+
+    def _meet(self, i: int, j: int) -> bool:
+        (y, x), (v, u) = divmod(i, self.side), divmod(j, self.side)
+        return abs(y - v) <= 1 and abs(x - u) <= 1
+
+    def _checked(self, policy: Any, indptr: Any, indices: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As the kernel takes them."""
+        policy, indptr, indices = checked_policy(self, policy, indptr, indices)
+        for i in range(self.agents):
+            if policy[i, :, ~self.available[i]].any():
+                raise ValueError(f"policy must be 0 where `available` is False; agent {i} has fewer access points.")
+        return policy, indptr, indices
+
+
+@kernel
+def move(arrival, success, points, access, states, actions, rng, b):
+    """One slot from the joint ``states`` under ``actions``, both int64 [n], the states changed in place.
+
+    Draws from stream b of ``rng``: user by user, whether a packet sent alone gets through, then whether one arrives.
+    """
+    n = states.shape[0]
+    senders = np.zeros(points, np.int64)
+    for i in range(n):
+        if actions[i] > 0 and states[i] >= LAST_SLOT:
+            senders[access[i, actions[i] - 1]] += 1
+    for i in range(n):
+        waiting, through = states[i] & FRESH, 0
+        if actions[i] > 0 and states[i] >= LAST_SLOT and senders[access[i, actions[i] - 1]] == 1:
+            through = GOT_THROUGH if uniform(rng, b) < success else 0
+            if through and not states[i] & LAST_SLOT:  # the earliest packet was the fresh one
+                waiting = 0
+        states[i] = through | (LAST_SLOT if waiting else 0) | (FRESH if uniform(rng, b) < arrival else 0)
+
+
+@kernel
+def rollout(arrival, success, points, access, policy, indptr, indices, rng, out):
+    """Episodes under ``policy``, codes 5 s + a into ``out`` int64 [B, H, n]; row b draws from stream b of ``rng``."""
+    batch, horizon, n = out.shape
+    states, actions = np.empty(n, np.int64), np.empty(n, np.int64)
+    for b in range(batch):
+        for i in range(n):
+            states[i] = FRESH if uniform(rng, b) < arrival else 0
+        for t in range(horizon):
+            if t > 0:
+                move(arrival, success, points, access, states, actions, rng, b)
+            for i in range(n):
+                row = observed_row(states, indptr[i], indptr[i + 1], indices, 8)
+                actions[i] = draw_action(policy, i, row, uniform(rng, b))
+                out[b, t, i] = 5 * states[i] + actions[i]

@@ -1,1 +1,0 @@
-"""Fits, claims, figures and the report page: pure functions of pandas frames, no access to a store."""

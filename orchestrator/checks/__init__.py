@@ -1,0 +1,1 @@
+"""What ``check`` and ``doctor`` examine: an algorithm, and a machine."""

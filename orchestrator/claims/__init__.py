@@ -1,0 +1,1 @@
+"""Laws that papers claim, and the verdicts on them."""

@@ -1,0 +1,1 @@
+"""Ray: connections, nodes, Tune trials and submitted jobs."""

@@ -1,0 +1,96 @@
+"""Connections to Ray: a cluster that is up, or a Ray of our own for as long as it takes."""
+
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from orchestrator.cluster.nodes import usable
+from orchestrator.errors import UserError, line
+from orchestrator.planning.preflight import Node
+from orchestrator.planning.sweeps import Sweep
+from orchestrator.plugins import references
+from orchestrator.process import environment
+
+REACH = "Check that it is HOST:PORT of a cluster that is up, and that its tunnel, if it needs one, is open."
+TOKEN = (
+    "Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of the cluster's token file "
+    "(~/.ray/auth_token on its nodes)."
+)
+
+
+@contextmanager
+def connected(address: str | None, plugins: Iterable[str] = ()) -> Iterator[None]:
+    """A connection to the cluster at ``address`` (or RAY_ADDRESS), or a Ray of our own for as long as it takes.
+
+    The files of pinned ``plugins`` are shipped to a cluster's nodes. Raises ``UserError`` if it cannot be had.
+    """
+    import ray
+    from ray.exceptions import AuthenticationError
+
+    if ray.is_initialized():
+        yield
+        return
+    found = address or os.environ.get("RAY_ADDRESS")
+    own: dict[str, Any] = {} if found else {"include_dashboard": False, "num_cpus": max(1, os.cpu_count() or 1)}
+    runtime: dict[str, Any] = {"env_vars": environment()}
+    with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder:
+        if found and plugins and not _in_job():  # a job brought them along
+            references.ship(plugins, Path(folder))
+            runtime["working_dir"] = folder
+        try:
+            ray.init(
+                address=found or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=runtime,
+                **own,
+            )
+        except AuthenticationError as error:
+            raise UserError(f"address {found}: the cluster does not accept this token. {TOKEN}") from error
+        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+            hint = f" If the cluster asks for a token: {TOKEN}" if found else ""
+            raise UserError(f"address {found or 'local'}: no Ray answers there ({line(error)}).{hint}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _in_job() -> bool:
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+
+
+@contextmanager
+def joined(address: str | None, sweep: Sweep) -> Iterator[list[Node] | None]:
+    """The nodes that ``sweep`` may use of the cluster at ``address`` (or RAY_ADDRESS), or of a Ray that runs already.
+
+    None if there is neither: a local Ray is started when it is needed.
+    """
+    if not (address or os.environ.get("RAY_ADDRESS") or _running()):
+        yield None
+        return
+    check_reachable(address)
+    with connected(address, sweep.plugins):
+        yield usable(sweep.placement.labels)
+
+
+def _running() -> bool:
+    import sys
+
+    return "ray" in sys.modules and sys.modules["ray"].is_initialized()
+
+
+def check_reachable(address: str | None) -> None:
+    """Ray itself tries for minutes. Raises ``UserError`` if nothing listens at HOST:PORT of a cluster's address."""
+    address = address or os.environ.get("RAY_ADDRESS", "")
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except OSError as error:
+            raise UserError(f"address {address}: nothing answers there ({error.strerror or error}). {REACH}") from error

@@ -1,0 +1,22 @@
+"""The order that a client sends with a job: what the cluster is to run."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+#: The file in the job's folder that says what to run.
+ORDER = "order.json"
+#: Printed when nothing can be refused any more: the sweep's first trials are about to start.
+BEGUN = "The sweep has begun."
+
+
+class Order(BaseModel):
+    """What ``submit`` sends."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    release: str  #: of the client: both must be the same, or numbers and ids may differ
+    definition: dict[str, Any]
+    results: str
+    agents_per_actor: int | str | None = None
+    retry_failed: bool = False

@@ -1,0 +1,103 @@
+"""A plan as Ray Tune trials: batches of cells, tried again where a process dies."""
+
+import logging
+import os
+import tempfile
+import uuid
+from typing import Any
+
+from orchestrator.cluster.nodes import check, usable
+from orchestrator.errors import line
+from orchestrator.planning.batches import batches, units
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.tasks import left
+from orchestrator.process import release
+from orchestrator.running.rows import failures
+from orchestrator.running.writer import Writer
+from orchestrator.store import Store
+
+log = logging.getLogger("orchestrator")
+
+
+#: Empty blobs that show a process whether it sees this very results folder.
+PROBE = "probe"
+#: A trial whose process dies is started again so often; a cell that has died in two trials is recorded as failed.
+RETRIES = 1
+#: Batches to cut, at least, for nodes that are still to come: so many trials Tune has waiting at a time.
+WAITING = 16
+
+
+def run_trials(planned: Plan, store: Store, writer: Writer) -> None:
+    """Run until nothing is missing; a process that dies takes only its unfinished cells with it."""
+    probe = f"{PROBE}-{planned.sweep.hash}-{uuid.uuid4().hex[:8]}"
+    store.checkpoints.write(probe, b"")
+    try:
+        nodes = planned.nodes or []
+        if blind := check(nodes, _absolute(store), probe):
+            log.warning(
+                "%d of %d nodes do not see the results folder %s (%s): cells keep no checkpoints there",
+                *(len(blind), len(nodes), store.folder.title, ", ".join(node.address for node in blind)),
+            )
+        _attempts(planned, store, writer, probe)
+    finally:
+        store.checkpoints.delete(probe)
+
+
+def _attempts(planned: Plan, store: Store, writer: Writer, probe: str) -> None:
+    from orchestrator.cluster.trial import bundles
+
+    nodes = planned.nodes or usable(planned.sweep.placement.labels)
+    slots = sum(node.cpus for node in nodes) or WAITING
+    reason = ""
+    for alone in (False, True):
+        tasks = left(planned.tasks, writer.finished)
+        if not tasks:
+            return
+        found = units(tasks, planned.agents_per_actor, planned.sweep.seeds)
+        # After a crash every unit has a trial of its own, so that one bad cell takes no other with it.
+        cut = [[unit] for unit in found] if alone else batches(found, slots)
+        placements = [bundles(batch, planned.sweep.placement, nodes, planned.held) for batch in cut]
+        given = {"batches": list(cut), "location": _absolute(store), "probe": probe, "release": release()}
+        writer.watcher.prepares("starting processes, compiling")
+        # On a cluster trials may wait for nodes: that is how it knows that more are wanted.
+        reason = _trials(given, placements, slots if planned.nodes is None else None, writer)
+    for task in left(planned.tasks, writer.finished):
+        writer.add(failures(task, f"Its process ended early {2 * (1 + RETRIES)} times, the last time with: {reason}"))
+
+
+def _trials(given: dict[str, Any], placements: list[Any], most: int | None, writer: Writer) -> str:
+    """Work off the batches, at ``most`` so many at once. Returns why a trial ended early, if one did."""
+    from ray import tune
+
+    from orchestrator.cluster.trial import CellTrial, Receiver
+
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of its errors is told below
+    trainable = tune.with_resources(
+        tune.with_parameters(CellTrial, **given), lambda config: placements[config["batch"]]
+    )
+    receiver = Receiver(writer.add, given["batches"], writer.watcher)
+    with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
+        tuner = tune.Tuner(
+            trainable,
+            param_space={"batch": tune.grid_search(list(range(len(placements)))), "finished": 0},
+            tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=most),
+            run_config=tune.RunConfig(
+                storage_path=scratch,
+                name="cells",
+                verbose=0,
+                callbacks=[receiver],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+            ),
+        )
+        try:
+            reasons = [line(error, -1) for error in tuner.fit().errors]
+        except tune.TuneError as error:
+            raise receiver.refused or error from None
+    for reason in reasons:
+        log.warning("a trial ended early: %s", reason)
+    return reasons[-1] if reasons else ""
+
+
+def _absolute(store: Store) -> str:
+    return store.location if "://" in store.location else os.path.abspath(os.path.expanduser(store.location))

@@ -1,0 +1,1 @@
+"""The commands of ``orchestrator``, and how they print."""

@@ -1,0 +1,104 @@
+"""A sweep's tables for other programs: CSV, JSON, one parquet file a table, TensorBoard's event files."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from orchestrator.commands import printing
+from orchestrator.errors import UserError, nearest
+from orchestrator.results import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TENSORBOARD = "tensorboard"
+#: Table -> SQL for the rows of the sweep ``$$…$$`` in a fixed order; tidy and the views come from ``Results``.
+STORED = {
+    "agents": """SELECT sweep, "case", runs.seed, agents.* FROM agents JOIN runs USING (replicate_id)
+        JOIN members USING (cell_id) WHERE sweep = $${sweep}$$ ORDER BY "case", replicate_id, agent""",
+    "timings": """SELECT sweep, "case", timings.* FROM timings JOIN members USING (cell_id)
+        WHERE sweep = $${sweep}$$ ORDER BY "case", cell_id, attempt""",
+    "claims": "SELECT * FROM claims WHERE sweep = $${sweep}$$ ORDER BY ALL",
+    "claim_points": "SELECT * FROM claim_points WHERE sweep = $${sweep}$$ ORDER BY claim, x",
+}
+TABLES = ("tidy", "summary", "curves", *STORED)
+
+
+def export(
+    results: str | Path, sweep: str, format: str, tables: Sequence[str] | None = None, folder: str | Path | None = None
+) -> list[Path]:
+    """Write the sweep's ``tables`` (default: all that have rows) into a new or empty folder; returns what was written.
+
+    Raises ``UserError`` for unknown names and a folder that holds something already.
+    """
+    found = Results(results)
+    found.definition(sweep)  # an unknown sweep is refused here
+    for name in tables or ():
+        if name not in TABLES:
+            raise UserError(f"table is {name!r}: {nearest(name, TABLES)}")
+    if tables and format == TENSORBOARD:
+        raise UserError("table: TensorBoard takes the curves; leave --table out.")
+    place = Path(folder) if folder is not None else _default(found, f"{sweep}-{format}")
+    try:
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise UserError(f"output: {place} holds something already; remove it or name another --output.")
+        place.mkdir(parents=True, exist_ok=True)
+        return list(
+            _events(found, sweep, place) if format == TENSORBOARD else _files(found, sweep, format, tables, place)
+        )
+    except OSError as error:
+        raise UserError(f"output: {place} cannot be written: {error.strerror or error}.") from error
+
+
+def _default(found: Results, name: str) -> Path:
+    return (found.store.folder.local or Path()) / "exports" / name
+
+
+def _files(found: Results, sweep: str, format: str, tables: Sequence[str] | None, place: Path) -> Iterator[Path]:
+    for name in tables or TABLES:
+        rows = _rows(found, sweep, name)
+        if len(rows) or tables:
+            path = place / f"{name}.{format}"
+            printing.table(pa.Table.from_pandas(rows, preserve_index=False), format, str(path))
+            yield path
+
+
+def _rows(found: Results, sweep: str, name: str) -> "pd.DataFrame":
+    if name in STORED:
+        return found.sql(STORED[name].replace("{sweep}", sweep)).dropna(axis="columns", how="all")
+    return getattr(found, name)(sweep)
+
+
+def _events(found: Results, sweep: str, place: Path) -> Iterator[Path]:
+    """One run a replicate: a scalar a metric at each recorded round, stamped with the time at which it was stored."""
+    from tensorboardX import SummaryWriter
+
+    keys, when = found.varying(sweep), _stored_at(found, sweep)
+    tidy = found.tidy(sweep)
+    points = {
+        (case, cell): ",".join(f"{key}={printing.shown(rows[key].iloc[0])}" for key in keys) or str(cell)
+        for (case, cell), rows in tidy.groupby(["case", "cell_id"], sort=True)
+    }
+    alike = Counter((case, point) for (case, _), point in points.items())
+    for (case, cell, seed), rows in tidy.groupby(["case", "cell_id", "seed"], sort=True):
+        point = points[case, cell]
+        point += f",{cell}" if alike[case, point] > 1 else ""  # cells that differ in no printed digit
+        path = place / _named(str(case)) / _named(point) / f"seed={seed}"
+        with SummaryWriter(str(path), write_to_disk=True) as writer:
+            for metric, value, at in zip(rows["metric"], rows["value"], rows["round"], strict=True):
+                writer.add_scalar(metric, value, at, walltime=when[f"{cell}-{seed}"])
+        yield path
+
+
+def _named(text: str) -> str:
+    """A folder's name: a case may be called anything, a path too."""
+    return re.sub(r"[^\w.,=+-]", "_", text).lstrip(".") or "_"
+
+
+def _stored_at(found: Results, sweep: str) -> dict[str, float]:
+    rows: Any = found.sql(f"SELECT replicate_id, epoch(written) AS at FROM summary WHERE sweep = $${sweep}$$")
+    return dict(zip(rows["replicate_id"], rows["at"], strict=True))

@@ -1,0 +1,68 @@
+"""The commands ``report`` and ``plot``: pages to read and figures to print."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import ResultsOption
+from orchestrator.errors import UserError
+
+app = typer.Typer()
+
+
+class Drawing(StrEnum):
+    """File formats of a figure."""
+
+    pdf = "pdf"
+    svg = "svg"
+    png = "png"
+
+
+class Columns(StrEnum):
+    """How wide a figure is on a page."""
+
+    single = "single"
+    double = "double"
+
+
+@app.command()
+def report(
+    sweep: Annotated[str | None, typer.Argument(metavar="SWEEP", help="A sweep in the results folder.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every sweep, and an index over them.")] = False,
+    folder: Annotated[
+        str | None, typer.Option("--output", help="Folder; default RESULTS/reports/SWEEP, with --all RESULTS/reports.")
+    ] = None,
+    results: ResultsOption = "results",
+) -> None:
+    """Write a sweep's page: verdicts, figures, costs.
+
+    One HTML file that needs no network.
+    """
+    from orchestrator.results import Results
+
+    if (sweep is None) != everything:
+        raise UserError("report takes the name of one sweep, or --all for every sweep in the results folder.")
+    found = Results(results)
+    print(found.report_all(folder) if sweep is None else found.report(sweep, folder))
+
+
+@app.command()
+def plot(
+    sweep: Annotated[str, typer.Argument(help="A sweep in the results folder.")],
+    claim: Annotated[str, typer.Argument(help="A claim's name, or its number in the report.")],
+    format: Annotated[Drawing, typer.Option("--format", help="Kind of file.")] = Drawing.pdf,
+    width: Annotated[Columns, typer.Option("--width", help="One column (3.5 in) or two (7.2 in).")] = Columns.single,
+    output: Annotated[
+        str | None, typer.Option("--output", help="File; default RESULTS/figures/SWEEP/NUMBER-CLAIM-WIDTH.FORMAT.")
+    ] = None,
+    results: ResultsOption = "results",
+) -> None:
+    """Draw one claim's figure for a paper.
+
+    Points with intervals, fitted and expected law.
+    """
+    from orchestrator.report import write
+    from orchestrator.results import Results
+
+    print(write.write_plot(Results(results), sweep, claim, format.value, width.value, output))

@@ -1,0 +1,57 @@
+"""What a submitted job runs on the cluster, in the folder that holds the client's order."""
+
+import contextlib
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestrator.cluster.order import BEGUN, ORDER, Order
+from orchestrator.errors import UserError
+from orchestrator.process import release
+
+
+def main(folder: Path) -> int:
+    """Carry out the order in ``folder``. Returns the exit code of ``orchestrator sweep``."""
+    from orchestrator.api import carry_out
+    from orchestrator.commands import printing
+    from orchestrator.planning import sweeps
+
+    order = json.loads((folder / ORDER).read_text())
+    if order["release"] != release():
+        raise UserError(
+            f"The client has {order['release']}, the cluster {release()}. Install the same version on both."
+        )
+    order = Order.model_validate(order)
+    definition = sweeps.checked(order.definition, "the submitted sweep")
+
+    def announce(planned: Any) -> None:
+        signal.signal(signal.SIGTERM, _stopped)  # Ray, which is connected by now, has put its own in place
+        printing.announce(planned)
+        print(BEGUN, file=sys.stderr, flush=True)
+
+    found = carry_out(
+        definition,
+        order.results,
+        address="auto",
+        per_actor=order.agents_per_actor,
+        retry_failed=order.retry_failed,
+        announce=announce,
+    )
+    return 1 if printing.outcome(found, definition) else 0
+
+
+def _stopped(*_: object) -> None:
+    raise KeyboardInterrupt  # as Ctrl-C does: what is finished is stored
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            sys.exit(main(Path.cwd()))
+        except UserError as error:
+            print(error, file=sys.stderr)
+            sys.exit(2)
+    print("Stopped. What was finished is stored; submit the sweep again and it goes on from there.", file=sys.stderr)
+    sys.exit(130)

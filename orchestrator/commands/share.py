@@ -1,0 +1,65 @@
+"""The commands ``export`` and ``doctor``: results for other programs, and whether this machine is fit for runs."""
+
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import ResultsOption, StoredSweep
+
+app = typer.Typer()
+
+#: More paths than these are counted, each that of a run.
+MOST_PATHS = 10
+
+
+class Kind(StrEnum):
+    """What ``export`` writes."""
+
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+    tensorboard = "tensorboard"
+
+
+@app.command()
+def export(
+    sweep: StoredSweep,
+    format: Annotated[
+        Kind, typer.Option("--format", help="One file a table, or TensorBoard's event files.")
+    ] = Kind.csv,
+    table: Annotated[
+        list[str] | None, typer.Option("--table", metavar="TABLE", help="This table only; repeatable.")
+    ] = None,
+    folder: Annotated[
+        str | None, typer.Option("--output", help="New or empty folder; default RESULTS/exports/SWEEP-FORMAT.")
+    ] = None,
+    results: ResultsOption = "results",
+) -> None:
+    """Write a sweep's tables for other programs.
+
+    Tables: tidy (a row a replicate, record and metric, as seaborn takes it), summary, curves, agents, timings, claims,
+    claim_points.
+    """
+    from orchestrator.commands.exporting import export
+
+    written = export(results, sweep, format.value, table or None, folder)
+    if len(written) > MOST_PATHS:
+        print(f"{len(written)} runs in {os.path.commonpath(written)}")
+    else:
+        print("\n".join(map(str, written)))
+
+
+@app.command()
+def doctor(results: ResultsOption = "results") -> None:
+    """Say whether this machine is fit for runs.
+
+    Python, libraries, Ray (started for a moment), memory, cores, threads, CPU and the results folder, and what each
+    means. Exits with 1 if something is wrong.
+    """
+    from orchestrator.checks.doctor import examine
+    from orchestrator.commands import printing
+
+    if not printing.findings(examine(results), "All is well.", "Not well"):
+        raise typer.Exit(1)

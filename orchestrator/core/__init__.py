@@ -1,0 +1,67 @@
+"""What an algorithm or an environment is written in; the only room of the engine that authors import."""
+
+from orchestrator.core.blocks import Block, Persistent
+from orchestrator.core.graphs import GRAPH_NAMES, Graph, check_graph_name, named_graph
+from orchestrator.core.kernels import (
+    draw_alias,
+    draw_integer,
+    fill_integers,
+    fill_normal,
+    fill_uniform,
+    inlined,
+    kernel,
+    mean_rows,
+    next_uint64,
+    normal,
+    ordered_mean,
+    ordered_sum,
+    orthonormal,
+    sum_rows,
+    uniform,
+)
+from orchestrator.core.parameters import Parameters
+from orchestrator.core.rounds import Call, Conversation, Coordinator, Exchange, Reply
+from orchestrator.core.streams import generator, member_streams
+from orchestrator.plugins.references import title as plugin_title
+from orchestrator.plugins.references import words as plugin_words
+from orchestrator.plugins.registry import names as plugin_names
+from orchestrator.plugins.registry import pluggable, settled
+from orchestrator.plugins.registry import utility as utility_class
+
+__all__ = [
+    "GRAPH_NAMES",
+    "Block",
+    "Call",
+    "Conversation",
+    "Coordinator",
+    "Exchange",
+    "Graph",
+    "Parameters",
+    "Persistent",
+    "Reply",
+    "check_graph_name",
+    "draw_alias",
+    "draw_integer",
+    "fill_integers",
+    "fill_normal",
+    "fill_uniform",
+    "generator",
+    "inlined",
+    "kernel",
+    "mean_rows",
+    "member_streams",
+    "named_graph",
+    "next_uint64",
+    "normal",
+    "ordered_mean",
+    "ordered_sum",
+    "orthonormal",
+    "pluggable",
+    "plugin_names",
+    "plugin_title",
+    "plugin_words",
+    "settled",
+    "sum_rows",
+    "uniform",
+    "utility_class",
+]

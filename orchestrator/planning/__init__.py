@@ -1,0 +1,1 @@
+"""From a sweep file to the tasks that are still to run."""

@@ -1,0 +1,115 @@
+"""The live display of a sweep on a terminal: a row a case, and a bar."""
+
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from orchestrator.progress.tally import Tally
+
+#: Redrawn so often a second.
+RATE = 4
+
+
+class Display:
+    """Draws a tally until it is stopped, and leaves nothing behind. One cell has a bar alone, several a table too."""
+
+    def __init__(self, title: str, tally: "Tally", stored: int, total: int, stream: TextIO):
+        from rich.console import Console
+        from rich.live import Live
+
+        self._title, self._tally, self._stored, self._total = title, tally, stored, total
+        self._console = Console(file=stream, highlight=False)
+        self._live = Live(
+            console=self._console,
+            refresh_per_second=RATE,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=self.drawn,
+        )
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._live.start()
+
+    def stop(self) -> None:
+        """Take it away."""
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above it."""
+        self._console.print(text, markup=False)
+
+    def drawn(self) -> "RenderableType":
+        """The picture of this moment."""
+        from rich.console import Group
+
+        one = len(self._tally.cases) == 1 and all(len(cells) == 1 for cells in self._tally.cases.values())
+        with self._tally.lock:
+            return self._bar() if one else Group(self._cases(), self._bar())
+
+    def _cases(self) -> "RenderableType":
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column(self._title, style="bold", no_wrap=True, overflow="ellipsis")
+        for title in ("cells", "done", "running", "failed", "steps/s"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for case in self._tally.cases:
+            counts = self._tally.counts(case)
+            rate = self._tally.rate(case)
+            table.add_row(
+                case,
+                str(counts["cells"]),
+                _dim_zero(counts["done"], "green"),
+                _dim_zero(counts["running"], "cyan"),
+                _dim_zero(counts["failed"], "red"),
+                amount(rate) if rate >= 1 else "",
+            )
+        return table
+
+    def _bar(self) -> "RenderableType":
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        tally = self._tally
+        done, left = self._stored + tally.replicates, tally.left()
+        words = [f"{done} of {self._total} replicates"]  # what matters least is last: it may be cut
+        words += [f"{_clock(left)} left"] if left is not None and done < self._total else []
+        words += [f"{amount(rate)} steps/s"] if (rate := tally.rate()) >= 1 else []
+        words += [tally.preparing] if tally.preparing else []
+        words += [f"{_clock(tally.passed)} passed"]
+        line = Table.grid(padding=(0, 1))
+        line.add_column(width=12, min_width=12)
+        line.add_column(justify="right", width=4, min_width=4)
+        line.add_column(no_wrap=True, overflow="ellipsis")
+        line.add_row(ProgressBar(1.0, tally.share(), complete_style="cyan"), f"{tally.share():.0%}", ", ".join(words))
+        return line
+
+
+def _dim_zero(count: int, colour: str) -> str:
+    return f"[{colour}]{count}[/]" if count else "[dim]0[/]"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def amount(number: float) -> str:
+    """A number of steps for people: 950, 12 k, 3.4 M."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:.{1 if number < 10 * size else 0}f}{unit}"
+    return f"{number:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 40 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

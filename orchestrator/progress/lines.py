@@ -1,0 +1,109 @@
+"""How far a sweep has come: what execution tells of its cells, counted, and said on a terminal or in plain lines."""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO
+
+from orchestrator.progress.display import Display, amount, duration
+from orchestrator.progress.tally import Tally
+from orchestrator.progress.watcher import Watcher
+
+log = logging.getLogger("orchestrator")
+
+#: Seconds between two plain lines at first; later a twentieth of what has passed.
+PAUSE = 10.0
+
+
+class Progress(Watcher):
+    """Shows a tally on ``stream``: live on a terminal, plain lines elsewhere. Use as a context manager.
+
+    ``stored`` replicates of ``total`` are there already. What the program logs as a warning is told there as well.
+    """
+
+    def __init__(
+        self, title: str, tally: Tally, stored: int, total: int, quiet: bool = False, stream: TextIO | None = None
+    ):
+        self._title, self._tally, self._stored, self._total = title, tally, stored, total
+        self._quiet, self._stream = quiet, stream or sys.stderr
+        self._display: Display | None = None
+        self._handler = _Said(self._say)
+        self._told = 0.0  # seconds after the start
+
+    def __enter__(self) -> "Progress":
+        if not self._quiet:
+            log.addHandler(self._handler)
+            if self._stream.isatty():
+                self._display = Display(self._title, self._tally, self._stored, self._total, self._stream)
+                self._display.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        log.removeHandler(self._handler)
+        if self._display is not None:
+            self._display.stop()
+            self._display = None
+
+    def prepares(self, what: str) -> None:
+        self._tally.prepares(what)
+        if not (self._quiet or self._display):
+            self._say(f"{self._title}: {what}")
+
+    def began(self, cell: str, seeds: Sequence[int]) -> None:
+        self._tally.began(cell, seeds)
+        log.info("cell %s (%s): seeds %s begin", cell, self._tally.case(cell), _words(seeds))
+
+    def went(self, cell: str, seeds: Sequence[int], share: float, steps: int) -> None:
+        self._tally.went(cell, seeds, share, steps)
+        self._line()
+
+    def halted(self, cell: str, seeds: Sequence[int]) -> None:
+        self._tally.halted(cell, seeds)
+
+    def ended(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        self._tally.ended(runs)
+        if fine := [run for run in runs if run["status"] == "done"]:
+            cell, seeds = fine[0]["cell_id"], [run["seed"] for run in fine]
+            log.info("cell %s (%s): seeds %s done", cell, self._tally.case(cell), _words(seeds))
+        for run in runs:
+            if run["status"] != "done" and not self._quiet:
+                reason = (run["error"] or "").splitlines()[0]
+                who = f"cell {run['cell_id']} ({run['algorithm']}, {run['agents']} agents), seed {run['seed']}"
+                log.warning("%s: %s: %s", who, run["status"], reason)
+        self._line()
+
+    def _line(self) -> None:
+        """A plain line now and then, and the last one."""
+        tally, done = self._tally, self._stored + self._tally.replicates
+        last = done == self._total
+        if self._quiet or self._display or not (last or tally.passed - self._told > max(PAUSE, tally.passed / 20)):
+            return
+        self._told = tally.passed
+        words = [f"{self._title}: {done} of {self._total} replicates"]
+        words += [f"{tally.failures} failed"] if tally.failures else []
+        words += [f"{amount(rate)} steps/s"] if (rate := tally.rate()) >= 1 else []
+        words += [f"{duration(tally.passed)} passed"]
+        left = tally.left()
+        words += [f"about {duration(left)} left"] if left and not last else []
+        self._say(", ".join(words))
+
+    def _say(self, text: str) -> None:
+        if self._display is not None:
+            self._display.say(text)
+        else:
+            print(text, file=self._stream, flush=True)
+
+
+class _Said(logging.Handler):
+    """Passes on what the program itself warns of."""
+
+    def __init__(self, say: Callable[[str], None]):
+        super().__init__(logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(record.getMessage())
+
+
+def _words(seeds: Sequence[int]) -> str:
+    return ",".join(map(str, seeds))

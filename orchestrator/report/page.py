@@ -1,0 +1,289 @@
+"""The report page of a sweep: verdicts first, then each claim's figure, learning curves, costs, and where all is from.
+
+One HTML file that needs nothing else: figures are inline SVG in the page's own colours, light or dark, and carry their
+numbers for the hover text and the files that can be saved from them.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.image import imsave
+
+from orchestrator.claims.claim import ROUND, Claim, bare
+from orchestrator.claims.samples import column, matches
+from orchestrator.claims.verdict import Verdict
+from orchestrator.report.claim_figure import Panel, claim_panel
+from orchestrator.report.curve_figures import PRICES, band_words, cost_panels, curve_panels, free, lines_of
+from orchestrator.report.embed import embedded, palette
+from orchestrator.report.provenance import Origin
+from orchestrator.report.style import typeset, words
+
+HERE = Path(__file__).parent
+Where = tuple[tuple[str, tuple[Any, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One figure of learning curves: a metric, the grid key that colours its lines, the cells that are drawn."""
+
+    metric: str
+    versus: str | None
+    where: Where
+    log: bool = True
+
+    @property
+    def title(self) -> str:
+        """The metric and the selected cells."""
+        return words(self.metric) + "".join(
+            f", {words(key)} = {' or '.join(map(str, values))}" for key, values in self.where
+        )
+
+
+@dataclass
+class Page:
+    """What a report is written from. ``summary`` and ``curves`` are the sweep's rows of the store's views (see
+    ``claims.judge``), ``verdicts`` those of ``claims`` in the same order.
+
+    ``details`` becomes the configuration table, nested mappings with dotted names; ``labels`` maps field names to words
+    for the axes, ``meanings`` metrics to what they are; ``pictures`` (title -> uint8 [h, w, 3]) show the environments.
+    """
+
+    sweep: str
+    summary: pd.DataFrame
+    curves: pd.DataFrame
+    claims: Sequence[Claim]
+    verdicts: Sequence[Verdict]
+    details: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    origin: Origin | None = None
+    description: str = ""
+
+
+def write_report(page: Page, folder: str | Path) -> Path:
+    """Write ``index.html`` into ``folder``, which is made; an older page is replaced. Returns its path."""
+    judged = [_claim_card(i, page, *pair) for i, pair in enumerate(zip(page.claims, page.verdicts, strict=True), 1)]
+    about = f"<p>{escape(page.description)}</p>" if page.description else ""
+    parts = {
+        "Verdicts": [_verdict_table(page.claims, page.verdicts)] if judged else ["<p>This sweep makes no claims.</p>"],
+        "Claims": judged,
+        "Learning curves and what they cost": _curve_cards(page),
+        "Environments": [_picture(title, pixels) for title, pixels in page.pictures.items()],
+        "Run times": [_table(page.origin.times)] if page.origin else [],
+        "Versions": [_settings(page.origin.versions)] if page.origin else [],
+        "Configuration": [_settings(page.details)] if page.details else [],
+    }
+    body = [f"<h1>{escape(page.sweep)}</h1>{about}<p class='soft'>{escape(_counts(page.summary))}</p>"]
+    body += [f"<h2>{title}</h2>" + "\n".join(content) for title, content in parts.items() if content]
+    return write_page(page.sweep, "\n".join(body), folder)
+
+
+def write_page(title: str, body: str, folder: str | Path) -> Path:
+    """Write a whole page, style and script included, as ``index.html`` into ``folder``, which is made."""
+    css = (HERE / "report.css").read_text(encoding="utf-8") + palette(body)
+    script = (HERE / "report.js").read_text(encoding="utf-8")
+    html = (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<link rel='icon' href='data:,'><title>{escape(title)}</title><style>{css}</style></head>\n"
+        f"<body><main>\n{body}\n</main><div id='tip' role='status' hidden></div>\n"
+        f"<script>{script}</script></body></html>\n"
+    )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "index.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+def slug(text: str) -> str:
+    """A file name of lower-case words: ``error falls as 1/N`` is ``error-falls-as-1-n``."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "figure"
+
+
+def claim_sql(sweep: str, claim: Claim) -> str:
+    """The query behind a claim's figure."""
+    return (
+        "SELECT x, y, lo, hi, seeds, used FROM claim_points\n"
+        f"WHERE sweep = {_text(sweep)} AND claim = {_text(claim.name)} ORDER BY x"
+    )
+
+
+def curves_sql(sweep: str, wanted: Curves, cases: Sequence[str]) -> str:
+    """The query behind figures of learning curves and of their costs."""
+    level = f"{_name(column(wanted.versus))}, " if wanted.versus else ""
+    where = [f"sweep = {_text(sweep)}", f'"case" IN ({", ".join(map(_text, cases))})', "status = 'done'", "round > 0"]
+    for key, values in wanted.where:
+        listed = ", ".join(_text(value) if isinstance(value, str) else str(value) for value in values)
+        where.append(f"({_name(column(key))} IN ({listed}) OR {_name(column(key))} IS NULL)")
+    return (
+        f'SELECT "case", {level}seed, round, {", ".join(PRICES)}, {_name(f"{wanted.metric}_window")} FROM curves\n'
+        f'WHERE {" AND ".join(where)}\nORDER BY "case", {level}seed, round'
+    )
+
+
+def selected(curves: pd.DataFrame, where: Where) -> pd.DataFrame:
+    """Rows with one of the values of each key; rows of cases that do not have a key stay."""
+    for key, values in where:
+        if column(key) in curves:
+            curves = curves[matches(curves[column(key)], values) | curves[column(key)].isna()]
+    return curves
+
+
+def learning_curves(claims: Sequence[Claim], curves: pd.DataFrame) -> dict[Curves, tuple[str, ...]]:
+    """Which figures of curves the claims call for, and the cases in each."""
+    found: dict[Curves, dict[str, None]] = {}
+    for claim in claims:
+        metric = bare(claim.metric)
+        versus = claim.versus if claim.versus and column(claim.versus) in curves and claim.versus != ROUND else None
+        if f"{metric}_window" not in curves:
+            continue
+        where = tuple((key, tuple(v) if isinstance(v, list) else (v,)) for key, v in sorted(claim.where.items()))
+        straight = claim.versus == ROUND and claim.law == "exponential"
+        cases = found.setdefault(Curves(metric, versus, where, not straight), {})
+        other = claim.relative_to.case if claim.relative_to else None
+        cases.update(dict.fromkeys(case for case in (claim.case, claim.below, other) if case))
+    return {wanted: tuple(cases) for wanted, cases in found.items()}
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _name(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"'
+
+
+def _curve_cards(page: Page) -> list[str]:
+    """A card a metric and selection: its learning curves, and what they cost. Runs without rounds have none."""
+    cards = []
+    for i, (wanted, cases) in enumerate(learning_curves(page.claims, page.curves).items(), start=1):
+        lines = lines_of(selected(page.curves, wanted.where), wanted.metric, cases, wanted.versus)
+        if not any(len(line.rows) > 1 for line in lines):
+            continue
+        name = f"{slug(page.sweep)}-curves-{i:02d}-{slug(wanted.metric)}"
+        panels = curve_panels(lines, wanted.metric, wanted.versus, wanted.log, page.labels)
+        panels += cost_panels(lines, wanted.metric, wanted.versus, page.labels)
+        meaning = page.meanings.get(wanted.metric)
+        notes = [f"{words(wanted.metric)}: {meaning}."] if meaning else []
+        notes += [f"{band_words(lines, wanted.metric)}.", *free(lines), "The SQL gives every seed."]
+        cards.append(
+            f"<section class='card'><h3>{escape(wanted.title)}</h3>"
+            f"{_figures(panels, name, f'Learning curves: {wanted.title}')}<p class='soft'>{escape(' '.join(notes))}</p>"
+            f"{_sql(curves_sql(page.sweep, wanted, cases))}</section>"
+        )
+    return cards
+
+
+def _figures(panels: Sequence[Panel], name: str, alt: str) -> str:
+    names = [name] if len(panels) == 1 else [f"{name}-{slug(panel.title or panel.x)}" for panel in panels]
+    drawn = [embedded(panel, of, f"{alt}; {panel.title or panel.x}") for panel, of in zip(panels, names, strict=True)]
+    return f"<div class='panels'>{''.join(drawn)}</div>"
+
+
+def _claim_card(number: int, page: Page, claim: Claim, verdict: Verdict) -> str:
+    name = f"{slug(page.sweep)}-claim-{number:02d}-{slug(claim.name)}"
+    figure = embedded(claim_panel(claim, verdict, page.labels), name, f"Figure of the claim: {claim.name}")
+    interval = f"<p class='soft'>Interval: {escape(verdict.interval)}.</p>" if verdict.ci_low == verdict.ci_low else ""
+    return (
+        f"<section class='card claim' id='claim-{number}'><h3>{escape(claim.name)} {_chip(verdict)}</h3>"
+        f"<div class='beside'>{figure}<div><p>{escape(typeset(verdict.reason))}</p>{interval}"
+        f"{_sql(claim_sql(page.sweep, claim))}</div></div></section>"
+    )
+
+
+def _picture(title: str, pixels: np.ndarray) -> str:
+    """An environment's picture, embedded as PNG."""
+    data = io.BytesIO()
+    imsave(data, pixels, format="png")
+    source = base64.b64encode(data.getvalue()).decode()
+    return (
+        f"<section class='card'><h3>{escape(title)}</h3>"
+        f"<img alt='{escape(title)}' src='data:image/png;base64,{source}'></section>"
+    )
+
+
+def _chip(verdict: Verdict) -> str:
+    return f"<span class='verdict {verdict.verdict}'>{verdict.verdict}</span>"
+
+
+def _number(verdict: Verdict) -> str:
+    if verdict.estimate != verdict.estimate:
+        return "–"
+    ends = "" if verdict.ci_low != verdict.ci_low else f" [{verdict.ci_low:.3g}, {verdict.ci_high:.3g}]"
+    return typeset(f"{verdict.estimate:.3g}{ends}")
+
+
+def _verdict_table(claims: Sequence[Claim], verdicts: Sequence[Verdict]) -> str:
+    rows = [
+        f"<tr><td>{_chip(verdict)}</td><td><a href='#claim-{i}'>{escape(verdict.claim)}</a><br>"
+        f"<span class='soft'>{escape(_about(claim))}</span></td>"
+        f"<td class='number' data-name='estimate'>{escape(_number(verdict))}</td>"
+        f"<td class='number' data-name='expected'>{escape(typeset(verdict.expected))}</td></tr>"
+        for i, (claim, verdict) in enumerate(zip(claims, verdicts, strict=True), start=1)
+    ]
+    head = "<tr><th>verdict</th><th>claim</th><th>estimate [interval]</th><th>expected</th></tr>"
+    return (
+        f"<div class='scroll'><table class='verdicts'><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _about(claim: Claim) -> str:
+    """Law, quantity, abscissa and selected cells in a line."""
+    case = "" if f"of {claim.case}" in claim.quantity else f", {claim.case}"
+    versus = f" vs {claim.versus}" if claim.versus else ""
+    where = "".join(f", {key}={value}" for key, value in claim.where.items())
+    return f"{claim.law}: {claim.quantity}{case}{versus}{where}"
+
+
+def _sql(query: str) -> str:
+    return f"<details><summary>SQL of this figure</summary><pre>{escape(query)}</pre></details>"
+
+
+def _counts(summary: pd.DataFrame) -> str:
+    """How many replicates there are and how they ended."""
+    if summary.empty:
+        return "No replicates yet."
+    ended = summary["status"].value_counts().sort_index()
+    cells = summary["cell_id"].nunique()
+    return f"{cells} cells, {len(summary)} replicates: " + ", ".join(f"{n} {status}" for status, n in ended.items())
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Rows of a nested mapping, names joined by dots."""
+    rows: list[tuple[str, str]] = []
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            rows += flat(value, f"{prefix}{key}.")
+        else:
+            rows.append(
+                (f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+            )
+    return rows
+
+
+def _settings(details: Mapping[str, Any]) -> str:
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in flat(details))
+    return f"<div class='scroll'><table class='settings'><tbody>{rows}</tbody></table></div>"
+
+
+def _table(rows: pd.DataFrame) -> str:
+    """A frame of ready words as a table."""
+    head = "".join(f"<th>{escape(str(name))}</th>" for name in rows.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row) + "</tr>" for row in _tuples(rows)
+    )
+    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _tuples(rows: pd.DataFrame) -> Iterable[tuple[Any, ...]]:
+    return rows.itertuples(index=False, name=None)

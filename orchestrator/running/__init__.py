@@ -1,0 +1,1 @@
+"""One cell: driven, measured, recorded, checkpointed and stored."""

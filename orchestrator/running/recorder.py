@@ -1,0 +1,113 @@
+"""What is recorded when: measured rounds, log-spaced rows, means over the window between rows and over the tail."""
+
+import math
+from bisect import bisect_right
+from typing import Any
+
+import numpy as np
+
+from orchestrator.planning.cells import Record
+from orchestrator.running.lockstep import Traffic
+
+
+def record_rounds(rounds: int, per_decade: int) -> list[int]:
+    """Rounds that become rows: 0, log-spaced from 1, and the last."""
+    spaced = {round(10 ** (k / per_decade)) for k in range(math.ceil(per_decade * math.log10(max(rounds, 1))) + 1)}
+    return sorted({0, rounds} | {r for r in spaced if r <= rounds})
+
+
+class Recorder:
+    """The measurements of one seed. Rows and means are derived from them at the end, by additions in round order."""
+
+    def __init__(self, schedule: Record, rounds: int):
+        self.interval = schedule.interval(rounds)
+        self.rows_at = record_rounds(rounds, schedule.per_decade)
+        self._row_set = frozenset(self.rows_at)
+        self.rounds = rounds
+        self.names: tuple[str, ...] = ()
+        self._measured: list[tuple[int, int, int]] = []
+        self._values: list[tuple[float, ...]] = []
+
+    def due(self, completed: int) -> bool:
+        """Whether the state after ``completed`` rounds is measured."""
+        return completed % self.interval == 0 or completed in self._row_set
+
+    def next_due(self, completed: int) -> int:
+        """The first measured round after ``completed``."""
+        regular = (completed // self.interval + 1) * self.interval
+        after = bisect_right(self.rows_at, completed)
+        row = self.rows_at[after] if after < len(self.rows_at) else self.rounds
+        return min(regular, row, self.rounds)
+
+    @property
+    def last(self) -> int:
+        """The round of the newest measurement; -1 before the first."""
+        return self._measured[-1][0] if self._measured else -1
+
+    def add(self, completed: int, traffic: Traffic, metrics: dict[str, Any]) -> str:
+        """Take a measurement. Returns the name of a metric that is not finite, or an empty string.
+
+        Raises ``TypeError`` or ``ValueError`` for anything but a dict of the same numbers as at first.
+        """
+        if not isinstance(metrics, dict):
+            raise TypeError(f"measure() must return a dict of metrics, not {type(metrics).__name__}")
+        if self.names and metrics.keys() != set(self.names):
+            raise ValueError(f"measure() returned the metrics {sorted(metrics)}; at first {sorted(self.names)}")
+        if not self.names:
+            self.names = tuple(metrics)
+        for name in self.names:
+            if np.ndim(metrics[name]):
+                raise TypeError(f"measure() gave {name!r} the shape {np.shape(metrics[name])}; it takes one number")
+        values = tuple(float(metrics[name]) for name in self.names)
+        # A NaN has a sign and a payload that mean nothing and differ between code paths.
+        values = tuple(math.nan if math.isnan(value) else value for value in values)
+        self._measured.append((completed, traffic.agent_steps, traffic.bytes_sent))
+        self._values.append(values)
+        return next((name for name, value in zip(self.names, values, strict=True) if not math.isfinite(value)), "")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict a row of ``metrics``: round, costs, window, and each metric with its mean since the last row."""
+        rows, window = [], []
+        last = len(self._measured) - 1
+        for k, (completed, steps, sent) in enumerate(self._measured):
+            window.append(self._values[k])
+            if completed not in self._row_set and k != last:
+                continue
+            row: dict[str, Any] = {"round": completed, "agent_steps": steps, "bytes_sent": sent, "window": len(window)}
+            for name, value, mean in zip(self.names, self._values[k], _means(window), strict=True):
+                row[name], row[f"{name}_window"] = value, mean
+            rows.append(row)
+            window = []
+        return rows
+
+    def summary(self) -> dict[str, float]:
+        """``<metric>_final``, and ``<metric>_tail``: the mean over measured rounds in the last half of those taken."""
+        if not self._measured:
+            return {}
+        half = self._measured[-1][0] / 2
+        tail = [v for (completed, _, _), v in zip(self._measured, self._values, strict=True) if completed >= half]
+        finals = {f"{name}_final": value for name, value in zip(self.names, self._values[-1], strict=True)}
+        return finals | {f"{name}_tail": mean for name, mean in zip(self.names, _means(tail), strict=True)}
+
+    def state(self) -> dict[str, Any]:
+        """Everything measured so far."""
+        return {
+            "names": list(self.names),
+            "measured": np.array(self._measured, dtype=np.int64).reshape(-1, 3),
+            "values": np.array(self._values, dtype=np.float64).reshape(len(self._values), len(self.names)),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what ``state()`` gave."""
+        self.names = tuple(state["names"])
+        self._measured = [(int(a), int(b), int(c)) for a, b, c in state["measured"]]
+        self._values = [tuple(float(value) for value in row) for row in state["values"]]
+
+
+def _means(rows: list[tuple[float, ...]]) -> list[float]:
+    """Column means by sequential addition."""
+    totals = [0.0] * len(rows[0])
+    for row in rows:
+        for j, value in enumerate(row):
+            totals[j] += value
+    return [total / len(rows) for total in totals]

@@ -1,0 +1,155 @@
+"""What every registered algorithm promises, on every environment that it runs on."""
+
+import numpy as np
+import pytest
+
+from orchestrator.core.rounds import Coordinator
+from orchestrator.fleet.inline import InlineFleet
+from orchestrator.planning.cells import RESERVED
+from orchestrator.plugins import registry
+from orchestrator.running.lockstep import Replica, converse
+from tests.tools.engine import Diary, Resumed, numbers, run, task
+
+ALGORITHMS = {name: registry.algorithm(name) for name in registry.names("algorithm")}
+ENVIRONMENTS = {name: registry.environment(name) for name in registry.names("environment")}
+PROMISED = {name: found for name, found in ALGORITHMS.items() if found.reproducible}
+PAIRS = [(a, e) for a, of in PROMISED.items() for e, on in ENVIRONMENTS.items() if on.kind in of.kinds]
+pairs = pytest.mark.parametrize("pair", PAIRS, ids=[f"{a}-{e}" for a, e in PAIRS])
+
+SAMPLED = {"k": 3, "samples": 2, "rollouts": 3, "steps": 4}
+#: Settings that keep an algorithm or an environment small.
+SMALL = {
+    "map-transfer": {"pretraining": 6, "held_out": 6, "refit_rounds": 5},
+    "landmarks": {"env__size": 3},
+    "navigation": {"env__size": 3},
+    "blocker": {"env__columns": 4, "env__limit": 9},
+    "shadow-policy-gradient": {"batch": 6, "horizon": 8},
+    "subsample-q": SAMPLED,
+    "subsample-mfq": SAMPLED,
+    # Everything is accepted, so as not to end too soon; the team's learner is slow, and has tests of its own.
+    "alternating-marl": SAMPLED | {"sweeps": 2, "eta": float("-inf"), "local_learner": "selfish"},
+    "graphon-mfs": {"kappa": 2, "samples": 2, "rollouts": 3, "steps": 4},
+    "graphon-robots": {"env__graphon": "block"},
+    "constrained-exploration": {"env__side": 2, "env__box": 1, "env__gamma": 0.3},
+    "tracking-line": {"env__gamma": 0.3},
+    "warehouse": {"env__gamma": 0.3},
+    "federated-optimisation": {"env__gamma": 0.3},
+    "gaussian-squeeze": {"env__mu": 15, "env__sigma": 8},
+    "shadow-primal-dual": {"batch": 6, "horizon": 8},
+}
+ROUNDS = 11
+RECORD = {"every": 4, "per_decade": 2, "agents": True}
+
+
+def of_pair(pair, seeds=(0, 1), **settings):
+    small = SMALL.get(pair[0], {}) | SMALL.get(pair[1], {})
+    return task(pair, seeds, RECORD, agents=agents(pair), rounds=ROUNDS, **small, **settings)
+
+
+def agents(pair):
+    return 3 if pair[1] == "blocker" else 4
+
+
+def test_every_algorithm_has_an_environment():
+    assert {a for a, _ in PAIRS} == set(PROMISED)
+    assert {e for _, e in PAIRS} == set(ENVIRONMENTS)
+
+
+@pytest.mark.parametrize("name", [*ALGORITHMS, *ENVIRONMENTS])
+def test_declarations(name):
+    """Names as registered, parameters described and with defaults, none called like a column of ``runs``."""
+    found = ALGORITHMS.get(name) or ENVIRONMENTS[name]
+    assert found.name == name
+    assert isinstance(found.version, int)
+    assert found.version >= 1
+    assert found.__doc__
+    fields = found.Parameters.model_fields
+    assert not set(fields) & RESERVED
+    assert not any(field.startswith("env_") for field in fields)
+    assert found.Parameters() == found.Parameters(**found.Parameters().model_dump())
+    for field, info in fields.items():
+        assert info.description, f"{name}.{field} has no description"
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(found.Parameters(), next(iter(fields)), 1)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_algorithms_describe_their_metrics(name):
+    found = ALGORITHMS[name]
+    assert issubclass(found, Coordinator)
+    assert found.metrics
+    assert all(isinstance(text, str) and text for text in found.metrics.values())
+    assert not set(found.metrics) & (RESERVED | set(found.Parameters.model_fields))
+    assert not any(metric.endswith(("_window", "_final", "_tail")) for metric in found.metrics)
+
+
+@pairs
+def test_round_leap_and_packing_agree(pair):
+    driven = run(of_pair(pair), fuse=False)
+    expected = numbers(driven)
+    assert [replica.error for replica in driven.replicas] == ["", ""]
+    assert expected[0] != expected[1]
+    for hosts, fuse in ((1, True), (3, False), (agents(pair), False)):
+        assert numbers(run(of_pair(pair), hosts, fuse=fuse)) == expected
+
+
+@pairs
+def test_metrics_are_those_announced(pair):
+    of = of_pair(pair)
+    for replica in run(of).replicas:
+        assert replica.recorder.names == of.cell.metrics() or set(replica.recorder.names) == set(of.cell.metrics())
+        assert set(of.cell.metrics()) <= set(ALGORITHMS[pair[0]].metrics)
+        for name, values in replica.agents.items():
+            assert values.shape == (agents(pair),)
+            assert values.mean() == pytest.approx(replica.recorder.summary()[f"{name}_final"], rel=1e-9, abs=1e-25)
+
+
+@pairs
+def test_rounds_communicate_as_announced(pair):
+    """``calls_per_round`` bounds the communications of a round; a leap needs every round to cost the same."""
+    of = of_pair(pair, seeds=(0,))
+    algorithm = ALGORITHMS[pair[0]]
+    traffic = run(of, fuse=False).replicas[0].traffic
+    assert 0 < traffic.calls <= ROUNDS * of.coordinator(0).calls_per_round
+    assert (traffic.agent_steps > 0) == (pair[0] != "exact-gradient")  # an oracle takes no step
+    if algorithm.leap is not None:
+        for count in (traffic.calls, traffic.messages, traffic.bytes_sent, traffic.agent_steps):
+            assert count % ROUNDS == 0
+
+
+@pairs
+def test_state_is_whole(pair):
+    """What ``state()`` gives is all there is: a run that goes on from it elsewhere ends in the same numbers."""
+    diary = Diary()
+    expected = numbers(run(of_pair(pair), 2, diary, fuse=False))
+    for at in (4, 8):
+        for hosts, fuse in ((1, True), (3, False)):
+            assert numbers(run(of_pair(pair), hosts, Resumed(diary.packed[at]), fuse)) == expected
+
+
+@pairs
+def test_measuring_leaves_the_state_alone(pair):
+    of = of_pair(pair, seeds=(5,))
+    fleet = InlineFleet(2)
+    fleet.load(of, None)
+    coordinator = of.coordinator(5)
+    coordinator.start()
+    replica = Replica(5, coordinator, None)
+    for t in range(3):
+        before = repr_of(coordinator.state()), repr_of(fleet.states())
+        first = converse(fleet, of.sizes, [(replica, coordinator.measure)], charged=False)
+        again = converse(fleet, of.sizes, [(replica, coordinator.measure)], charged=False)
+        converse(fleet, of.sizes, [(replica, coordinator.measure_agents)], charged=False)
+        assert replica.error == ""
+        assert repr_of(first) == repr_of(again)
+        assert (repr_of(coordinator.state()), repr_of(fleet.states())) == before
+        converse(fleet, of.sizes, [(replica, coordinator.round)], charged=True)
+        coordinator.completed = t + 1
+        assert (repr_of(coordinator.state()), repr_of(fleet.states())) != before
+
+
+def repr_of(tree) -> str:
+    """Arrays as exact numbers, so that equal texts mean equal bits."""
+    if isinstance(tree, dict):
+        return repr({key: repr_of(value) for key, value in tree.items()})
+    return repr(tree.tolist() if isinstance(tree, np.ndarray) else tree)

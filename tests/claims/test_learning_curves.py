@@ -1,0 +1,364 @@
+"""Claims along one cell's learning curves, and claims against a metric: exact slopes, intervals, gaps, words."""
+
+import math
+import re
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from orchestrator.claims import fits
+from orchestrator.claims.claim import read_claim
+from orchestrator.claims.judge import judge
+from orchestrator.errors import UserError
+from orchestrator.planning import sweeps
+from orchestrator.report.page import Page, write_report
+
+ROUNDS = np.array([0, 1, 3, 10, 30, 100, 300, 1000])
+LATE = ROUNDS[ROUNDS > 0].astype(float)
+#: Seeds with levels and slopes of their own.
+LEVELS = np.array([1.0, 1.1, 0.9, 1.3, 0.8, 1.05, 0.95, 1.2])
+SLOPES = np.array([-0.6, -0.55, -0.62, -0.64, -0.58, -0.61, -0.6, -0.57])
+
+
+def learned(y, case="joint", cell="one", rounds=ROUNDS, **columns):
+    """Summary and curves of one cell from ``y`` [rounds, seeds]."""
+    y = np.asarray(y, dtype=float)
+    own = {"case": case, "cell_id": cell, "status": "done", **columns}
+    summary = pd.DataFrame([own | {"seed": seed, "error_final": y[-1, seed]} for seed in range(y.shape[1])])
+    curves = pd.DataFrame(
+        [
+            own | {"seed": seed, "round": at, "error_window": y[k, seed]}
+            for k, at in enumerate(rounds)
+            for seed in range(y.shape[1])
+        ]
+    )
+    return summary, curves
+
+
+def powers(slopes=SLOPES, levels=LEVELS):
+    """``levels`` * round^``slopes`` [rounds, seeds]; at round 0, which no power of it can be, 50."""
+    return np.vstack([np.full(len(slopes), 50.0), levels * LATE[:, None] ** slopes])
+
+
+@pytest.fixture(name="along")
+def _along(verdict_of):
+    """Judge a claim about error_window versus round."""
+
+    def along(tables, **fields):
+        given = {"metric": "error_window", "versus": "round"} | fields
+        return verdict_of(*tables, **({"expect": -0.6, "within": 0.1} if "law" not in fields else {}) | given)
+
+    return along
+
+
+def test_the_slope_is_exact_and_round_0_is_left_out(along):
+    found = along(learned(powers(np.full(8, -0.6))))
+    assert found.verdict == "supported"
+    assert (found.estimate, found.ci_low, found.ci_high) == pytest.approx((-0.6, -0.6, -0.6), abs=1e-12)
+    assert [point.x for point in found.points] == LATE.tolist()
+    assert [point.y for point in found.points] == pytest.approx(LEVELS.mean() * LATE**-0.6)
+    assert all(point.used and point.seeds == 8 for point in found.points)
+    assert "7 levels of round from 1 to 1000" in found.reason
+
+
+def test_the_interval_deletes_whole_curves(along):
+    """Each seed has a slope of its own: deleting records instead of curves would hide that."""
+    y = powers()
+    found = along(learned(y))
+    slopes = [fits.power_slope(LATE, np.delete(y[1:], s, axis=1)) for s in range(8)]
+    error = math.sqrt(7 / 8 * sum((slope - np.mean(slopes)) ** 2 for slope in slopes))
+    assert found.estimate == pytest.approx(fits.power_slope(LATE, y[1:]), abs=1e-12)
+    assert found.ci_high - found.estimate == pytest.approx(2.364624 * error, rel=1e-6)
+    assert error > 0.005
+    assert found.interval == "95% interval, one seed deleted at a time"
+
+
+def test_records_in_any_order_and_twice_are_the_same_curve(along):
+    summary, curves = learned(powers())
+    shuffled = pd.concat([curves, curves]).sample(frac=1, random_state=0)
+    found, again = along((summary, curves)), along((summary, shuffled))
+    assert (found.estimate, found.ci_low, found.points) == (again.estimate, again.ci_low, again.points)
+
+
+def test_an_exponential_along_the_rounds(along):
+    rounds = np.array([0, 10, 20, 30, 40])
+    y = np.exp(-0.05 * rounds)[:, None] * LEVELS
+    found = along(learned(y, rounds=rounds), law="exponential", expect=-0.05, within=0.01)
+    assert found.estimate == pytest.approx(-0.05, abs=1e-12)
+    assert len(found.points) == 4  # from the first round on
+
+
+def test_the_window_selects_rounds(along):
+    """Flat up to round 10, then falling: a window from there on is one law, the whole curve is not."""
+    y = np.where(ROUNDS < 10, 1.0, (np.maximum(ROUNDS, 1) / 10.0) ** -0.6)[:, None] * LEVELS
+    found = along(learned(y), window=[10, 1000])
+    assert found.verdict == "supported"
+    assert found.estimate == pytest.approx(-0.6, abs=1e-12)
+    assert [point.used for point in found.points] == [False, False, True, True, True, True, True]
+    assert "Not one power law" in along(learned(y)).reason
+    few = along(learned(y), window=[100, 1000])
+    assert "round has 3 levels in the window; the rule needs 4" in few.reason
+    assert "case joint has no level of round in the window [2000, 3000]" in along(
+        learned(y), window=[2000, 3000]
+    ).reason  # fmt: skip
+
+
+def test_values_and_bounds_hold_at_every_round(along):
+    y = powers(np.full(8, -0.6))
+    assert along(learned(y), law="value", at_most=2).verdict == "supported"
+    found = along(learned(y), law="value", at_most=0.9)
+    assert found.verdict == "refuted"
+    assert "round=1 (all 7 levels must hold)" in found.reason
+    assert along(learned(y), law="bound", constant=2, exponent=-0.6).verdict == "supported"
+    assert along(learned(y), law="bound", constant=2, exponent=-0.8).verdict == "refuted"
+
+
+def test_two_cases_along_the_rounds_are_paired_by_seed(along):
+    """An order at every round, and the slope of a ratio: the seeds' own levels and slopes cancel."""
+    below, above = learned(powers(SLOPES - 0.2)), learned(1.5 * powers(), case="alone", cell="two")
+    both = tuple(pd.concat(parts, ignore_index=True) for parts in zip(below, above, strict=True))
+    assert along(both, law="order", below="alone").verdict == "supported"
+    found = along(both, expect=-0.2, within=0.02, relative_to={"case": "alone"})
+    assert found.verdict == "supported"
+    assert found.estimate == pytest.approx(-0.2, abs=0.002)
+    assert along(both, law="order", case="alone", below="joint").verdict == "refuted"
+
+
+# Gaps ---------------------------------------------------------------------------------------------------------------
+
+
+def ended(tables, seeds, status):
+    """The tables after these seeds ended otherwise: failed ones and missing ones have no records."""
+    summary, curves = (table.copy() for table in tables)
+    summary.loc[summary["seed"].isin(seeds), ["status", "error_final"]] = [status, math.nan]
+    if status == "diverged":  # its records go up to the round at which it did
+        curves.loc[curves["seed"].isin(seeds), "status"] = status
+        return summary, curves[~curves["seed"].isin(seeds) | (curves["round"] < 30)]
+    return summary, curves[~curves["seed"].isin(seeds)]
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_a_seed_that_failed_makes_it_inconclusive_and_is_named_once(along, status):
+    for window in ([1, 1000], [100, 1000]):
+        found = along(ended(learned(powers()), [2, 5], status), window=window)
+        assert found.verdict == "inconclusive"
+        assert math.isnan(found.estimate)
+        assert found.reason.startswith(f"No estimate: case joint: seed 2, 5 {status};")
+        assert found.reason.count("seed 2, 5") == 1
+        assert ("the command that began it, with --retry-failed, runs what failed again" in found.reason) == (
+            status == "failed"
+        )
+        assert not any(point.used for point in found.points)
+
+
+def test_a_seed_that_has_not_run_is_left_out_and_named(along):
+    tables = learned(powers())
+    found = along(ended(tables, [6, 7], "missing"))
+    six = along(learned(powers()[:, :6]))
+    assert (found.verdict, found.estimate, found.ci_low) == (six.verdict, six.estimate, six.ci_low)
+    assert "left out, because not finished at every level: seed 6, 7" in found.reason
+    few = along(ended(tables, [1, 6, 7], "missing"))
+    assert few.verdict == "inconclusive"
+    assert "5 seeds are too few" in few.reason
+    assert "seed 1, 6, 7" in few.reason
+
+
+@pytest.mark.parametrize("window", [None, [10, 1000]])
+@pytest.mark.parametrize("status", ["missing", "failed"])
+def test_where_nothing_has_finished_there_is_no_curve(along, status, window):
+    """Then the table of curves may lack the metric, or be empty: that is no mistake of the claim's."""
+    summary, curves = ended(learned(powers()), range(8), status)
+    for nothing in (curves, curves.drop(columns="error_window"), pd.DataFrame()):
+        found = along((summary, nothing), **({"window": window} if window else {}))
+        assert found.verdict == "inconclusive"
+        words = "no seed has finished" if status == "missing" else "seed 0, 1, 2, 3, 4, 5, 6, 7 failed"
+        assert found.reason.startswith(f"No estimate: case joint: {words};")
+        assert "inf" not in found.reason
+        assert not found.points
+
+
+def test_a_run_of_no_rounds_has_no_curve(along):
+    found = along(learned(powers()[:1], rounds=ROUNDS[:1]))
+    assert found.verdict == "inconclusive"
+    assert "case joint has no level of round" in found.reason
+
+
+def test_more_than_one_cell_says_what_to_pin_in_where(along):
+    one, two = learned(powers(), kappa=0.5, rho=1), learned(powers(SLOPES / 2), cell="two", kappa=1.0, rho=1)
+    both = tuple(pd.concat(parts, ignore_index=True) for parts in zip(one, two, strict=True))
+    found = along(both)
+    assert found.verdict == "inconclusive"
+    assert "case joint has 2 cells; they differ in kappa: fix that in the claim's where" in found.reason
+    assert along(both, where={"kappa": 0.5}).estimate == along(one).estimate
+    assert along(both, where={"kappa": 1}).estimate == along(two).estimate
+    assert "no cell of case joint has kappa=0.7" in along(both, where={"kappa": 0.7}).reason
+
+
+def test_unknown_metrics_name_the_nearest(along):
+    with pytest.raises(UserError, match="no metric 'eror_window': did you mean 'error_window'"):
+        along(learned(powers()), metric="eror_window")
+
+
+# Versus a metric ----------------------------------------------------------------------------------------------------
+
+GAPS = np.array([0.05, 0.1, 0.3, 1.0])
+
+
+def connected(exponent=-0.5, gaps=GAPS):
+    """A summary with a cell a graph: its lambda_2 is measured, its error is a power of it."""
+    rows = [
+        {"case": "joint", "cell_id": f"graph {k}", "graph": f"g{k}", "seed": seed, "status": "done"}
+        | {"lambda_2_final": gap, "error_tail": level * gap**exponent}
+        for k, gap in enumerate(gaps)
+        for seed, level in enumerate(LEVELS)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(name="against")
+def _against(verdict_of):
+    def against(summary, **fields):
+        return verdict_of(summary, **{"versus": "lambda_2_final", "expect": -0.5, "within": 0.05} | fields)
+
+    return against
+
+
+def test_the_slope_against_a_metric_is_exact(against):
+    found = against(connected())
+    assert found.verdict == "supported"
+    assert (found.estimate, found.ci_low, found.ci_high) == pytest.approx((-0.5, -0.5, -0.5), abs=1e-12)
+    assert [point.x for point in found.points] == pytest.approx(GAPS)
+    assert against(connected(-0.2)).verdict == "refuted"
+
+
+def test_a_metric_that_varies_with_the_seed_is_averaged_over_the_cell(against):
+    summary = connected()
+    summary["lambda_2_final"] *= 1 + 0.01 * (summary["seed"] - 3.5)
+    found = against(summary)
+    assert [point.x for point in found.points] == pytest.approx(GAPS)
+    assert {point.seeds for point in found.points} == {8}
+    assert found.estimate == pytest.approx(-0.5, abs=1e-12)
+
+
+@pytest.mark.parametrize("status", ["failed", "missing"])
+def test_a_seed_without_the_metric_is_named(against, status):
+    """It lacks the x as well as the y; the level is that of the cell's other seeds."""
+    summary = connected()
+    gone = (summary["graph"] == "g2") & (summary["seed"] == 3)
+    summary.loc[gone, ["status", "lambda_2_final", "error_tail"]] = [status, math.nan, math.nan]
+    found = against(summary)
+    assert "seed 3" in found.reason
+    if status == "failed":
+        assert found.verdict == "inconclusive"
+        assert "case joint at lambda_2_final=0.3: seed 3 failed" in found.reason
+    else:
+        assert found.estimate == pytest.approx(-0.5, abs=1e-12)
+        assert {point.seeds for point in found.points} == {7}
+
+
+def test_a_cell_whose_level_nobody_knows_is_told(against):
+    summary = connected()
+    gone = summary["graph"] == "g1"
+    summary.loc[gone, ["status", "lambda_2_final", "error_tail"]] = ["missing", math.nan, math.nan]
+    found = against(summary)
+    assert found.verdict == "inconclusive"
+    assert "lambda_2_final of case joint is not known in 1 of its cells, where no seed has finished" in found.reason
+    assert "(seed 0, 1, 2, 3, 4, 5, 6, 7 missing); the command that began it runs" in found.reason
+
+
+def test_two_cells_with_one_level_ask_for_where(against):
+    found = against(connected(gaps=np.array([0.05, 0.1, 0.1, 1.0, 0.3])))
+    assert "case joint has 2 cells at lambda_2_final=0.1; they differ in graph" in found.reason
+    some = ["g0", "g1", "g3", "g4"]
+    assert against(connected(gaps=np.array([0.05, 0.1, 0.1, 1.0, 0.3])), where={"graph": some}).verdict == "supported"
+    with pytest.raises(UserError, match="no metric 'lamda_2_final': did you mean 'lambda_2_final'"):
+        against(connected(), versus="lamda_2_final")
+
+
+# In a sweep file ----------------------------------------------------------------------------------------------------
+
+SWEEP = """
+name: test/curves
+env: {name: digital, states: 4}
+cases:
+  fixed: {algorithm: qd-learning, grid: {graph: [ring, line, complete]}}
+  alone: {algorithm: iql}
+base: {agents: 4, rounds: 100}
+claims:
+  - {name: along, case: fixed, metric: consensus_error_window, versus: round, law: power, at_most: 0,
+     where: {graph: ring}, window: [10, 100]}
+  - {name: against, case: fixed, metric: consensus_error_tail, versus: lambda_2_final, law: power, at_most: 0}
+"""
+
+
+def test_a_sweep_file_with_such_claims_loads(tmp_path):
+    path = tmp_path / "curves.yaml"
+    path.write_text(SWEEP)
+    along, against = sweeps.load(str(path)).judged
+    assert (along.versus, along.window, along.where) == ("round", (10, 100), {"graph": "ring"})
+    assert against.versus == "lambda_2_final"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("where: {graph: ring}", "where: {round: 10}", "where selects cells, not rounds; a window of versus round"),
+        ("at_most: 0}", "at_most: 0, where: {round: 10}}", "where selects cells, not rounds; a window of versus round"),
+        ("consensus_error_window", "consensus_error_tail", "a learning curve is <m>_window versus round"),
+        ("versus: round", "versus: agents", "a learning curve is <m>_window versus round"),
+        ("consensus_error_window", "consensus_eror_window", "unknown metric 'consensus_eror_window' of case 'fixed'"),
+        ("lambda_2_final", "lamda_2_final", "unknown metric 'lamda_2_final' of case 'fixed': did you mean"),
+        ("versus: lambda_2_final", "versus: lambda_2", "names the unknown key 'lambda_2'"),
+        ("case: fixed, metric: consensus_error_tail", "case: alone, metric: consensus_error_tail",
+         "unknown metric 'lambda_2_final' of case 'alone'"),
+    ],
+)  # fmt: skip
+def test_wrong_combinations_are_refused_in_one_sentence(tmp_path, old, new, sentence):
+    assert old in SWEEP
+    path = tmp_path / "curves.yaml"
+    path.write_text(SWEEP.replace(old, new, 1))
+    with pytest.raises(UserError) as told:
+        sweeps.load(str(path))
+    assert sentence in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+# On the page --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_draws_the_claims_and_their_curves(tmp_path):
+    """Also a claim along the rounds of a cell among several, and one whose data are not there."""
+    parts = [learned(powers(SLOPES / k), cell=f"c{k}", graph=f"g{k}", agents=6) for k in (1, 2, 3, 4)]
+    summary, curves = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
+    for frame in (summary, curves):
+        frame["lambda_2_final"] = frame["graph"].map({"g1": 1.0, "g2": 0.5, "g3": 0.2, "g4": 0.1})
+    base = {"case": "joint", "law": "power"}
+    claims = [
+        read_claim(base | given)
+        for given in (
+            {"name": "along", "metric": "error_window", "versus": "round", "where": {"graph": "g1"}, "at_most": 0},
+            {"name": "late", "metric": "error_window", "versus": "round", "where": {"graph": "g2"}, "at_most": 0,
+             "window": [10, 1000]},
+            {"name": "which", "metric": "error_window", "versus": "round", "at_most": 0},
+            {"name": "against", "metric": "error_final", "versus": "lambda_2_final", "at_most": 0},
+            {"name": "flat", "metric": "error_window", "versus": "round", "law": "value", "where": {"graph": "g1"},
+             "at_most": 2},
+        )
+    ]  # fmt: skip
+    verdicts = [judge(claim, summary, curves) for claim in claims]
+    assert [verdict.verdict for verdict in verdicts][:3] == ["supported", "supported", "inconclusive"]
+    text = write_report(Page("s", summary, curves, claims, verdicts), tmp_path).read_text(encoding="utf-8")
+    assert text.index("<h2>Claims") < text.index("<h2>Learning curves")
+    names = re.findall(r"<figure data-name='([^']*)'", text)
+    assert [name for name in names if name.startswith("s-claim-")] == [
+        "s-claim-01-along", "s-claim-02-late", "s-claim-03-which", "s-claim-04-against", "s-claim-05-flat"
+    ]  # fmt: skip
+    drawn = {name[: len("s-curves-01")] for name in names if name.startswith("s-curves-")}
+    assert len(drawn) == 4  # of error: in g1 (for two claims), in g2, everywhere, and by lambda_2
+    for title in ("error, graph = g1", "error, graph = g2"):
+        assert f"<h3>{title}</h3>" in text
+    assert "along" in text
+    for before, after in pairwise(f"id='claim-{k}'" for k in range(1, 6)):
+        assert text.index(before) < text.index(after)

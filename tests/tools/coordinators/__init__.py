@@ -1,0 +1,1 @@
+"""Worked coordinators: plug-in files that tests load."""
