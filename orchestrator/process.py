@@ -7,11 +7,14 @@ another file than its caller; both would change numbers silently (docs/determini
 import hashlib
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
 DISTRIBUTION = "marl-orchestrator"
 PACKAGES = ("orchestrator", "algorithms", "envs")
+#: Where kernels are, and whatever a kernel may take a constant from.
+WITH_KERNELS = ("orchestrator/core", "algorithms", "envs")
 
 THREADS = dict.fromkeys(
     (
@@ -40,10 +43,10 @@ RAY = {
 }
 
 
-def source_hash() -> str:
-    """SHA-256 (16 hex digits) over every Python file of the three packages: names and contents."""
+def source_hash(folders: Iterable[str] = PACKAGES) -> str:
+    """SHA-256 (16 hex digits) over every Python file below the folders: names and contents."""
     digest = hashlib.sha256()
-    for package in PACKAGES:
+    for package in folders:
         for path in sorted((HOME / package).rglob("*.py")):
             digest.update(path.relative_to(HOME).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -66,10 +69,10 @@ def environment() -> dict[str, str]:
 
 
 def prepare() -> None:
-    """Set the variables above and the kernel cache folder of this very source tree."""
+    """Set the variables above, and a kernel cache folder that only these very kernels use."""
     os.environ.update(environment())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "marl-orchestrator" / "numba"
-    os.environ["NUMBA_CACHE_DIR"] = str(cache / source_hash())
+    os.environ["NUMBA_CACHE_DIR"] = str(cache / source_hash(WITH_KERNELS))
     if "numba" in sys.modules:
         sys.modules["numba"].config.reload_config()
     if "numpy" in sys.modules:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.process import WITH_KERNELS
 from tests.tools.engine import ROOT
 
 PACKAGES = ("orchestrator", "algorithms", "envs")
@@ -223,7 +224,7 @@ import numpy, numba
 from threadpoolctl import threadpool_info
 assert all(pool["num_threads"] == 1 for pool in threadpool_info()), threadpool_info()
 assert numba.config.DISABLE_INTEL_SVML
-assert os.path.basename(numba.config.CACHE_DIR) == orchestrator._process.source_hash()
+assert os.path.basename(numba.config.CACHE_DIR) == orchestrator._process.source_hash(orchestrator._process.WITH_KERNELS)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd="/", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -239,3 +240,16 @@ assert all(pool["num_threads"] == 1 for pool in threadpool_info()), threadpool_i
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     done = subprocess.run([sys.executable, "-c", program], cwd="/", env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_kernels_are_where_the_cache_looks():
+    """The kernel cache is keyed by the files of these folders: a kernel elsewhere would be used after an edit."""
+    compiled = {"kernel", "inlined", "numba.njit", "njit"}
+    homes = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and {dotted(one) for one in node.decorator_list} & compiled
+    }
+    assert homes
+    assert {name for name in homes if not name.startswith(WITH_KERNELS)} == set()
