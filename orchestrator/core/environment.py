@@ -53,7 +53,7 @@ class Environment:
     #: Part of a cell's id: raise it when the numbers change.
     version: ClassVar[int] = 1
     #: The model of its parameters, written ``env.NAME`` on the command line and in grids.
-    Parameters: ClassVar[type[BaseModel]]
+    Parameters: ClassVar[type]
     #: The classes that stand in for it where an algorithm lists another kind: kind -> class.
     faces: ClassVar[Mapping[str, "type[Environment]"]] = {}
     #: The smallest number of agents.
