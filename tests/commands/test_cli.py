@@ -54,8 +54,8 @@ def folder(tmp_path_factory) -> Path:
         ([*RUN, "alpha=-1"], "alpha is -1; it should be greater than 0"),
         ([*RUN, "alpha=fast"], "alpha is 'fast'; it should be a number"),
         ([*RUN, "alpha"], "a setting is KEY=VALUE"),
-        ([*RUN, "alpha=[1"], "'[1' is no value"),
-        ([*RUN, "alpha=!!python/name:os.system"], "is no value; it takes a number, a word, true or false"),
+        ([*RUN, "alpha=[1"], "'[1' is not a value"),
+        ([*RUN, "alpha=!!python/name:os.system"], "is not a value: use a number, a word, true or false"),
         ([*RUN, "alpha=inf"], "alpha is inf; it should be a finite number"),
         ([*RUN, "env.instance=99999999999999999999"], "whole numbers go up to 2**63 - 1"),
         ([*RUN, "--seeds", "99999999999999999999"], "a sweep takes up to 1000000 of them, each below 2**63"),
@@ -93,7 +93,7 @@ def test_sweep_files_that_do_not_fit(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "grid: {" in SWEEP
     cases = {
-        "grid: {": ("base: {alpha: 1}\ngrid: {", "the key 'base' is given twice"),
+        "grid: {": ("base: {alpha: 1}\ngrid: {", "the key 'base' appears twice"),
         "case: joint, below: alone": (
             "case: jiont, below: alone",
             "names the unknown case 'jiont': did you mean 'joint'?",
@@ -342,7 +342,7 @@ def test_rounds_in_a_claim_are_those_planned(call, tmp_path):
     assert code == 0
     assert "inconclusive" in out
     assert "diverged" in out
-    assert "replicates diverged: a result, which running them again does not change." in err
+    assert "replicates diverged. That is a result: another run would diverge again." in err
 
 
 def test_closed_streams_and_narrow_encodings(folder):
