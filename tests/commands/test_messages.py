@@ -49,7 +49,7 @@ SAID = {
     "a number out of range": ([*RUN, "alpha=-1"], "joint-average-td: alpha is -1; it should be greater than 0."),
     "no setting": (
         [*RUN, "alpha"],
-        "'alpha' is no setting; a setting is KEY=VALUE, or KEY=V1,V2,… to span values.",
+        "'alpha' is not a setting: write KEY=VALUE, or KEY=V1,V2,… to span values.",
     ),
     "a setting twice": (
         [*RUN, "alpha=1", "alpha=2"],
