@@ -104,8 +104,8 @@ def strong(frame: pd.DataFrame, constants: Constants) -> str:
         "1 node, ms",
         "best, ms",
         "100 nodes, ms",
-        "coordinator there",
-        "above half from (nodes)",
+        "coordinator at 100 nodes",
+        "above half from, nodes",
         "the same, CPU time only",
         "100 nodes, tree, ms",
     )
