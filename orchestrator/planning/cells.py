@@ -133,7 +133,7 @@ class Cell:
 
 def suited(environment: Any, algorithm: Any) -> Any:
     """The environment's class for the kinds of an algorithm: itself, or of its ``faces`` (kind -> class) the first."""
-    faces = getattr(environment, "faces", {})
+    faces = environment.faces
     return next((faces[kind] for kind in algorithm.kinds if kind in faces), environment)
 
 
@@ -149,7 +149,7 @@ def _placeless(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return references.plain(value)
+        return references.unversioned(value)
     return value if isinstance(value, bool | int | float) or value is None else json.dumps(value, sort_keys=True)
 
 

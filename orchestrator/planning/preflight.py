@@ -42,7 +42,7 @@ def check(task: Task, agents_per_actor: int | None, memory: float, nodes: int = 
     """
     agents = task.cell.agents
     coordinator = task.coordinator(task.seeds[0])
-    held = getattr(coordinator.problem, "memory", 0.0) + coordinator.memory
+    held = coordinator.problem.memory + coordinator.memory
     task.release()
     if held > SHARE * memory:
         most = int(agents * SHARE * memory / held)

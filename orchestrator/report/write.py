@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.claims.claim import Claim
 from orchestrator.claims.judge import judge
 from orchestrator.claims.verdict import Verdict
+from orchestrator.core import Environment
 from orchestrator.errors import UserError
 from orchestrator.planning.sweeps import Sweep
 from orchestrator.plugins import registry
@@ -129,7 +130,8 @@ def _portraits(definition: Sweep) -> "dict[str, np.ndarray]":
     for _, cell in definition.cells:
         environment = cell.problem
         name = f"{environment.name}, {cell.agents} agents"
-        if name not in found and hasattr(environment, "portrait"):
+        draws = environment.portrait is not Environment.portrait
+        if draws and name not in found:
             found[name] = environment(cell.environment_model, cell.agents, 0).portrait()
     return found
 
