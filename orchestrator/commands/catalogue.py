@@ -1,4 +1,4 @@
-"""Names, descriptions and parameters of algorithms, environments and sweeps, and what a sweep would run.
+"""Names, descriptions and parameters of algorithms, environments and sweeps.
 
 What only sweeps need is imported in the functions about sweeps: pandas and pyarrow are slow to import.
 """
@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -16,9 +16,6 @@ from orchestrator.commands.printing import console, grid
 from orchestrator.errors import UserError
 from orchestrator.plugins import registry
 from orchestrator.reference.words import module_text, parameter_rows
-
-if TYPE_CHECKING:
-    from orchestrator.planning.sweeps import Sweep
 
 #: Parameters are printed as a table on screens with at least so many columns.
 WIDE = 110
@@ -73,24 +70,6 @@ def show(name: str) -> None:
         raise UserError(f"Unknown name {name!r}: {registry.nearest(name, known)}")
 
 
-def show_plan(sweep: "Sweep", results: str, backend: Any, per_actor: Any, retry_failed: bool) -> None:
-    """Print what a sweep would run."""
-    from orchestrator.planning.plan import plan
-    from orchestrator.planning.preflight import estimate
-    from orchestrator.store.store import existing
-
-    planned = plan(sweep, existing(results), backend, per_actor, retry_failed)
-    left = {task.cell.id: task for task in planned.tasks}
-    rows = []
-    for case, cell in sweep.cells:
-        task = left.get(cell.id)
-        cost = estimate(task, planned.agents_per_actor) if task else None
-        todo = ",".join(str(seed) for seed in task.seeds) if task else "stored"
-        rows.append((case, cell.id, cell.agents, cell.rounds, todo, cost.actors if cost else 0))
-    grid(("case", "cell", "agents", "rounds", "seeds to run", "agent processes"), rows, (False, False, True, True))
-    print(f"{planned.total - planned.finished} of {planned.total} replicates to run.")
-
-
 def _algorithm(algorithm: type) -> None:
     screen = console()
     screen.print(f"[bold]{algorithm.name}[/] (version {algorithm.version})")
@@ -139,7 +118,7 @@ def _sweep(reference: str) -> None:
     screen.print("\n[bold]cases[/]")
     grid(("", "", ""), [(f"  {case}", own["algorithm"], _settings(own)) for case, own in sweep.cases.items()])
     screen.print("\n[bold]claims[/]")
-    grid(("", "", ""), [(f"  {c.name}", f"{c.quantity} ({c.case})", c.expected) for c in sweep.judged])
+    grid(("", "", ""), [(f"  {c.name}", f"{c.quantity} ({c.case})", c.expected) for c in sweep.checked_claims])
 
 
 def _settings(own: dict[str, Any]) -> str:

@@ -1,12 +1,15 @@
 """Options and arguments that several commands share, and how their text is read."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.commands import completion
 from orchestrator.errors import UserError
+
+if TYPE_CHECKING:
+    from orchestrator.planning.sweeps import Packing
 
 
 class Backend(StrEnum):
@@ -43,42 +46,36 @@ class Kind(StrEnum):
 ResultsOption = Annotated[str, typer.Option("--results", help="Folder or URI that holds the results.")]
 SettingsArgument = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="KEY=VALUE",
-        help="alpha=0.1 sets a value, agents=2,4,8 spans a grid; env.states=50 is for the environment.",
-    ),
+    typer.Argument(metavar="KEY=VALUE", help="Such as alpha=0.1, env.states=50, or agents=2,4,8 (several values)."),
 ]
 SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Seeds, such as 0..7 or 0,2,5.")]
 PackingOption = Annotated[
     str | None,
-    typer.Option("--agents-per-actor", help="Number of agents in one Ray actor, or auto for no actors."),
+    typer.Option("--agents-per-actor", help="Agents per Ray actor: a number, or auto for no actors."),
 ]
-BackendOption = Annotated[
-    Backend, typer.Option("--backend", help="ray: agents in Ray actors; inline: everything in this process.")
-]
-AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster to use; default: start a local Ray.")]
+BackendOption = Annotated[Backend, typer.Option("--backend", help="Ray actors, or all in this process.")]
+AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster to use (default: a local one).")]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed replicates again.")]
 StrategyOption = Annotated[
     Strategy | None,
-    typer.Option("--strategy", help="pack: a cell's actors on one node; spread: on all nodes of the cluster."),
+    typer.Option("--strategy", help="Actors on one node (pack) or on all nodes (spread)."),
 ]
 LabelOption = Annotated[
-    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Use only nodes with this label; repeatable.")
+    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Use only nodes with this label. Repeatable.")
 ]
 AlgorithmArgument = Annotated[
     str,
     typer.Argument(
-        metavar="ALGORITHM", help="Registered name, or ./file.py:Name.", autocompletion=completion.algorithms
+        metavar="ALGORITHM", help="A registered name, or ./file.py:Name.", autocompletion=completion.algorithms
     ),
 ]
 EnvironmentArgument = Annotated[
     str,
-    typer.Argument(metavar="ENV", help="Registered name, or ./file.py:Name.", autocompletion=completion.environments),
+    typer.Argument(metavar="ENV", help="A registered name, or ./file.py:Name.", autocompletion=completion.environments),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
 SweepArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="SWEEP", help="Name of a sweep; default: all sweeps.", autocompletion=completion.stored),
+    str | None, typer.Argument(metavar="SWEEP", help="One sweep (default: all).", autocompletion=completion.stored)
 ]
 StoredSweep = Annotated[
     str,
@@ -127,8 +124,8 @@ def labels(given: list[str] | None) -> dict[str, str] | None:
     return dict(label.split("=", 1) for label in given) if given else None
 
 
-def packing(text: str | None) -> Any:
+def packing(text: str | None) -> "Packing | None":
     """The value of --agents-per-actor; None if not given. Raises ``UserError`` for a value that is not allowed."""
-    from orchestrator.planning.sweeps import check_agents_per_actor
+    from orchestrator.planning.sweeps import read_packing
 
-    return None if text is None else check_agents_per_actor(text)
+    return None if text is None else read_packing(text)

@@ -143,18 +143,24 @@ class Coordinator(Persistent):
         """Set the shared state before round 1."""
 
     @abstractmethod
-    def round(self) -> Conversation:
-        """One round: yields calls (or tuples of calls, which run concurrently) and is sent their replies."""
+    def round(self) -> Conversation | None:
+        """One round: yields calls (or tuples of calls, which run concurrently) and is sent their replies.
+
+        A round without communication may be a plain function.
+        """
         raise NotImplementedError  # abstract
-        yield
 
     @abstractmethod
-    def measure(self) -> Conversation:
-        """Metrics of the present state, by calls that change nothing. Returns metric -> float."""
-        raise NotImplementedError  # abstract
-        yield
+    def measure(self) -> Conversation | Mapping[str, float]:
+        """Metrics of the present state, by calls that change nothing. Returns metric -> float.
 
-    def measure_agents(self) -> Conversation:
-        """Optional metrics of each agent at the end of a run. Returns metric -> float64 [agents]."""
+        May be a plain function if no call is needed.
+        """
+        raise NotImplementedError  # abstract
+
+    def measure_agents(self) -> Conversation | Mapping[str, np.ndarray]:
+        """Optional metrics of each agent at the end of a run. Returns metric -> float64 [agents].
+
+        May be a plain function if no call is needed.
+        """
         return {}
-        yield

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STDOUT, STDERR = 1, 2
 
 
-def place(folder: "Folder", sweep: str) -> Path:
+def log_path(folder: "Folder", sweep: str) -> Path:
     """Path of the log of ``sweep``: in the results folder, or in ./logs if the results are in a bucket."""
     return (folder.local or Path()) / "logs" / f"{sweep}.log"
 
