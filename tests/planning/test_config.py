@@ -298,7 +298,7 @@ def test_mistakes_in_names_of_sweeps_and_files(tmp_path, monkeypatch):
     [
         ("./none.py:A", "Cannot read"),
         ("./broken.py:A", "cannot be imported: ZeroDivisionError"),
-        ("./empty.py:A", "empty.py:A is not there"),
+        ("./empty.py:A", "empty.py has no 'A': known: none"),
     ],
 )
 def test_mistakes_in_plugin_files(tmp_path, monkeypatch, reference, sentence):
