@@ -176,7 +176,7 @@ def findings(found: Iterable["Finding"], well: str, ill: str) -> bool:
     screen, width, wrong = console(), 6, []
     for one in found:
         screen.print(f"[{STATES[one.state]}]{one.state:{width}}[/]", end="")
-        screen.print(f"{one.what}: {one.found}", markup=False, soft_wrap=True)
+        screen.print(f"{one.what}: {one.observed}", markup=False, soft_wrap=True)
         print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width), flush=True)
         wrong += [one.what] if one.state == "wrong" else []
     print(f"\n{ill}: {', '.join(wrong)}." if wrong else f"\n{well}")
