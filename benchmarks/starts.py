@@ -38,7 +38,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "subsample-mfq": ("gaussian-squeeze", *SAMPLED, "env.mu=15", "env.sigma=8"),
     "alternating-marl": ("mode-tracking", *SAMPLED, "sweeps=2", "local_learner=selfish"),
     "graphon-mfs": ("graphon-robots", "env.graphon=block", "kappa=2", "samples=2", "rollouts=3", "steps=4"),
-    "rllib-ppo": ("landmarks", "env.size=3", "train_batch_size=40", "minibatch_size=20", "epochs=1"),
+    "rllib-ppo": ("landmarks", "env.size=3", "train_batch_size=50", "minibatch_size=20", "epochs=1"),
 }
 
 
