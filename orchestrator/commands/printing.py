@@ -203,7 +203,7 @@ def findings(results: Iterable["Finding"], well: str, ill: str) -> bool:
     screen, width, wrong = console(), 6, []
     for one in results:
         screen.print(f"[{STATES[one.state]}]{one.state:{width}}[/]", end="")
-        screen.print(f"{one.what}: {one.found}", markup=False, soft_wrap=True)
+        screen.print(f"{one.what}: {one.observed}", markup=False, soft_wrap=True)
         print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width), flush=True)
         wrong += [one.what] if one.state == "wrong" else []
     print(f"\n{ill}: {', '.join(wrong)}." if wrong else f"\n{well}")
