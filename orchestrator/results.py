@@ -118,7 +118,7 @@ class Results:
 
         sweep = definition.name
         planned, curves = self.planned(definition), self.curves(sweep)
-        verdicts = [judge(claim, planned, curves, definition.varied, sweep) for claim in definition.judged]
+        verdicts = [judge(claim, planned, curves, definition.varied, definition.command) for claim in definition.judged]
         rows = [verdict.to_rows(sweep, definition.hash) for verdict in verdicts]
         if rows:
             points = [point for _, of_claim in rows for point in of_claim]
@@ -191,7 +191,7 @@ class Results:
         """
         import pandas as pd
 
-        from orchestrator.claims.samples import PLANNED_ROUNDS, with_missing
+        from orchestrator.claims.columns import PLANNED_ROUNDS, columns_of, columns_of_rows, with_missing
 
         rows = [
             {"case": case, "cell_id": cell.id, "seed": seed, PLANNED_ROUNDS: cell.rounds, **cell.columns()}
@@ -205,4 +205,4 @@ class Results:
             rounds = {cell.id: cell.rounds for _, cell in definition.cells}
             summary[PLANNED_ROUNDS] = summary["cell_id"].map(rounds)
             summary = summary[pd.MultiIndex.from_frame(summary[cells]).isin(pd.MultiIndex.from_frame(planned[cells]))]
-        return with_missing(summary, planned)
+        return pd.DataFrame(dict(with_missing(columns_of(summary), columns_of_rows(rows))))

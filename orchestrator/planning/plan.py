@@ -74,15 +74,13 @@ def _warn_of_claims(sweep: Sweep) -> None:
     """Tell which claims the sweep's cells cannot decide, however they end."""
     if not sweep.claims:
         return
-    import pandas as pd
-
+    from orchestrator.claims.columns import PLANNED_ROUNDS
     from orchestrator.claims.judge import foreseen
-    from orchestrator.claims.samples import PLANNED_ROUNDS
 
     rows = [
         {"case": case, "cell_id": cell.id, "seed": 0, PLANNED_ROUNDS: cell.rounds, **cell.columns()}
         for case, cell in sweep.cells
     ]
     for claim in sweep.judged:
-        if reason := foreseen(claim, pd.DataFrame(rows), sweep.name):
+        if reason := foreseen(claim, rows):
             log.warning("claim %r cannot be decided: %s", claim.name, reason)

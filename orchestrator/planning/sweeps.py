@@ -61,6 +61,11 @@ class Sweep(Parameters):
     minutes: float | None = Field(None, description="expected run time on 2 cores")
     claims: list[dict[str, Any]] = Field([], description="the laws to judge, fixed before the data")
 
+    @property
+    def command(self) -> str:
+        """The command that runs a shipped sweep again; empty for a file or an ad-hoc run, which has no such name."""
+        return f"orchestrator sweep {self.name}" if self.name in registry.sweeps() else ""
+
     @cached_property
     def judged(self) -> list[Claim]:
         """The claims, checked against the cases, keys and metrics of this sweep."""

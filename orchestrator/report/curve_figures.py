@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.claims import fits
-from orchestrator.claims.samples import column, listed
+from orchestrator.claims.columns import column_name, listed
 from orchestrator.report.aggregate import bootstrap
 from orchestrator.report.claim_figure import MOST_POINTS, Panel
 from orchestrator.report.style import CASES, label, legend, log_axis, look, name_axes, new_axes, words
@@ -79,7 +79,7 @@ def lines_of(
     name = f"{metric}_window"
     frame = curves[curves["status"] == "done"] if "status" in curves else curves
     frame = frame[frame["round"] > 0].dropna(subset=name)
-    key = column(versus) if versus else None
+    key = column_name(versus) if versus else None
     found = []
     for case in cases if cases is not None else sorted(frame["case"].unique()):
         for _, cell in frame[frame["case"] == case].groupby([key or "case", "cell_id"], dropna=False):

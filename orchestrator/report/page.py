@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.image import imsave
 
 from orchestrator.claims.claim import ROUND, Claim, bare
-from orchestrator.claims.samples import column, matches
+from orchestrator.claims.columns import column_name, matches
 from orchestrator.claims.verdict import Verdict
 from orchestrator.report.claim_figure import Panel, claim_panel
 from orchestrator.report.curve_figures import PRICES, band_words, cost_panels, curve_panels, free, lines_of
@@ -120,11 +120,11 @@ def claim_sql(sweep: str, claim: Claim) -> str:
 
 def curves_sql(sweep: str, wanted: Curves, cases: Sequence[str]) -> str:
     """The query behind figures of learning curves and of their costs."""
-    level = f"{_name(column(wanted.versus))}, " if wanted.versus else ""
+    level = f"{_name(column_name(wanted.versus))}, " if wanted.versus else ""
     where = [f"sweep = {_text(sweep)}", f'"case" IN ({", ".join(map(_text, cases))})', "status = 'done'", "round > 0"]
     for key, values in wanted.where:
         listed = ", ".join(_text(value) if isinstance(value, str) else str(value) for value in values)
-        where.append(f"({_name(column(key))} IN ({listed}) OR {_name(column(key))} IS NULL)")
+        where.append(f"({_name(column_name(key))} IN ({listed}) OR {_name(column_name(key))} IS NULL)")
     return (
         f'SELECT "case", {level}seed, round, {", ".join(PRICES)}, {_name(f"{wanted.metric}_window")} FROM curves\n'
         f'WHERE {" AND ".join(where)}\nORDER BY "case", {level}seed, round'
@@ -134,8 +134,8 @@ def curves_sql(sweep: str, wanted: Curves, cases: Sequence[str]) -> str:
 def selected(curves: pd.DataFrame, where: Where) -> pd.DataFrame:
     """Rows with one of the values of each key; rows of cases that do not have a key stay."""
     for key, values in where:
-        if column(key) in curves:
-            curves = curves[matches(curves[column(key)], values) | curves[column(key)].isna()]
+        if column_name(key) in curves:
+            curves = curves[matches(curves[column_name(key)].to_numpy(), values) | curves[column_name(key)].isna()]
     return curves
 
 
@@ -144,7 +144,9 @@ def learning_curves(claims: Sequence[Claim], curves: pd.DataFrame) -> dict[Curve
     found: dict[Curves, dict[str, None]] = {}
     for claim in claims:
         metric = bare(claim.metric)
-        versus = claim.versus if claim.versus and column(claim.versus) in curves and claim.versus != ROUND else None
+        versus = (
+            claim.versus if claim.versus and column_name(claim.versus) in curves and claim.versus != ROUND else None
+        )
         if f"{metric}_window" not in curves:
             continue
         where = tuple((key, tuple(v) if isinstance(v, list) else (v,)) for key, v in sorted(claim.where.items()))

@@ -60,7 +60,7 @@ def plot(results: "Results", sweep: str, claim: str, width: Width) -> "Axes":
         raise UserError(f"width is {width!r}; it takes {' or '.join(COLUMNS)}.")
     definition = results.definition(sweep)
     wanted = claim_named(definition, claim)
-    verdict = judge(wanted, results.planned(definition), results.curves(sweep), definition.varied, sweep)
+    verdict = judge(wanted, results.planned(definition), results.curves(sweep), definition.varied, definition.command)
     return claim_panel(wanted, verdict, axis_words(definition), COLUMNS[width]).axes
 
 
