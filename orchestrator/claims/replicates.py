@@ -109,7 +109,7 @@ def _selected(claim: Claim, case: str, summary: Columns, command: str) -> Column
         rows = rows.select(matches(rows[name], value if isinstance(value, list) else [value]))
     if not rows.rows:
         chosen = listed(f"{key}={value}" for key, value in claim.where.items())
-        raise Undecided(f"no cell of case {case} has {chosen}; check where, or {resume(command)}")
+        raise Undecided(f"no cell of case {case} has {chosen}; check the claim's where")
     return rows
 
 

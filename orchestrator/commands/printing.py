@@ -142,7 +142,8 @@ def verdicts(found: "Mapping[str, Sequence[Verdict]]", format: str) -> None:
     if format != "table":
         rows = [verdict.to_rows(sweep, "")[0] for sweep, of_sweep in found.items() for verdict in of_sweep]
         if format == "json":
-            print(json.dumps([{k: v for k, v in row.items() if k != "sweep_hash"} for row in rows], indent=1))
+            rows = [{k: _jsonable(v) for k, v in row.items() if k != "sweep_hash"} for row in rows]
+            print(json.dumps(rows, indent=1, allow_nan=False))
         else:
             table(pa.Table.from_pylist(rows), format)
         return
