@@ -37,11 +37,19 @@ def report(results: "Results", sweep: str, folder: Path) -> tuple[Path, Sequence
         f"SELECT * FROM timings WHERE cell_id IN (SELECT cell_id FROM members WHERE sweep = '{name}')"
     )
     page = Page(
-        sweep, summary, curves, definition.judged, verdicts,
-        details=definition.model_dump(exclude={"claims", "description"}), labels=axis_words(definition),
-        meanings=_meanings(definition), pictures=_portraits(definition), origin=origin(summary, timings),
+        sweep,
+        summary,
+        curves,
+        definition.judged,
+        verdicts,
+        details=definition.model_dump(exclude={"claims", "description"}),
+        labels=axis_words(definition),
+        meanings=_meanings(definition),
+        scores=_scores(definition),
+        pictures=_portraits(definition),
+        origin=origin(summary, timings),
         description=definition.description,
-    )  # fmt: skip
+    )
     return _written(lambda: write_report(page, folder), folder), verdicts
 
 
@@ -121,6 +129,11 @@ def _meanings(definition: Sweep) -> dict[str, str]:
         for name, text in registry.algorithm(cell.algorithm).metrics.items():
             found.setdefault(name, text)
     return found
+
+
+def _scores(definition: Sweep) -> set[str]:
+    """Metrics that are returns of episodes, whose runs are far from normally distributed."""
+    return {name for name in _meanings(definition) if name == "return" or name.startswith("return_")}
 
 
 def _portraits(definition: Sweep) -> "dict[str, np.ndarray]":

@@ -119,7 +119,7 @@ SAID = {
     "SQL that writes": (
         ["query", "DROP TABLE runs", "--results", "{results}"],
         (
-            "A query is one statement that reads: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
+            "A query is a single reading statement: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
             "Nothing was executed."
         ),
     ),
