@@ -113,18 +113,18 @@ def _shorter(value: Any) -> Any:
 
 
 def _text(rows: "pa.Table", format: str, file: str | None) -> None:
-    if format == "json":
-        content = json.dumps(
-            [{key: _jsonable(value) for key, value in row.items()} for row in rows.to_pylist()], indent=1
-        )
-        content += "\n"
-    else:
-        content = rows.to_pandas().to_csv(index=False)
+    content = _json(rows.to_pylist()) if format == "json" else rows.to_pandas().to_csv(index=False)
     if file is None:
         sys.stdout.write(content)
     else:
         with open(file, "w") as stream:
             stream.write(content)
+
+
+def _json(records: Sequence[Mapping[str, Any]]) -> str:
+    """The records as a JSON array."""
+    plain = [{key: _jsonable(value) for key, value in record.items()} for record in records]
+    return json.dumps(plain, indent=1, allow_nan=False) + "\n"
 
 
 def _jsonable(value: Any) -> Any:
@@ -156,9 +156,13 @@ def verdicts(of_sweeps: "Mapping[str, Sequence[Verdict]]", format: str) -> None:
     """Print the verdicts of several sweeps."""
     if format != "table":
         records = [verdict.to_rows(sweep, "")[0] for sweep, own in of_sweeps.items() for verdict in own]
-        import pyarrow as pa
+        records = [{name: value for name, value in record.items() if name != "sweep_hash"} for record in records]
+        if format == "json":
+            sys.stdout.write(_json(records))
+        else:
+            import pyarrow as pa
 
-        table(pa.Table.from_pylist(records).drop_columns(["sweep_hash"] if records else []), format)
+            table(pa.Table.from_pylist(records), format)
         return
     screen = console()
     for sweep, own in of_sweeps.items():
@@ -237,7 +241,7 @@ def stopped(definition: "Sweep", results: str, words: Sequence[str]) -> None:
 def outcome(folder: "Results", sweep: str) -> int:
     """Judge a sweep and print the verdicts, or the metrics where it makes no claims. Returns failed replicates."""
     if folder.stored(sweep).claims:
-        verdicts({sweep: folder.judge(sweep).verdicts}, "table")
+        verdicts({sweep: folder.judge(sweep)}, "table")
     else:
         _metrics(folder, sweep)
     counts = folder.status_rows(sweep)

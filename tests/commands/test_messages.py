@@ -119,7 +119,7 @@ SAID = {
     "SQL that writes": (
         ["query", "DROP TABLE runs", "--results", "{results}"],
         (
-            "A query is one statement that reads: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
+            "A query is a single reading statement: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
             "Nothing was executed."
         ),
     ),
@@ -205,7 +205,7 @@ UNDECIDABLE = [
     ({"law": "order", "below": "alone"}, "case joint has 3 cells here"),
     (
         {"law": "power", "versus": "agents", "expect": -1, "within": 0.1},
-        "agents has 3 levels in the window; the rule needs",
+        "only 3 values of agents in the window; at least 4 are needed",
     ),
     ({"law": "order", "below": "alone", "where": {"agents": 3}}, "no cell of case joint has agents=3"),
     ({"law": "value", "versus": "schedule", "expect": 0, "within": 1, "where": {"agents": 2}}, "not a finite number"),

@@ -5,7 +5,7 @@ import pandas as pd
 
 
 def table(metric, y, x=None, case="joint", versus="agents", **columns):
-    """A summary: one row a replicate from ``y`` [levels, seeds] at the levels ``x``."""
+    """A summary: one row per replicate from ``y`` [levels, seeds] at the levels ``x``."""
     y = np.atleast_2d(np.asarray(y, dtype=float))
     x = np.zeros(len(y)) if x is None else x
     rows = [
