@@ -93,9 +93,9 @@ def watchdog() -> Iterator[None]:
 
 @pytest.fixture(name="table", scope="session")
 def _table():
-    from tests.tools.summaries import table
+    from tests.tools.rows import summary_table
 
-    return table
+    return summary_table
 
 
 @pytest.fixture(name="verdict_of")
