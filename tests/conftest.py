@@ -4,6 +4,7 @@ import faulthandler
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import pytest
@@ -15,21 +16,23 @@ settings.register_profile("shared machine", deadline=None, suppress_health_check
 settings.load_profile("shared machine")
 
 
-#: Tests that run one after the other in one process, by the beginning of their path; the rest is "numbers".
+#: Folder or file -> the tests that run one after the other in one process where several processes run tests.
+#: The entry of the file counts, else that of its folder, else that of the folder above.
 TOGETHER = {
+    "tests": "numbers",
     "tests/hosts": "hosts",
     "tests/cluster": "jobs",
-    "tests/commands/test_export": "jobs",
-    "tests/checks/test_contract": "numbers",
-    "tests/checks": "jobs",
     "tests/store": "jobs",
-    "tests/running/test_golden": "numbers",
+    "tests/checks": "jobs",
+    "tests/checks/test_contract.py": "numbers",
     "tests/commands": "ray",
+    "tests/commands/test_export.py": "jobs",
     "tests/fleet": "ray",
     "tests/planning": "ray",
     "tests/progress": "ray",
     "tests/core": "ray",
     "tests/running": "ray",
+    "tests/running/test_golden.py": "numbers",
 }
 
 
@@ -37,10 +40,12 @@ class Together(LoadScopeScheduling):
     """Where several processes run the tests, what shares a Ray or real hosts stays in one of them."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((group for begin, group in TOGETHER.items() if nodeid.startswith(begin)), "numbers")
+        path = PurePosixPath(nodeid.partition("::")[0])
+        return next(TOGETHER[str(place)] for place in (path, *path.parents) if str(place) in TOGETHER)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    assert not [place for place in TOGETHER if not (config.rootpath / place).exists()]
     return Together(config, log)
 
 
