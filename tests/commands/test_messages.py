@@ -48,8 +48,8 @@ SAID = {
     "an unknown setting of the environment": (
         [*RUN, "env.rnak=1"],
         (
-            "neither joint-average-td nor shared-subspace-mrp knows 'env.rnak': did you mean 'env.rank' or 'env.instance' "
-            "or 'env.heads'?"
+            "neither joint-average-td nor shared-subspace-mrp knows 'env.rnak': did you mean 'env.rank' or "
+            "'env.instance' or 'env.heads'?"
         ),
     ),
     "a word for a number": ([*RUN, "alpha=fast"], "joint-average-td: alpha is 'fast'; it should be a number."),
