@@ -16,37 +16,45 @@ settings.register_profile("shared machine", deadline=None, suppress_health_check
 settings.load_profile("shared machine")
 
 
-#: Folder or file -> the tests that run one after the other in one process where several processes run tests.
-#: The entry of the file counts, else that of its folder, else that of the folder above.
-TOGETHER = {
-    "tests": "numbers",
-    "tests/hosts": "hosts",
-    "tests/cluster": "jobs",
-    "tests/store": "jobs",
-    "tests/checks": "jobs",
-    "tests/checks/test_contract.py": "numbers",
-    "tests/commands": "ray",
-    "tests/commands/test_export.py": "jobs",
-    "tests/fleet": "ray",
-    "tests/planning": "ray",
-    "tests/progress": "ray",
-    "tests/core": "ray",
-    "tests/running": "ray",
-    "tests/running/test_golden.py": "numbers",
+#: Tests that run one after the other in one process where several processes run tests: a name -> folders and files, of
+#: which the innermost counts. Any other folder is a group of its own. Those that wait long begin first; tests that
+#: compile the same kernels are together, and those that use all kernels come last, when they are on disk.
+GROUPS = {
+    "hosts": ("tests/hosts",),
+    "ray": ("tests/fleet", "tests/running/test_sweeps.py"),
+    "mean field": ("tests/algorithms/mean_field", "tests/envs/mean_field", "tests/envs/graphon"),
+    "jobs": ("tests/cluster",),
+    "reciprocity": ("tests/algorithms/policy_reciprocity", "tests/envs/grids"),
+    "utilities": ("tests/algorithms/general_utilities", "tests/envs/networks"),
+    "representation": ("tests/algorithms/shared_representation", "tests/envs/linear"),
+    "others": ("tests",),
+    "all kernels": ("tests/checks/test_contract.py", "tests/running/test_golden.py"),
 }
+PLACES = {place: group for group, places in GROUPS.items() for place in places}
+
+
+def group_of(nodeid: str) -> str:
+    """The group of a test, or its folder."""
+    path = PurePosixPath(nodeid.partition("::")[0])
+    group = next(PLACES[str(place)] for place in (path, *path.parents) if str(place) in PLACES)
+    return group if group != "others" else str(path.parent)
 
 
 class Together(LoadScopeScheduling):
-    """Where several processes run the tests, what shares a Ray or real hosts stays in one of them."""
+    """Where several processes run the tests, what shares a Ray, real hosts or kernels stays in one of them."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = PurePosixPath(nodeid.partition("::")[0])
-        return next(TOGETHER[str(place)] for place in (path, *path.parents) if str(place) in TOGETHER)
+        return group_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    assert not [place for place in TOGETHER if not (config.rootpath / place).exists()]
+    assert not [place for place in PLACES if not (config.rootpath / place).exists()]
     return Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = list(GROUPS)
+    items.sort(key=lambda item: order.index(group if (group := group_of(item.nodeid)) in GROUPS else "others"))
 
 
 @pytest.fixture
