@@ -1,5 +1,6 @@
 """The house: every import runs down one stack of rooms, none runs in a circle, and no folder is crowded."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -51,6 +52,21 @@ def test_no_file_imports_itself_in_a_circle():
 def test_no_folder_is_crowded():
     counts = Counter(path.rpartition("/")[0] for path in source.files(*PACKAGES) if not path.endswith("__init__.py"))
     assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
+
+
+def test_tests_share_what_is_in_tools_and_nothing_else():
+    wrong = [
+        f"{path}:{line}: imports {target}"
+        for path, line, _, target in imports("tests")
+        if target.startswith("tests") and not target.startswith("tests.tools")
+    ]
+    wrong += [
+        f"{path}:{number}: changes the path"
+        for path in source.files("tests")
+        for number, line in enumerate((source.ROOT / path).read_text().splitlines(), 1)
+        if re.search(r"\bsys\.path\.(insert|append|extend)", line)
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def allowed(package: str, room: str, owner: str, part: str) -> bool:
