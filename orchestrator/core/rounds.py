@@ -140,17 +140,23 @@ class Coordinator(Persistent):
     def start(self) -> None:
         """Set the shared state before round 1."""
 
-    def round(self) -> Conversation:
-        """One round: yields calls (or tuples of calls, which run concurrently) and is sent their replies."""
-        raise NotImplementedError  # abstract
-        yield
+    def round(self) -> Conversation | None:
+        """One round: yields calls (or tuples of calls, which run concurrently) and is sent their replies.
 
-    def measure(self) -> Conversation:
-        """Metrics of the present state, by calls that change nothing. Returns metric -> float."""
+        A round without communication may be a plain function.
+        """
         raise NotImplementedError  # abstract
-        yield
 
-    def measure_agents(self) -> Conversation:
-        """Optional metrics of each agent at the end of a run. Returns metric -> float64 [agents]."""
+    def measure(self) -> Conversation | Mapping[str, float]:
+        """Metrics of the present state, by calls that change nothing. Returns metric -> float.
+
+        May be a plain function if no call is needed.
+        """
+        raise NotImplementedError  # abstract
+
+    def measure_agents(self) -> Conversation | Mapping[str, np.ndarray]:
+        """Optional metrics of each agent at the end of a run. Returns metric -> float64 [agents].
+
+        May be a plain function if no call is needed.
+        """
         return {}
-        yield

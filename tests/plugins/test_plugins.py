@@ -82,13 +82,13 @@ def test_a_sweep_ships_pins_and_claims_them(there):
     sweep = checked(content, "s")
     pin = references.pinned("own.py:Same").rpartition("@")[2]
     assert sweep.plugins == {f"{there}/own.py:Ring@{pin}", f"{there}/own.py:Same@{pin}"}
-    assert sweep.judged[0].where == {"utilities": sweep.cells[0][1].columns()["utilities"]}
+    assert sweep.checked_claims[0].where == {"utilities": sweep.cells[0][1].columns()["utilities"]}
     pinned = sweep.pinned()
     assert pinned.env["graph"] == f"{there}/own.py:Ring@{pin}"
     assert pinned.grid["utilities"] == [f"entropy {there}/own.py:Same@{pin}", "linear"]
     again = checked(pinned.model_dump(mode="json"), "s")
     assert [c.id for _, c in again.cells] == [c.id for _, c in sweep.cells]
-    assert again.judged == sweep.judged
+    assert again.checked_claims == sweep.checked_claims
     assert sweep.located().grid["utilities"][0] == f"entropy {there}/own.py:Same"
 
 

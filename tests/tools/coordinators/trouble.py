@@ -33,7 +33,7 @@ class Nowhere:
 What = Literal[
     "nothing", "block", "block start", "block class", "start", "round", "measure", "measure agents", "metric name",
     "metric value", "no metrics", "agent metrics", "not a call", "unknown group", "unknown method", "short reply",
-    "silent send", "no letters", "far", "no yield", "ragged", "once", "state", "nan", "overflow",
+    "silent send", "no letters", "far", "no dict", "not yielded", "ragged", "once", "state", "nan", "overflow",
 ]  # fmt: skip
 
 
@@ -162,7 +162,9 @@ class Trouble(Coordinator):
         return {name: "much" if self._due("metric value", now) else float(ordered_mean(reply["x"]))}
 
     def measure_agents(self):
-        return None if self._hit("no yield") else self._see_agents()
+        if self._hit("not yielded"):
+            return Call("see")
+        return None if self._hit("no dict") else self._see_agents()
 
     def _see_agents(self):
         reply = yield Call("see")
