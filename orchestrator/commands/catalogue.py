@@ -55,7 +55,7 @@ def show(name: str) -> None:
         _sweep(load(name))
     else:
         known = [*registry.names("algorithm"), *registry.names("environment"), *registry.sweeps()]
-        raise UserError(f"Nothing is called {name!r}: {registry.nearest(name, known)}")
+        raise UserError(f"Unknown name {name!r}: {registry.nearest(name, known)}")
 
 
 def _algorithm(found: Any) -> None:
@@ -79,7 +79,7 @@ def _environment(found: Any) -> None:
     screen.print("\n[bold]parameters[/] (env.NAME on the command line and in grids)")
     _parameters(found.Parameters)
     _fitting("algorithms", [algorithm for algorithm in _all("algorithm") if registry.fits(found, algorithm)])
-    for face in getattr(found, "faces", {}).values():
+    for face in found.faces.values():
         screen.print()
         _environment(face)
 

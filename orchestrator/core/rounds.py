@@ -1,5 +1,6 @@
 """What an algorithm says: calls to its members, one communication at a time, and the coordinator that says them."""
 
+from abc import abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
@@ -129,6 +130,7 @@ class Coordinator(Persistent):
         """Name and size of each group of members."""
         return {"agents": self.agents}
 
+    @abstractmethod
     def blocks(self) -> Mapping[str, type[Block]]:
         """The class that holds the members of each group."""
         raise NotImplementedError  # abstract
@@ -140,6 +142,7 @@ class Coordinator(Persistent):
     def start(self) -> None:
         """Set the shared state before round 1."""
 
+    @abstractmethod
     def round(self) -> Conversation | None:
         """One round: yields calls (or tuples of calls, which run concurrently) and is sent their replies.
 
@@ -147,6 +150,7 @@ class Coordinator(Persistent):
         """
         raise NotImplementedError  # abstract
 
+    @abstractmethod
     def measure(self) -> Conversation | Mapping[str, float]:
         """Metrics of the present state, by calls that change nothing. Returns metric -> float.
 

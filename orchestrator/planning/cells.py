@@ -101,7 +101,7 @@ class Cell:
 
 def suited(environment: Any, algorithm: Any) -> Any:
     """The class of ``environment`` that fits the algorithm: its first face (kind -> class) of a kind, or itself."""
-    faces = getattr(environment, "faces", {})
+    faces = environment.faces
     return next((faces[kind] for kind in algorithm.kinds if kind in faces), environment)
 
 
@@ -117,7 +117,7 @@ def _placeless(value: Any) -> Any:
 
 def _column_value(value: Any) -> Any:
     if isinstance(value, str):
-        return references.plain(value)
+        return references.unversioned(value)
     return value if isinstance(value, bool | int | float) or value is None else json.dumps(value, sort_keys=True)
 
 

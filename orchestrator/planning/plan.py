@@ -80,8 +80,7 @@ def plan(
 def _add_portrait(portraits: dict[str, np.ndarray], task: Task) -> None:
     """Add a picture of the task's environment, if it can draw itself and none with its title is there."""
     title = f"{task.cell.environment_class.name}, {task.cell.agents} agents"
-    draw = getattr(task.problem(task.seeds[0]), "portrait", None)
-    if title not in portraits and draw is not None and (picture := draw()) is not None:
+    if title not in portraits and (picture := task.problem(task.seeds[0]).portrait()) is not None:
         portraits[title] = picture
 
 

@@ -63,7 +63,7 @@ class Task:
             coordinator = self.coordinator(self.seeds[0])
             return Outlook(
                 sizes=dict(coordinator.groups()),
-                memory=getattr(coordinator.problem, "memory", 0.0) + coordinator.memory,
+                memory=coordinator.problem.memory + coordinator.memory,
                 calls_per_round=coordinator.calls_per_round,
                 warnings=tuple(coordinator.cautions()),
             )

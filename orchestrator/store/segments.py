@@ -83,11 +83,11 @@ class Segments:
                 groups.append(group)
             group[0].update(types)
             group[1].append(path)
-        small = sum(self._folder.size(path) for path in paths) <= SMALL
+        small = sum(self._folder.size(path) or 0 for path in paths) <= SMALL
         return [(self._whole if small else self._dataset)(types, members) for types, members in groups]
 
     def reading(self, tables: Sequence[str], work: Callable[[Parts, Paths], T]) -> T:
-        """``work`` on what ``tables`` hold now: datasets, read when scanned, and the segments they are made of.
+        """``work`` on what ``tables`` hold now: their parts, and the segments that these are made of.
 
         Repeated if a compaction takes a segment away meanwhile. Raises UserError for a damaged segment.
         """

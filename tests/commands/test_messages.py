@@ -39,7 +39,7 @@ SAID = {
     "a sweep file that is not there": (["sweep", "mine.yaml"], "There is no sweep file mine.yaml."),
     "a plug-in that is not there": (
         ["run", "./mine.py:Mine", "windy-cliff"],
-        "There is no file {here}/mine.py that could be read.",
+        "Cannot read {here}/mine.py: no such file.",
     ),
     "an unknown setting": (
         [*RUN, "alhpa=1"],
@@ -73,10 +73,10 @@ SAID = {
             "got 3. Use heads=gaussian or another number of agents."
         ),
     ),
-    "a value that is not closed": ([*RUN, "alpha=[1"], "'[1' is no value; it takes a number, a word, true or false."),
+    "a value that is not closed": ([*RUN, "alpha=[1"], "'[1' is not a value: use a number, a word, true or false."),
     "a value that would run code": (
         [*RUN, "alpha=!!python/name:os.system"],
-        "'!!python/name:os.system' is no value; it takes a number, a word, true or false.",
+        "'!!python/name:os.system' is not a value: use a number, a word, true or false.",
     ),
     "no setting": (
         [*RUN, "alpha"],
@@ -140,7 +140,7 @@ SAID = {
     ),
     "nothing of that name": (
         ["describe", "joint-averag"],
-        "Nothing is called 'joint-averag': did you mean 'joint-average-q' or 'joint-average-td'?",
+        "Unknown name 'joint-averag': did you mean 'joint-average-q' or 'joint-average-td'?",
     ),
     "no results": (
         ["status"],

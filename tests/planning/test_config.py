@@ -296,7 +296,7 @@ def test_mistakes_in_names_of_sweeps_and_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("reference", "sentence"),
     [
-        ("./none.py:A", "There is no file"),
+        ("./none.py:A", "Cannot read"),
         ("./broken.py:A", "cannot be imported: ZeroDivisionError"),
         ("./empty.py:A", "empty.py:A is not there"),
     ],
