@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.commands import catalogue
+from orchestrator.planning import plain_yaml
+from orchestrator.planning.sweeps import checked
+from orchestrator.plugins import registry
 from orchestrator.reference import words
 
 RUN = ["run", "joint-average-td", "shared-subspace-mrp"]
@@ -45,7 +48,7 @@ def test_sweep_files_that_do_not_fit(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "grid: {" in SWEEP
     cases = {
-        "grid: {": ("base: {alpha: 1}\ngrid: {", "the key 'base' is given twice"),
+        "grid: {": ("base: {alpha: 1}\ngrid: {", "the key 'base' appears twice"),
         "case: joint, below: alone": (
             "case: jiont, below: alone",
             "names the unknown case 'jiont': did you mean 'joint'?",
@@ -201,8 +204,6 @@ def test_dry_run_runs_nothing(call, folder, tmp_path):
 @pytest.mark.parametrize("name", ["joint-average-td", "windy-cliff", "pfedtd-rep"])
 def test_describe_names_every_parameter(call, name):
     """Every field of the model is printed with its default."""
-    from orchestrator.plugins import registry
-
     found = registry.algorithm(name) if name in registry.names("algorithm") else registry.environment(name)
     code, out, _ = call("describe", name)
     assert code == 0
@@ -216,7 +217,6 @@ def test_list_names_everything(call, monkeypatch, columns):
     from rich.console import Console
 
     from orchestrator.commands import printing
-    from orchestrator.plugins import registry
 
     for module in (catalogue, printing):
         monkeypatch.setattr(module, "console", lambda: Console(width=columns, highlight=False))
@@ -225,6 +225,13 @@ def test_list_names_everything(call, monkeypatch, columns):
     assert max(map(len, out.splitlines())) <= columns
     first = [line.split()[0] for line in out.splitlines() if line.startswith("  ") and line[2] != " "]
     assert first == [*registry.names("algorithm"), *registry.names("environment"), *registry.sweeps()]
+
+
+def test_list_reads_what_a_sweep_would_read():
+    """Description and minutes of the shipped files, although it builds no cells."""
+    for name, path in registry.sweeps().items():
+        sweep = checked(plain_yaml.read(path), name)
+        assert catalogue._head_of_sweep(path) == (sweep.description, sweep.minutes), name
 
 
 def test_describe_says_where_it_comes_from_and_what_fits(call):
@@ -294,7 +301,7 @@ def test_rounds_in_a_claim_are_those_planned(call, tmp_path):
     assert code == 0
     assert "inconclusive" in out
     assert "diverged" in out
-    assert "replicates diverged: a result, which running them again does not change." in err
+    assert "replicates diverged. That is a result: another run would diverge again." in err
 
 
 def test_closed_streams_and_narrow_encodings(folder):
