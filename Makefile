@@ -20,14 +20,15 @@ demo: install
 	@echo "report page:"
 	@$(BIN)/orchestrator report shared-representation/quickstart --results $(RESULTS)
 
-# Three processes: numbers; all that shares a Ray on this machine; real hosts, which mostly wait, and then jobs.
+# Three processes share the groups of tests/conftest.py. Compiled modules are kept: hundreds of processes import them.
+test: export PYTHONDONTWRITEBYTECODE =
 test: install
 	$(BIN)/python -m pytest -q -m "not slow" -n 3 --dist loadscope --no-loadscope-reorder
 
 test-slow: install
 	$(BIN)/python -m pytest -q -m "slow and not cluster"
 
-# Needs root and the packages iproute2, openssh-server and rsync; says so and skips without them.
+# Needs root and the packages iproute2, openssh-server and rsync. Skips, and says so, without them.
 test-cluster: install
 	$(BIN)/python -m pytest -q -m cluster
 

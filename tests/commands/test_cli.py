@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it refuses and in which words, and what it does not import."""
+"""The command line: what it prints and what it does not import. Its messages are in test_messages.py."""
 
 import contextlib
 import json
@@ -41,54 +41,6 @@ def folder(tmp_path_factory) -> Path:
     (place / "small.yaml").write_text(SWEEP)
     sweep(place / "small.yaml", results=place / "results", backend="inline")
     return place
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (
-            ["run", "joint-averag-td", "shared-subspace-mrp"],
-            "Unknown algorithm 'joint-averag-td': did you mean 'joint-av",
-        ),
-        (["run", "joint-average-td", "windy-clif"], "Unknown environment 'windy-clif': did you mean 'windy-cliff'?"),
-        (["run", "joint-average-q", "windy-cliff"], "needs an environment of kind linear-mdp"),
-        ([*RUN, "alhpa=1"], "knows 'alhpa': did you mean 'alpha'?"),
-        ([*RUN, "env.rnak=1"], "knows 'env.rnak': did you mean 'env.rank'"),
-        ([*RUN, "alpha=-1"], "alpha is -1; it should be greater than 0"),
-        ([*RUN, "alpha=fast"], "alpha is 'fast'; it should be a number"),
-        ([*RUN, "alpha"], "a setting is KEY=VALUE"),
-        ([*RUN, "alpha=[1"], "'[1' is not a value"),
-        ([*RUN, "alpha=!!python/name:os.system"], "is not a value: use a number, a word, true or false"),
-        ([*RUN, "alpha=inf"], "alpha is inf; it should be a finite number"),
-        ([*RUN, "env.instance=99999999999999999999"], "whole numbers go up to 2**63 - 1"),
-        ([*RUN, "--seeds", "99999999999999999999"], "a sweep takes up to 1000000 of them, each below 2**63"),
-        ([*RUN, "--seeds", "0..99999999999"], "a sweep takes up to 1000000 of them"),
-        ([*RUN, "--name", "a/../../evil"], "name is 'a/../../evil'"),
-        ([*RUN, "env.rank=9"], "rank must be at most 8"),
-        ([*RUN, "--agents", "3"], "heads=balanced needs the number of distinct processes to be a multiple of rank"),
-        ([*RUN, "--agents", "0"], "agents is 0; it must be a whole number, 1 or more"),
-        ([*RUN, "--rounds", "-5"], "rounds is -5; it must be a whole number, 0 or more"),
-        ([*RUN, "--seeds=-1"], "seeds is '-1'; it takes 0..7"),
-        ([*RUN, "--seeds", "3..1"], "seeds is '3..1'; it takes 0..7"),
-        ([*RUN, "--agents-per-actor", "0"], "agents_per_actor is '0'; it takes auto or a whole number, 1 or more"),
-        ([*RUN, "--agents", "1000000"], "agents_per_actor is 1: 1000000 agents need 1000000 processes"),
-        (["run", "./none.py:Mine", "windy-cliff"], "Cannot read"),
-        (["sweep", "nothing"], "Unknown sweep 'nothing'"),
-        (["sweep", "nothing.yaml"], "There is no sweep file nothing.yaml"),
-        (["describe", "joint-averag"], "Unknown name 'joint-averag': did you mean 'joint-average-"),
-        (["status", "--results", "/usr"], "/usr is not a results folder"),
-        (["status", "--results", "/nowhere/at/all"], "There are no results in /nowhere/at/all"),
-    ],
-)
-def test_mistakes_are_told_in_a_sentence_and_exit_with_2(call, tmp_path, monkeypatch, words, sentence):
-    """One or two sentences on stderr, no traceback, nothing created."""
-    monkeypatch.chdir(tmp_path)
-    code, out, err = call(*words)
-    assert code == 2
-    assert sentence in err
-    assert "Traceback" not in err
-    assert out == ""
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_sweep_files_that_do_not_fit(call, tmp_path, monkeypatch):

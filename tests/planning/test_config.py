@@ -24,7 +24,7 @@ from orchestrator.plugins import registry
 from orchestrator.running.lockstep import Traffic
 from orchestrator.running.recorder import Recorder, record_rounds
 from orchestrator.store.schema import TABLES
-from tests.tools.engine import WORKED, numbers, run, task
+from tests.tools.engine import ROOT, WORKED, numbers, run, task
 
 JOINT, MRP = "joint-average-td", "shared-subspace-mrp"
 
@@ -487,8 +487,7 @@ def test_a_task_travels_as_plain_data():
     of = task("market", (0, 3), agents=3, rounds=4)
     expected = numbers(run(of))  # its models and problems are built by now
     program = (
-        "import pickle, sys; of = pickle.load(sys.stdin.buffer); "
-        f"sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
+        f"import os, pickle, sys; of = pickle.load(sys.stdin.buffer); os.chdir({str(ROOT)!r}); "
         "from tests.tools.engine import numbers, run; print(numbers(run(of)))"
     )
     done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(of), capture_output=True, cwd="/")

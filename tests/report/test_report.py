@@ -31,6 +31,13 @@ from orchestrator.store import Store
 X = np.array([2.0, 4, 8, 16])
 EVIL = "<script>alert('1/N')</script>"
 BASE = {"case": "joint", "metric": "error_tail", "versus": "agents", "law": "power"}
+CLAIMS = [
+    read_claim(BASE | {"name": EVIL, "expect": -1, "within": 0.15}),
+    read_claim(BASE | {"name": "half", "expect": -0.5, "within": 0.1}),
+    read_claim(BASE | {"name": "small", "law": "value", "at_most": 1, "where": {"alpha": 0.1}}),
+]
+#: A figure per claim; per cells that claims look at, curves by round, bytes and steps.
+FIGURES = len(CLAIMS) + 3 * len({(claim.metric, *claim.where.items()) for claim in CLAIMS})
 
 
 @pytest.fixture(name="data", scope="module")
@@ -41,12 +48,7 @@ def _data(table):
     curves["agent_steps"] = curves["round"] * curves["agents"]
     curves["bytes_sent"] = 8 * curves["agent_steps"]
     curves["error_window"] = curves["error_tail"] * (1 + 1 / (1 + curves["round"]))
-    claims = [
-        read_claim(BASE | {"name": EVIL, "expect": -1, "within": 0.15}),
-        read_claim(BASE | {"name": "half", "expect": -0.5, "within": 0.1}),
-        read_claim(BASE | {"name": "small", "law": "value", "at_most": 1, "where": {"alpha": 0.1}}),
-    ]
-    return summary, curves, claims
+    return summary, curves, CLAIMS
 
 
 @pytest.fixture(name="report", scope="module")
@@ -70,10 +72,6 @@ class Tags(HTMLParser):
 
     def handle_data(self, data):
         self.text += data
-
-
-#: Three claims; curves of error and of error where alpha = 0.1, each by round, bytes and steps.
-FIGURES = 3 + 2 * 3
 
 
 def numbers(html):
