@@ -54,7 +54,7 @@ def _row(actors: int) -> dict[str, Any]:
 
 def _product(fleet: RayFleet, rounds: int) -> float:
     """Seconds of a run on the fleet."""
-    return run_task(_task(AGENTS, 1, rounds, SEEDS), fleet).seconds["total"]
+    return run_task(_task(AGENTS, 1, rounds, SEEDS), fleet).seconds.total
 
 
 def _bare(echo: list[Any]) -> float:

@@ -2,11 +2,12 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 from orchestrator.cluster.connection import connected
 from orchestrator.cluster.tune import PROBE, run_trials
+from orchestrator.fleet.base import Failure
 from orchestrator.planning.plan import Backend, Plan
 from orchestrator.planning.tasks import Task, left
 from orchestrator.progress.watcher import Watcher
@@ -18,8 +19,18 @@ from orchestrator.store.schema import table
 log = logging.getLogger("orchestrator")
 
 
-def execute(planned: Plan, store: Store, backend: Backend, address: str | None, watcher: Watcher) -> None:
-    """Run what is missing and store it; ``watcher`` is told of the cells' courses and ends."""
+def execute(
+    planned: Plan,
+    store: Store,
+    backend: Backend,
+    address: str | None,
+    watcher: Watcher,
+    on_failure: Callable[[Failure], None] | None = None,
+) -> None:
+    """Run what is missing and store it.
+
+    ``watcher`` receives the events of the cells; ``on_failure`` the errors of seeds, inline only.
+    """
     sweep = planned.sweep
     rows = [{"sweep": sweep.name, "sweep_hash": sweep.hash, "case": c, "cell_id": cell.id} for c, cell in sweep.cells]
     # The definition first: a sweep that has members can be read.
@@ -29,10 +40,13 @@ def execute(planned: Plan, store: Store, backend: Backend, address: str | None, 
         return
     writer = Writer(store, watcher)
     if backend == "ray" and planned.nodes is None:
-        watcher.prepares("starting Ray on this machine")
+        watcher.on_preparing("starting Ray on this machine")
     with connected(address) if backend == "ray" else nullcontext():
         try:
-            (run_trials if backend == "ray" else run_inline)(planned, store, writer)
+            if backend == "ray":
+                run_trials(planned, store, writer)
+            else:
+                run_inline(planned, store, writer, on_failure)
         finally:
             writer.flush()  # before Ray is shut down, which takes seconds and may be interrupted
     _sweep_up(store, {task.cell.id for task in left(planned.tasks, writer.finished)}, planned.tasks, sweep.hash)

@@ -1,7 +1,7 @@
 """The commands ``run``, ``sweep`` and ``check``."""
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,9 @@ from orchestrator.commands.options import (
     SweepOrFile,
 )
 from orchestrator.errors import UserError
+
+if TYPE_CHECKING:
+    from orchestrator.fleet.base import Failure
 
 app = typer.Typer()
 
@@ -53,7 +56,6 @@ def run(
 
     if pdb:
         backend = Backend.inline
-        _debug_failures()
     given = options.settings(settings)
     for key, text, default in (("agents", agents, "2"), ("rounds", rounds, "1000")):
         if key in given and text != default:
@@ -61,7 +63,7 @@ def run(
         given.setdefault(key, options.values(text))
     definition = sweeps.adhoc(algorithm, environment, given, seeds, name, options.packing(agents_per_actor))
     definition = definition.placed(strategy, options.labels(label))
-    _carry_out(definition, results, backend, address, None, retry_failed, quiet=pdb)
+    _carry_out(definition, results, backend, address, None, retry_failed, debug=pdb)
 
 
 @app.command()
@@ -122,7 +124,7 @@ def _carry_out(
     address: str | None,
     packing: Any,
     retry_failed: bool,
-    quiet: bool = False,
+    debug: bool = False,
 ) -> None:
     from orchestrator.api import carry_out
     from orchestrator.commands import printing
@@ -136,8 +138,9 @@ def _carry_out(
             per_actor=packing,
             retry_failed=retry_failed,
             announce=printing.announce,
-            quiet=quiet,
-            logged=not quiet,
+            quiet=debug,
+            logged=not debug,
+            on_failure=_debugger if debug else None,
         )
     except KeyboardInterrupt:
         printing.stopped(definition, results, sys.argv[1:])
@@ -147,13 +150,10 @@ def _carry_out(
         raise typer.Exit(1)
 
 
-def _debug_failures() -> None:
+def _debugger(failure: "Failure") -> None:
+    """Open the debugger where the first failure was raised; the other seeds would stop at the same place."""
     import pdb
 
-    from orchestrator.fleet.base import Failure
-
-    def stop(error: BaseException) -> None:
-        pdb.post_mortem(error.__traceback__)
-        raise KeyboardInterrupt  # the first failure is enough: the other seeds would stop here, too
-
-    Failure.inspect = staticmethod(stop)
+    if failure.cause is not None:
+        pdb.post_mortem(failure.cause.__traceback__)
+    raise KeyboardInterrupt

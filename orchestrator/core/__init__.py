@@ -1,6 +1,7 @@
 """What an algorithm or an environment is written in; the only room of the engine that authors import."""
 
-from orchestrator.core.blocks import Block, Persistent
+from orchestrator.core.blocks import Block, Persistent, Problem
+from orchestrator.core.calls import Call, Conversation, Exchange, Reply
 from orchestrator.core.graphs import GRAPH_NAMES, Graph, check_graph_name, named_graph
 from orchestrator.core.kernels import (
     draw_alias,
@@ -20,7 +21,7 @@ from orchestrator.core.kernels import (
     uniform,
 )
 from orchestrator.core.parameters import Parameters
-from orchestrator.core.rounds import Call, Conversation, Coordinator, Exchange, Reply
+from orchestrator.core.rounds import Coordinator, Fusible
 from orchestrator.core.streams import generator, member_streams
 from orchestrator.plugins.references import title as plugin_title
 from orchestrator.plugins.references import words as plugin_words
@@ -35,9 +36,11 @@ __all__ = [
     "Conversation",
     "Coordinator",
     "Exchange",
+    "Fusible",
     "Graph",
     "Parameters",
     "Persistent",
+    "Problem",
     "Reply",
     "check_graph_name",
     "draw_alias",

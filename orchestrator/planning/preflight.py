@@ -30,7 +30,7 @@ def estimate(task: Task, agents_per_actor: int | None) -> Estimate:
     if agents_per_actor is None:
         return Estimate(0, 0.0, 0.0, 0.0)
     actors = task.hosts(agents_per_actor)
-    calls = task.coordinator(task.seeds[0]).calls_per_round
+    calls = task.coordinator(task.seeds[0]).calls_per_round()
     seconds = task.cell.rounds * calls * SECONDS_PER_CALL * actors
     return Estimate(actors, actors * PROCESS_BYTES, actors / STARTS_PER_SECOND, seconds)
 

@@ -37,9 +37,13 @@ class Task:
         """Let go of the problems and their tables: they are built again when needed."""
         self._problems.clear()
 
-    @cached_property
+    @property
     def sizes(self) -> Mapping[str, int]:
         """Size of each group."""
+        return self._sizes
+
+    @cached_property
+    def _sizes(self) -> Mapping[str, int]:
         for seed in self.seeds:
             with contextlib.suppress(Exception):  # a seed without a problem fails by itself, with its error
                 return self.coordinator(seed).groups()
