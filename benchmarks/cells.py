@@ -26,7 +26,7 @@ def measure() -> list[Figure]:
     sweep = sweeps.checked(content, "benchmark")
     work = 0.0
     for _, cell in sweep.cells:
-        work += run_task(Task(cell, (0,)), InlineFleet()).seconds["total"]
+        work += run_task(Task(cell, (0,)), InlineFleet()).seconds.total
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         api.carry_out(sweep, folder, quiet=True)

@@ -73,7 +73,7 @@ def bare_seconds(agents: int, steps: int, rounds: int) -> float:
 def product_seconds(agents: int, steps: int, rounds: int, seeds: int, fuse: bool = True) -> float:
     """Seconds of the same run through ``run_task``, which measures only at the start and at the end."""
     run_task(_task(agents, steps, 3, 1), InlineFleet(), fuse=fuse)
-    return best(lambda: run_task(_task(agents, steps, rounds, seeds), InlineFleet(), fuse=fuse).seconds["total"])
+    return best(lambda: run_task(_task(agents, steps, rounds, seeds), InlineFleet(), fuse=fuse).seconds.total)
 
 
 def _task(agents: int, steps: int, rounds: int, seeds: int) -> Task:

@@ -64,7 +64,7 @@ def measure() -> list[Figure]:
     bare(1)
     run_task(_task(3), InlineFleet())
     bare_seconds = best(lambda: bare(ROUNDS))
-    ours = best(lambda: run_task(task, InlineFleet()).seconds["total"])
+    ours = best(lambda: run_task(task, InlineFleet()).seconds.total)
     return [
         Figure(
             what=f"policy reciprocity, digital, {AGENTS} agents, {ROUNDS / 1e6:g} M one-step rounds, one core",

@@ -55,7 +55,7 @@ def _figure(actors: int) -> Figure:
 
 def _product(fleet: RayFleet, rounds: int) -> float:
     """Seconds that a run on the fleet takes."""
-    return run_task(_task(AGENTS, 1, rounds, SEEDS), fleet).seconds["total"]
+    return run_task(_task(AGENTS, 1, rounds, SEEDS), fleet).seconds.total
 
 
 def _bare(echo: list[Any]) -> float:

@@ -18,7 +18,7 @@ AGENTS, KAPPA, BATCH, HORIZON, ROUNDS = 512, 2, 64, 60, 4
 def measure() -> list[Figure]:
     """One figure: n = 512, kappa = 2, B = 64, H = 60, in seconds per iteration."""
     run_task(_task(1), InlineFleet())
-    ours = best(lambda: run_task(_task(ROUNDS), InlineFleet()).seconds["total"]) / ROUNDS
+    ours = best(lambda: run_task(_task(ROUNDS), InlineFleet()).seconds.total) / ROUNDS
     kernel = best(_critic)
     return [
         Figure(

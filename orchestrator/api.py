@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from orchestrator.cluster.connection import cluster_nodes
 from orchestrator.execution import execute
+from orchestrator.fleet.base import Failure
 from orchestrator.planning import sweeps
 from orchestrator.planning.batches import effort
 from orchestrator.planning.plan import Backend, Plan, plan
@@ -86,6 +87,7 @@ def carry_out(
     announce: Callable[[Plan], None] = lambda planned: None,
     quiet: bool = False,
     logged: bool = False,
+    on_failure: Callable[[Failure], None] | None = None,
 ) -> Results:
     """Plan a sweep against a results folder and run what is missing. Its claims are not judged.
 
@@ -102,7 +104,7 @@ def carry_out(
             if log_to:
                 print(f"Log: {log_to}", file=stream)
             with _progress(planned, quiet, stream) as progress:
-                execute(planned, store, backend, address, progress)
+                execute(planned, store, backend, address, progress, on_failure)
     return Results(results)
 
 

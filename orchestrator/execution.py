@@ -1,10 +1,11 @@
 """Execution: what a plan finds missing is run inline or on Ray, and stored."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 
 from orchestrator.cluster.connection import ray_connection
 from orchestrator.cluster.tune import PROBE, run_trials
+from orchestrator.fleet.base import Failure
 from orchestrator.planning.plan import Backend, Plan
 from orchestrator.planning.stored import StoredSweep, portraits_to_bytes, read_portraits
 from orchestrator.planning.tasks import unfinished
@@ -15,17 +16,30 @@ from orchestrator.store import Store
 from orchestrator.store.schema import table
 
 
-def execute(planned: Plan, store: Store, backend: Backend, address: str | None, watcher: Watcher) -> None:
-    """Run what is missing and store it. ``watcher`` hears of each cell's start, progress and end."""
+def execute(
+    planned: Plan,
+    store: Store,
+    backend: Backend,
+    address: str | None,
+    watcher: Watcher,
+    on_failure: Callable[[Failure], None] | None = None,
+) -> None:
+    """Run what is missing and store it.
+
+    ``watcher`` receives the events of the cells; ``on_failure`` the errors of seeds, inline only.
+    """
     _store_sweep(planned, store)
     if not planned.tasks:
         return
     writer = Writer(store, watcher)
     if backend == "ray" and planned.nodes is None:
-        watcher.prepares("starting Ray on this machine")
+        watcher.on_preparing("starting Ray on this machine")
     with ray_connection(address) if backend == "ray" else nullcontext():
         try:
-            (run_trials if backend == "ray" else run_inline)(planned, store, writer)
+            if backend == "ray":
+                run_trials(planned, store, writer)
+            else:
+                run_inline(planned, store, writer, on_failure)
         finally:
             writer.flush()  # before Ray is shut down, which takes seconds and may be interrupted
     rest = {task.cell.id for task in unfinished(planned.tasks, writer.finished)}

@@ -23,7 +23,9 @@ class ExactGradient(NetworkCoordinator):
     Parameters = NetworkParameters
     version = 2
     kinds = ("exact-network-mdp",)
-    calls_per_round = 2
+
+    def calls_per_round(self) -> float:
+        return 2
 
     def blocks(self) -> Mapping[str, type[Block]]:
         return {"agents": PolicyAgents}

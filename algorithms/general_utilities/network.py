@@ -74,8 +74,6 @@ class NetworkCoordinator(Coordinator):
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
-        if problem is None:
-            return
         for utility in (*parameters.each, *parameters.kept):
             if utility not in utilities.NAMES:  # a user's own
                 known = utilities.named(utility, problem.reward) if isinstance(utility, str) else utility

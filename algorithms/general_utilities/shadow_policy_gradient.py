@@ -66,14 +66,11 @@ class ShadowPolicyGradient(NetworkCoordinator):
     version = 2
     Parameters = ShadowPolicyGradientParameters
     persistent: ClassVar[tuple[str, ...]] = ("before", "sampled")
-    calls_per_round = 5
     seconds_per_round = 0.05
     metrics: ClassVar[Mapping[str, str]] = {**measures.OUTCOME, **measures.EXACT, **measures.SAMPLED}
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
-        if problem is None:
-            return
         if parameters.critic == "exact" and not self.closed_form:
             raise UserError(
                 f"critic is exact; only voter-network with kappa_policy 0 has one, not {problem.name} with kappa_policy"
@@ -87,6 +84,9 @@ class ShadowPolicyGradient(NetworkCoordinator):
                 f"kappa_policy is {parameters.kappa_policy}: a policy would have 10^{len(str(rows)) - 1} rows; it may"
                 f" have {MOST_ROWS}. Use a smaller kappa_policy."
             )
+
+    def calls_per_round(self) -> float:
+        return 5
 
     @property
     def horizon(self) -> int:

@@ -77,8 +77,6 @@ class AlternatingMARL(Subsampling):
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
-        if problem is None:
-            return
         if not (parameters.eta >= 0 or parameters.eta == -math.inf):
             raise UserError(f"eta is {parameters.eta}; it must be 0 or more, or -inf to accept every new policy.")
         if not self.quick and not parameters.rollouts:
@@ -95,7 +93,6 @@ class AlternatingMARL(Subsampling):
         """Whether values are exact."""
         return self.problem.parameters.lumpable(self.agents, QUICK)
 
-    @property
     def calls_per_round(self) -> int:
         """Where policies are judged by episodes, a turn asks about all local ones, or twice about each change of one.
 

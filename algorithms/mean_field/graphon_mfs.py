@@ -74,8 +74,6 @@ class GraphonMFS(Coordinator):
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
-        if problem is None:
-            return
         if parameters.samples == "inf":
             check_expectations("kappa", parameters.kappa, self._operations, MOST_OPERATIONS)
         check_table("kappa", parameters.kappa, self._rows, self._table)

@@ -72,8 +72,6 @@ class Subsampling(Coordinator):
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
-        if problem is None:
-            return
         if parameters.k > agents:
             raise UserError(f"k is {parameters.k}; of {agents} local agents the global one can see 1 to {agents}.")
         if parameters.samples == "inf":

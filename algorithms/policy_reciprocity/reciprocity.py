@@ -53,10 +53,9 @@ class PolicyReciprocity(Coordinator):
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
-        if problem is not None:
-            self.links = Links(self.setting("graph", "complete"), agents)
-            self.team = problem.kind == "team-grid"
-            self.trajectory = getattr(problem, "shared", False)
+        self.links = Links(self.setting("graph", "complete"), agents)
+        self.team = problem.kind == "team-grid"
+        self.trajectory = getattr(problem, "shared", False)
 
     def setting(self, name: str, otherwise: Any) -> Any:
         """A parameter that a special case may lack."""
@@ -72,7 +71,10 @@ class PolicyReciprocity(Coordinator):
             left_out |= {"optimality_error", "mean_bias"}
         return tuple(name for name in cls.metrics if name not in left_out)
 
-    @property
+    @classmethod
+    def steps_per_round(cls, parameters: Any) -> float:
+        return parameters.local_steps
+
     def calls_per_round(self) -> int:
         """A team talks twice and takes three calls a step; everyone else talks once, after the trajectory's call."""
         return 3 + 3 * self.parameters.local_steps if self.team else 1 + self.trajectory

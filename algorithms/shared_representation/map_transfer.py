@@ -86,7 +86,6 @@ class MapTransfer(SharedMapTD):
     fresh = True
     rescaled = True
     leap: ClassVar[Any] = None  # its rounds are not alike
-    calls_per_round = 2
     metrics: ClassVar[Mapping[str, str]] = {
         "subspace_error": LinearTD.metrics["subspace_error"],
         "value_error": "mean over held-out agents of the squared value error under the stationary distribution",
@@ -95,6 +94,9 @@ class MapTransfer(SharedMapTD):
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         self.wide = widened(problem, parameters.held_out)
+
+    def calls_per_round(self) -> float:
+        return 2
 
     @classmethod
     def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from algorithms.shared_representation.fedtd import FedTD
 from orchestrator.core.blocks import Block
 from orchestrator.core.kernels import kernel
 from orchestrator.core.rounds import Call, Conversation, Coordinator
-from orchestrator.fleet.base import Failure, cut
-from orchestrator.fleet.ray import HostProcess, RayFleet
+from orchestrator.fleet.base import Failure
+from orchestrator.fleet.gather import cut
+from orchestrator.fleet.ray import Answers, Ask, HostProcess, RayFleet
 from orchestrator.planning.tasks import Task
 
 #: The largest number of levels. The stack never holds more than two subtrees of one level.
@@ -95,15 +96,15 @@ class TreeTask(Task):
 class TreeProcess(HostProcess):
     """A host actor that replies to ``step_from`` with the partial sums of its blocks."""
 
-    def call(self, epoch: int, number: int, asked: list[tuple[int, str, str, dict]]) -> tuple[list, float]:
-        replies, seconds = super().call(epoch, number, asked)
+    def call(self, epoch: int, number: int, asked: list[Ask]) -> Answers:
+        answers = super().call(epoch, number, asked)
         start = time.perf_counter()
         assert self._host is not None
         out = [
             _reduced(reply, self._host.blocks[seed, group]) if method == "step_from" else reply
-            for (seed, group, method, _), reply in zip(asked, replies, strict=True)
+            for (seed, group, method, _), reply in zip(asked, answers.replies, strict=True)
         ]
-        return out, seconds + time.perf_counter() - start
+        return answers._replace(replies=out, seconds=answers.seconds + time.perf_counter() - start)
 
 
 def _reduced(reply: Any, block: Block) -> Any:

@@ -28,7 +28,7 @@ def inline(agents: int, **options: int) -> list[dict[str, Any]]:
 
 def on_actors(fleet: RayFleet, agents: int, **options: int) -> list[dict[str, Any]]:
     """Rows with the agents on the actors of ``fleet``, which run already."""
-    processes = [os.getpid(), *(place.pid for place in fleet._places)]
+    processes = [os.getpid(), *(process.pid for process in fleet._processes)]
     clock.forget_peak(processes)
     rows = clock.timed(clock.task(agents, clock.rounds_for(agents), **options), fleet)
     return [row | {"actors": fleet.count, "peak_memory_bytes": clock.peak(processes)} for row in rows]

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from orchestrator.checks.finding import Finding
+from orchestrator.core.rounds import Fusible
 from orchestrator.errors import UserError, error_place
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.tasks import Task
 from orchestrator.plugins import registry
-from orchestrator.running.checkpoint import Keeper, pack, unpack
+from orchestrator.running.checkpoint import Keeper, Snapshot, pack, unpack
 from orchestrator.running.drive import Outcome, run_task
 
 log = logging.getLogger("orchestrator")
@@ -33,7 +34,7 @@ GIVEN = frozenset({"parameters", "problem", "group", "members", "n", "seed", "rn
 
 
 class Diary(Keeper):
-    """A keeper that takes a snapshot whenever it may and packs each for later, by round."""
+    """A keeper that takes a snapshot after every round that it can and packs each for later, by round."""
 
     due = True  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
 
@@ -41,7 +42,7 @@ class Diary(Keeper):
         super().__init__()
         self.packed: dict[int, bytes] = {}
 
-    def keep(self, take: Callable[[], dict[str, Any]]) -> None:
+    def keep(self, take: Callable[[], Snapshot]) -> None:
         self.snapshot = take()
         self.packed[self.snapshot["round"]] = pack(self.snapshot)
 
@@ -55,7 +56,7 @@ class Resumed(Keeper):
         super().__init__()
         self._data = data
 
-    def resume(self) -> dict[str, Any] | None:
+    def resume(self) -> Snapshot | None:
         self.snapshot = unpack(self._data)
         return self.snapshot
 
@@ -66,7 +67,7 @@ def numbers(outcome: Outcome) -> dict[int, str]:
     for replica in outcome.replicas:
         agents = {name: values.tolist() for name, values in replica.agents.items()}
         rest = (replica.recorder.rows(), replica.recorder.summary(), asdict(replica.traffic), agents)
-        found[replica.seed] = repr((replica.status, replica.coordinator.completed, *rest))
+        found[replica.seed] = repr((replica.status, replica.completed, *rest))
     return found
 
 
@@ -105,7 +106,7 @@ def examine(task: Task) -> Iterator[Finding]:
         "placement", not differing, f"the same numbers in 1, {' and '.join(map(str, cuts))} blocks",
         "Key what is drawn by the member, and add over agents with ordered_sum or ordered_mean (docs/determinism.md).",
     )  # fmt: skip
-    if registry.algorithm(task.cell.algorithm).leap is not None:
+    if issubclass(registry.algorithm(task.cell.algorithm), Fusible):
         yield _same(
             "leap", numbers(run_task(task, InlineFleet())) == expected, "the same numbers in fused rounds",
             "leap(blocks, m) has to do what m rounds do, bit for bit.",
@@ -145,7 +146,7 @@ def _ran(task: Task, outcome: Outcome) -> Finding:
     if error := next((_told(replica.error) for replica in seeds if replica.status != "done"), ""):
         return Finding(what, "wrong", error, "The algorithm has to run before anything else can be tried.")
     traffic = seeds[0].traffic
-    told = f"{seeds[0].coordinator.completed} rounds of {task.cell.agents} agents: {traffic.calls} communications, "
+    told = f"{seeds[0].completed} rounds of {task.cell.agents} agents: {traffic.calls} communications, "
     told += f"{traffic.bytes_sent} bytes, {traffic.agent_steps} agent steps"
     if not traffic.calls or not traffic.agent_steps:
         return Finding(

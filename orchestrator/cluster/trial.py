@@ -1,7 +1,8 @@
-"""A Ray Tune trial: it works off a batch of cells, one a step, and hands each cell's rows to the driver."""
+"""A Ray Tune trial: it runs a batch of cells one after the other and hands each cell's rows to the driver."""
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ray.util import get_current_placement_group
 
 from orchestrator import process
 from orchestrator.cluster.nodes import MISMATCH, mismatch, sees
+from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError
 from orchestrator.fleet.base import Deadly, HostsGone
 from orchestrator.fleet.inline import InlineFleet
@@ -20,27 +22,30 @@ from orchestrator.fleet.ray import RayFleet
 from orchestrator.planning.preflight import Node, instances, reserved
 from orchestrator.planning.sweep import Placement
 from orchestrator.planning.tasks import Task, Unit
+from orchestrator.plugins import registry
 from orchestrator.process import prepare
 from orchestrator.progress.watcher import Watcher
 from orchestrator.running.checkpoint import Blobs, Keeper
-from orchestrator.running.drive import Course, Pulse, begun, compile_for, proceed
+from orchestrator.running.drive import CellRun, Pulse, compile_for
 from orchestrator.running.rows import failures, tables
 from orchestrator.store import Store
 
 log = logging.getLogger("orchestrator")
 
-#: In Ray's words for an actor that went with its node.
+#: What Ray's error (2.60) for an actor that was lost with its node contains.
 NODE_LOST = "its node has died"
+#: Names in ``Coordinator.resources`` -> Ray's.
+RESOURCES = {"cpu": "CPU", "gpu": "GPU"}
 
 
 def bundles(
     batch: Sequence[Unit], placement: Placement, nodes: Sequence[Node], held: Mapping[str, float]
 ) -> tune.PlacementGroupFactory:
-    """What a batch's trial reserves: a CPU, and the memory of its process, its actors and its environments.
+    """What a batch's trial reserves: the largest resources that its coordinators need, usually one CPU, and memory.
 
-    Spread over ``nodes``, each of the others gives memory for its actors. Hosts take no CPU slot: they work while the
-    trial waits for them. ``held`` is what a cell's environments take; where no node is known yet, memory is not asked
-    for, since one that is too small for the guess would never do.
+    The memory is that of its process, its actors and its environments (``held``: cell id -> bytes). Spread over
+    ``nodes``, each of the other nodes gives memory for its own actors. Hosts take no CPU slot: they work while the
+    trial waits for them. Where no node is known yet, no memory is reserved: a wrong guess could wait for ever.
     """
     hosts = max(0 if unit.agents_per_actor is None else unit.task.hosts(unit.agents_per_actor) for unit in batch)
     count = max(1, min(hosts, len(nodes))) if placement.strategy == "spread" else 1
@@ -50,15 +55,26 @@ def bundles(
     away = {"memory": reserved(each, 0.0, least)}
     labels = {"bundle_label_selector": [placement.labels] * count} if placement.labels else {}
     return tune.PlacementGroupFactory(
-        [{"CPU": 1.0, **own}, *[away] * (count - 1)], strategy="SPREAD" if count > 1 else "PACK", **labels
+        [resources(batch) | own, *[away] * (count - 1)], strategy="SPREAD" if count > 1 else "PACK", **labels
     )
+
+
+def resources(batch: Sequence[Unit]) -> dict[str, float]:
+    """What the coordinators of a batch need, by Ray's names: of each resource the most that one of them needs."""
+    most: dict[str, float] = {}
+    for unit in batch:
+        algorithm: type[Coordinator[Any, Any]] = registry.algorithm(unit.task.cell.algorithm)
+        for key, amount in algorithm.resources(unit.task.cell.algorithm_model).items():
+            name = RESOURCES.get(key, key)
+            most[name] = max(most.get(name, 0.0), float(amount))
+    return {name: amount for name, amount in most.items() if amount}
 
 
 class CellTrial(tune.Trainable):
     """Runs the units of ``batches[config["batch"]]``. Its process and its host actors serve many batches."""
 
     def setup(self, config: dict[str, Any], batches: list[list[Unit]], location: str, probe: str, release: str) -> None:
-        """Called once a process by Tune."""
+        """Called once per process by Tune."""
         prepare()
         if process.release() != release:
             raise UserError(mismatch(ray.util.get_node_ip_address(), process.release(), release))
@@ -66,7 +82,7 @@ class CellTrial(tune.Trainable):
         # A process that does not see the store's own folder runs without checkpoints.
         self._blobs: Blobs | None = Store.open(location).checkpoints if sees(location, probe) else None
         here = ray.util.get_node_ip_address()
-        self._unsaid = [] if self._blobs else [f"{here} does not see the results folder: its cells keep no checkpoints"]
+        self._events = [] if self._blobs else [f"{here} does not see the results folder: its cells keep no checkpoints"]
         self._fleet: RayFleet | None = None
         self._compiled: set[str] = set()
         self.reset_config(config)
@@ -75,37 +91,40 @@ class CellTrial(tune.Trainable):
         """Take the next batch in the same process: what is left of it, if an earlier process was lost."""
         self._number = new_config["batch"]
         self._left = self._batches[self._number][new_config["finished"] :]
-        self._course: Course | None = None
+        self._run: CellRun | None = None
         return True
 
     def step(self) -> dict[str, Any]:
         """Go on with a unit: how far it is, or its rows, which travel in the result as Arrow IPC streams."""
         unit = self._left[0]
         try:
-            if self._course is None:
+            if self._run is None:
+                began = time.perf_counter()
                 self._keeper = Keeper(unit.task.cell.id, unit.task.seeds, self._blobs)
-                self._course = begun(unit.task, self._on(unit), self._keeper)
-            outcome = proceed(self._course)
+                self._run = CellRun(unit.task, self._fleet_for(unit), self._keeper)
+                self._startup = time.perf_counter() - began
+            outcome = self._run.advance()
             if isinstance(outcome, Pulse):
                 return {"pulse": outcome, "done": False}
-            outcome.events += self._unsaid
-            self._unsaid = []
-            found = tables(unit.task, outcome, self._attempt())
+            outcome.seconds.startup += self._startup
+            outcome.events += self._events
+            self._events = []
+            parts = tables(unit.task, outcome, self._attempt())
         except Deadly as deadly:
             self._drop_fleet()
-            found = failures(unit.task, str(deadly))
+            parts = failures(unit.task, str(deadly))
         except HostsGone:
             self._drop_fleet()
             raise  # Tune starts the trial again, where there is room for it
-        self._course = None
+        self._run = None
         self._left.pop(0)
-        sent = {name: _stream(rows) for name, rows in found.items()}
+        sent = {name: _stream(rows) for name, rows in parts.items()}
         return {"tables": sent, "checkpoint_name": self._keeper.name, "done": not self._left}
 
     def _attempt(self) -> str:
         return f"{ray.get_runtime_context().get_job_id()}-{os.getpid()}-{self._number}-{len(self._left) - 1}"
 
-    def _on(self, unit: Unit) -> InlineFleet | RayFleet:
+    def _fleet_for(self, unit: Unit) -> InlineFleet | RayFleet:
         if unit.agents_per_actor is None:
             return InlineFleet()
         count = unit.task.hosts(unit.agents_per_actor)
@@ -128,7 +147,7 @@ class CellTrial(tune.Trainable):
 
 
 def _last_error(file: str | None) -> str:
-    """What Tune has noted of a trial's newest failure, in the driver's own copy."""
+    """The newest failure in Tune's error file of a trial, in the driver's own copy."""
     try:
         return Path(file).read_text().rpartition("Failure #")[2] if file else ""
     except OSError:
@@ -136,9 +155,9 @@ def _last_error(file: str | None) -> str:
 
 
 class Receiver(tune.Callback):
-    """Hands every step's rows to the driver's ``receive`` and tells ``watcher`` of the course of the ``batches``.
+    """Hands every step's rows to the driver's ``receive`` and the events of the ``batches`` to ``watcher``.
 
-    Tune pickles it, and the copy has no use for the driver.
+    Tune pickles it; the copy does not need the driver.
     """
 
     def __init__(
@@ -153,47 +172,47 @@ class Receiver(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """Called by Tune when a trial gets its process."""
         if task := self._task(trial):
-            self._watcher.began(task.cell.id, task.seeds)
+            self._watcher.on_start(task.cell.id, task.seeds)
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         """Called by Tune in the driver's process."""
         task = self._task(trial)
         if pulse := result.pop("pulse", None):
             if task:
-                self._watcher.went(task.cell.id, task.seeds, pulse.share, pulse.steps)
+                self._watcher.on_progress(task.cell.id, task.seeds, pulse.share, pulse.steps)
             return
-        found = _tables(result.pop("tables"))
-        for timing in found["timings"].to_pylist() if "timings" in found else []:
+        tables = _tables(result.pop("tables"))
+        for timing in tables["timings"].to_pylist() if "timings" in tables else []:
             if events := timing.get("events"):  # what was lost and replayed where the cell ran
                 log.warning(events)
         try:
-            self._receive(found, result.pop("checkpoint_name"))
+            self._receive(tables, result.pop("checkpoint_name"))
         except UserError as error:
             self.refused = error
             raise
-        trial.config["finished"] += 1  # where another process would go on
+        trial.config["finished"] += 1  # another process would go on here
         trial.run_metadata.num_failures = 0
         if task := self._task(trial):
-            self._watcher.began(task.cell.id, task.seeds)
+            self._watcher.on_start(task.cell.id, task.seeds)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """Called by Tune when a trial's process died too often."""
         if task := self._task(trial):
-            self._watcher.halted(task.cell.id, task.seeds)
+            self._watcher.on_lost(task.cell.id, task.seeds)
 
     def _task(self, trial: Any) -> Task | None:
-        """What the trial is at, None once it is through with its batch."""
+        """The task that the trial runs, None once its batch is finished."""
         left = self._batches[trial.config["batch"]][trial.config["finished"] :]
         return left[0].task if left else None
 
     def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """Called by Tune when a trial's process died and it will be started again."""
-        said = _last_error(trial.error_file)
-        if MISMATCH in said:  # a node that came later, with another version
-            self.refused = UserError(said.strip().splitlines()[-1].partition("UserError: ")[2])
+        error = _last_error(trial.error_file)
+        if MISMATCH in error:  # a node that came later, with another version
+            self.refused = UserError(error.strip().splitlines()[-1].partition("UserError: ")[2])
             raise self.refused
         log.warning("a trial was lost with its process; running its unfinished cells again")
-        if NODE_LOST in said:
+        if NODE_LOST in error:
             trial.run_metadata.num_failures -= 1  # the cell is not to blame for a lost node
 
     def __getstate__(self) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _attempts(planned: Plan, store: Store, writer: Writer, probe: str) -> None:
         cut = [[unit] for unit in parts] if alone else batches(parts, slots)
         placements = [bundles(batch, planned.sweep.placement, nodes, planned.environments) for batch in cut]
         given = {"batches": list(cut), "location": _absolute(store), "probe": probe, "release": release()}
-        writer.watcher.prepares("starting processes, compiling")
+        writer.watcher.on_preparing("starting processes, compiling")
         # On a cluster trials may wait for nodes: that is how it knows that more are wanted.
         reason = _trials(given, placements, slots if planned.nodes is None else None, writer)
     for task in unfinished(planned.tasks, writer.finished):

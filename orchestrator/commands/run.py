@@ -24,6 +24,7 @@ from orchestrator.commands.options import (
 from orchestrator.errors import UserError
 
 if TYPE_CHECKING:
+    from orchestrator.fleet.base import Failure
     from orchestrator.planning.sweep import Sweep
     from orchestrator.planning.sweeps import Packing
 
@@ -62,7 +63,6 @@ def run(
 
     if pdb:
         backend = Backend.inline
-        _debug_failures()
     spans = options.settings(settings)
     for key, text, default in (("agents", agents, "2"), ("rounds", rounds, "1000")):
         if key in spans and text != default:
@@ -72,7 +72,7 @@ def run(
     packing = sweeps.read_packing(agents_per_actor)
     definition = sweeps.adhoc(algorithm, environment, spans, seeds, name, packing, record)
     definition = definition.placed(strategy, options.labels(label))
-    _carry_out(definition, results, backend, address, None, retry_failed, quiet=pdb)
+    _carry_out(definition, results, backend, address, None, retry_failed, debug=pdb)
 
 
 @app.command()
@@ -137,7 +137,7 @@ def _carry_out(
     address: str | None,
     packing: "Packing | None",
     retry_failed: bool,
-    quiet: bool = False,
+    debug: bool = False,
 ) -> None:
     """Run, judge and print. Exits with 1 if a replicate failed."""
     from orchestrator.api import carry_out
@@ -152,8 +152,9 @@ def _carry_out(
             per_actor=packing,
             retry_failed=retry_failed,
             announce=printing.announce,
-            quiet=quiet,
-            logged=not quiet,
+            quiet=debug,
+            logged=not debug,
+            on_failure=_debugger if debug else None,
         )
     except KeyboardInterrupt:
         printing.stopped(definition, results, sys.argv[1:])
@@ -162,13 +163,10 @@ def _carry_out(
         raise typer.Exit(1)
 
 
-def _debug_failures() -> None:
+def _debugger(failure: "Failure") -> None:
+    """Open the debugger where the first failure was raised; the other seeds would stop at the same place."""
     import pdb
 
-    from orchestrator.fleet.base import Failure
-
-    def stop(error: BaseException) -> None:
-        pdb.post_mortem(error.__traceback__)
-        raise KeyboardInterrupt  # the first failure is enough: the other seeds would stop here, too
-
-    Failure.inspect = staticmethod(stop)
+    if failure.cause is not None:
+        pdb.post_mortem(failure.cause.__traceback__)
+    raise KeyboardInterrupt

@@ -1,6 +1,7 @@
 """What an algorithm or an environment is written in; the only room of the engine that authors import."""
 
-from orchestrator.core.blocks import Block, Persistent
+from orchestrator.core.blocks import Block, Persistent, Problem
+from orchestrator.core.calls import Call, Conversation, Exchange, Reply
 from orchestrator.core.environment import Environment, Instance
 from orchestrator.core.graphs import GRAPH_NAMES, Graph, check_graph_name, named_graph
 from orchestrator.core.kernels import (
@@ -21,7 +22,7 @@ from orchestrator.core.kernels import (
     uniform,
 )
 from orchestrator.core.parameters import Parameters
-from orchestrator.core.rounds import Call, Conversation, Coordinator, Exchange, Reply
+from orchestrator.core.rounds import Coordinator, Fusible
 from orchestrator.core.streams import generator, member_streams
 from orchestrator.plugins.references import title as plugin_title
 from orchestrator.plugins.references import words as plugin_words
@@ -37,10 +38,12 @@ __all__ = [
     "Coordinator",
     "Environment",
     "Exchange",
+    "Fusible",
     "Graph",
     "Instance",
     "Parameters",
     "Persistent",
+    "Problem",
     "Reply",
     "check_graph_name",
     "draw_alias",

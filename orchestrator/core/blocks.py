@@ -1,55 +1,101 @@
 """A block: consecutive members of a group, their private state as arrays with the member as leading axis."""
 
-import copy
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from types import FunctionType
+from typing import Any, ClassVar, Generic, Protocol
 
 import numpy as np
+from typing_extensions import TypeVar
 
 from orchestrator.core import kernels
+from orchestrator.core.arrays import copied
 from orchestrator.core.streams import member_streams
+
+Arrays_co = TypeVar("Arrays_co", covariant=True, default=Any)
+
+
+class Problem(Protocol[Arrays_co]):
+    """An environment's instance, as blocks use it."""
+
+    def block(self, members: range) -> Arrays_co:
+        """What a block of these members needs of the environment."""
+        ...
+
+
+#: A model of parameters, an environment's instance and what its ``block`` returns. Whoever names no types takes any.
+P = TypeVar("P", default=Any)
+E = TypeVar("E", bound=Problem[Any], default=Any)
+Arrays = TypeVar("Arrays", default=Any)
 
 
 class Persistent:
     """Something whose state between rounds is an explicit dict of arrays and scalars, never a pickled self."""
 
-    #: Attributes that are the whole changing state.
+    #: Attributes that are the whole changing state, besides ``tensors``.
     persistent: ClassVar[tuple[str, ...]] = ()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(getattr(type(self), name, None), FunctionType):
+            raise AttributeError(f"{name} is a method of {type(self).__name__}; give the attribute another name")
+        super().__setattr__(name, value)
+
+    def tensors(self) -> Mapping[str, Any]:
+        """State that is not in attributes, such as the weights of a network: name -> array. None by default."""
+        return {}
+
+    def load_tensors(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Take over what ``tensors()`` gave. A subclass that writes one writes the other."""
+        raise NotImplementedError(f"{type(self).__name__} has no load_tensors; it cannot load {', '.join(tensors)}")
+
     def state(self) -> dict[str, Any]:
-        """A copy of the state: name -> array or scalar."""
-        return {name: _copied(getattr(self, name)) for name in self.persistent}
+        """A copy of the state: name -> array or scalar.
 
-    def load(self, state: dict[str, Any]) -> None:
+        Raises ``TypeError`` for values that cannot be kept (see ``orchestrator.core.arrays``), ``ValueError`` for a
+        name that is both in ``persistent`` and in ``tensors``.
+        """
+        tensors = self.tensors()
+        if both := sorted(set(tensors) & set(self.persistent)):
+            raise ValueError(f"{', '.join(both)}: named both in persistent and in tensors()")
+        values = {name: getattr(self, name) for name in self.persistent} | dict(tensors)
+        return {name: copied(f"the state {name!r} of {type(self).__name__}", value) for name, value in values.items()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
         """Take over what ``state()`` gave."""
+        own = {name: copied(f"the state {name!r}", value) for name, value in state.items()}
         for name in self.persistent:
-            setattr(self, name, _copied(state[name]))
+            setattr(self, name, own.pop(name))
+        if own and self.tensors():
+            self.load_tensors(own)
 
 
-class Block(Persistent):
+class Block(Persistent, Generic[P, E, Arrays]):
     """``n`` members of one group for one seed, held by one process.
 
     A subclass creates its arrays in ``start`` and lists them in ``persistent``; its public methods are what calls
     name. They take what the call sends (read-only arrays) and return None or a dict of arrays [n, ...]. ``rng`` is
     the members' stream for steps; ``stream(role)`` gives others, which start afresh at every call. A method used
     by ``measure`` must leave ``persistent`` and ``rng`` untouched.
+
+    ``Block[SomeParameters, SomeEnvironment, SomeArrays]`` types ``parameters``, ``problem`` and ``env``.
     """
 
-    def __init__(self, group: str, members: range, parameters: Any, problem: Any, seed: int):
+    def __init__(self, group: str, members: range, parameters: P, problem: E, seed: int):
         self.group = group
         self.members = members
         self.n = len(members)
         self.parameters = parameters
         self.problem = problem
         self.seed = seed
+        #: Arrays of the environment by members; the engine lets blocks of the same problem share it.
+        self.environments: dict[range, Arrays] = {}
         self.rng = self.stream("steps")
 
     @property
-    def env(self) -> Any:
+    def env(self) -> Arrays:
         """The environment's arrays for these members (``problem.block``), built once for all seeds that share them."""
-        built = self.problem.__dict__.setdefault("_blocks", {})
-        if self.members not in built:
-            built[self.members] = self.problem.block(self.members)
-        return built[self.members]
+        if self.members not in self.environments:
+            self.environments[self.members] = self.problem.block(self.members)
+        return self.environments[self.members]
 
     def start(self) -> None:
         """Create the members' state before round 1."""
@@ -57,9 +103,9 @@ class Block(Persistent):
     def state(self) -> dict[str, Any]:
         return {"rng": self.rng.copy(), **super().state()}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: Mapping[str, Any]) -> None:
         self.rng = np.array(state["rng"])
-        super().load(state)
+        super().load({name: value for name, value in state.items() if name != "rng"})
 
     def stream(self, role: str) -> np.ndarray:
         """Fresh random streams of the members, uint64 [n, 4], keyed (seed, group, role, member)."""
@@ -86,8 +132,3 @@ class Block(Persistent):
         out = np.zeros(self.n, dtype=np.int64)
         kernels.fill_integers(out, upper, self.stream(role))
         return out
-
-
-def _copied(value: Any) -> Any:
-    """Nothing of the copy is shared with the original: what runs on must not reach into a snapshot."""
-    return np.array(value, order="C") if isinstance(value, np.ndarray) else copy.deepcopy(value)

@@ -1,16 +1,24 @@
-"""Where blocks live: in this process (``inline``) or one Ray actor a block (``ray``), behind one interface."""
+"""Where blocks live: in this process (``inline``) or one Ray actor per block (``ray``), behind one interface."""
 
 import re
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+
+from orchestrator.core.blocks import Block
+from orchestrator.core.calls import Reply
+from orchestrator.core.rounds import Coordinator
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A method of every member of ``group`` for one seed; ``part(members)`` is what a block of them is sent besides."""
+    """A method of every member of ``group`` for one seed.
+
+    All blocks are sent ``shared``, and each one ``part(members)`` besides.
+    """
 
     seed: int
     group: str
@@ -18,31 +26,34 @@ class Request:
     shared: Mapping[str, Any]
     part: Callable[[range], Mapping[str, Any]] | None = None
 
+    def sent(self, members: range) -> dict[str, Any]:
+        """Everything that the block of ``members`` is sent."""
+        return {**self.shared, **(self.part(members) if self.part else {})}
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong in a member's method: the exception's type and words, and where."""
+    """An error in a seed: the exception's type and message, and where it was raised."""
 
     kind: str
     message: str
     trace: str
-    #: Called with every exception first, by ``run --pdb``.
-    inspect: ClassVar[Callable[[BaseException], None] | None] = None
+    #: The exception itself, where it was raised in this process.
+    cause: BaseException | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
         """The failure that an exception stands for."""
-        import traceback
+        # The compiler's own message comes second: "Failed in nopython mode pipeline" says nothing.
+        message = re.sub(r"^Failed in nopython mode pipeline[^\n]*\n+", "", str(error))
+        return cls(type(error).__name__, message, "".join(traceback.format_exception(error)), error)
 
-        if cls.inspect is not None:
-            cls.inspect(error)
-        # The compiler's own words come second: "Failed in nopython mode pipeline" says nothing.
-        said = re.sub(r"^Failed in nopython mode pipeline[^\n]*\n+", "", str(error))
-        return cls(type(error).__name__, said, "".join(traceback.format_exception(error)))
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Failure, (self.kind, self.message, self.trace)  # an exception may not be picklable
 
 
 class HostsLost(Exception):
-    """Blocks are gone: the processes that held them died. ``hosts`` says which, in words."""
+    """Blocks are gone: the processes that held them died. ``hosts`` names them."""
 
     def __init__(self, hosts: Sequence[str]):
         super().__init__(", ".join(hosts))
@@ -54,27 +65,62 @@ class HostsGone(Exception):
 
 
 class Deadly(HostsGone):
-    """Processes died over and over without a step forward: what the cell does kills them."""
+    """Processes died again and again without progress: what the cell does kills them."""
 
 
-#: (seed, group) -> name -> array [members, ...]
-States = dict[tuple[int, str], dict[str, np.ndarray]]
+#: (seed, group) of a block.
+Key: TypeAlias = tuple[int, str]
+#: name -> array [members, ...]
+State: TypeAlias = dict[str, np.ndarray]
+
+
+class States(dict[Key, State]):
+    """States of blocks; ``failures`` has the error of each seed one of whose blocks has none."""
+
+    def __init__(self, states: Mapping[Key, State] | None = None):
+        super().__init__(states or {})
+        self.failures: dict[int, Failure] = {}
+
+
+#: What a request comes to: the joined reply, nothing, or what went wrong.
+Result: TypeAlias = Reply | Failure | None
+
+
+class Buildable(Protocol):
+    """What blocks are built from: a ``Task`` (orchestrator.planning.tasks)."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]: ...
+
+    @property
+    def sizes(self) -> Mapping[str, int]: ...
+
+    def coordinator(self, seed: int) -> Coordinator[Any, Any]: ...
 
 
 class Fleet(Protocol):
-    """Runs requests on blocks. ``Task`` (orchestrator.planning.tasks) says which blocks there are."""
-
-    #: Seconds spent in members' methods so far, those of the slowest host in every call.
-    agents_seconds: float
+    """Runs requests on the blocks of a task."""
 
     @property
-    def nodes(self) -> int: ...
+    def agents_seconds(self) -> float:
+        """Seconds spent in members' methods so far, those of the slowest host in every call."""
+        ...
 
-    def load(self, task: Any, states: States | None) -> None:
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds that these methods spent compiling; they are not part of ``agents_seconds``."""
+        ...
+
+    @property
+    def nodes(self) -> int:
+        """Machines that the blocks are on."""
+        ...
+
+    def load(self, task: Buildable, states: Mapping[Key, State] | None) -> None:
         """Build the blocks of ``task``, at their start or with the given states. Opens a new epoch."""
         ...
 
-    def call(self, requests: Sequence[Request]) -> list[dict[str, np.ndarray] | Failure | None]:
+    def call(self, requests: Sequence[Request]) -> list[Result]:
         """Run the requests concurrently; replies joined in member order, C-contiguous, read-only.
 
         Raises ``HostsLost`` when a process that holds blocks is gone: nothing of the call counts then.
@@ -82,38 +128,13 @@ class Fleet(Protocol):
         ...
 
     def states(self) -> States:
-        """States of all blocks, joined in member order."""
+        """States of all blocks, joined in member order. Raises ``HostsLost``."""
         ...
 
-    def sole_blocks(self, seed: int) -> Mapping[str, Any] | None:
+    def sole_blocks(self, seed: int) -> Mapping[str, Block[Any, Any, Any]] | None:
         """group -> block, if one block in this process holds all members of each group; else None."""
         ...
 
     def close(self) -> None:
         """Let go of the blocks."""
         ...
-
-
-def cut(size: int, parts: int, index: int) -> range:
-    """Members of block ``index`` when ``size`` members are cut into ``parts`` runs of equal length but the last."""
-    length = -(-size // parts)
-    return range(min(index * length, size), min((index + 1) * length, size))
-
-
-def gathered(parts: Sequence[Any]) -> dict[str, np.ndarray] | Failure | None:
-    """The blocks' replies to one request as one: the first failure, nothing, or the joined arrays."""
-    failure = next((part for part in parts if isinstance(part, Failure)), None)
-    if failure or all(part is None for part in parts):
-        return failure
-    try:
-        return joined(parts)
-    except Exception as error:  # blocks that reply in different shapes fail their seed, not the cell
-        return Failure.of(error)
-
-
-def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays of several blocks along the member axis, in the order given, read-only."""
-    whole = parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    for array in whole.values():
-        array.flags.writeable = False
-    return dict(whole)

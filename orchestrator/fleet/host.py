@@ -1,45 +1,51 @@
 """A host: one block of every group, for every seed of a cell, in one process."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from orchestrator.core.arrays import plain_array
 from orchestrator.core.blocks import Block
-from orchestrator.fleet.base import Failure, States, cut
+from orchestrator.fleet.base import Buildable, Failure, Key, State, States
+from orchestrator.fleet.gather import cut, reply_rows
 
 
 class Host:
     """Host ``index`` of ``count``: it builds its members' blocks and runs their methods."""
 
-    def __init__(self, task: Any, index: int, count: int, states: States | None):
-        self.blocks: dict[tuple[int, str], Block] = {}
+    def __init__(self, task: Buildable, index: int, count: int, states: States | None):
+        self.blocks: dict[Key, Block[Any, Any, Any]] = {}
         self.broken: dict[int, Failure] = {}
+        self._index, self._count = index, count
+        #: id of a problem -> the problem, kept so that its id stays its own, and its arrays by members.
+        self._environments: dict[int, tuple[object, dict[range, Any]]] = {}
         for seed in task.seeds:
             try:
-                self._build(task, seed, index, count, states)
+                self._build(task, seed, states)
             except Exception as error:
                 self.broken[seed] = Failure.of(error)
 
-    def _build(self, task: Any, seed: int, index: int, count: int, states: States | None) -> None:
+    def _build(self, task: Buildable, seed: int, states: States | None) -> None:
         coordinator = task.coordinator(seed)
         sizes = coordinator.groups()
         for group, block_class in coordinator.blocks().items():
             if group not in sizes:
                 raise ValueError(f"blocks() names the group {group!r}; the groups are {', '.join(sizes)}")
-            members = cut(sizes[group], count, index)
+            members = cut(sizes[group], self._count, self._index)
             if not members:
                 continue
             block = block_class(group, members, coordinator.parameters, coordinator.problem, seed)
+            block.environments = self._shared_by(coordinator.problem)
             block.start()
-            _check_state(block)
+            _state(block)
             if states is not None and (seed, group) in states:
                 block.load(states[seed, group])
             self.blocks[seed, group] = block
 
-    def run(
-        self, seed: int, group: str, method: str, sent: Mapping[str, Any]
-    ) -> dict[str, np.ndarray] | Failure | None:
+    def _shared_by(self, problem: object) -> dict[range, Any]:
+        """The environment's arrays by members, for all seeds that have this problem."""
+        return self._environments.setdefault(id(problem), (problem, {}))[1]
+
+    def run(self, seed: int, group: str, method: str, sent: Mapping[str, Any]) -> State | Failure | None:
         """One method of one block. Returns fresh C-contiguous arrays [n, ...], None, or what went wrong."""
         if seed in self.broken:
             return self.broken[seed]
@@ -47,62 +53,27 @@ class Host:
         if block is None:
             return None
         try:
-            reply = getattr(block, method)(**sent)
-            return None if reply is None else {name: _fresh(name, rows, block.n) for name, rows in reply.items()}
+            return reply_rows(method, getattr(block, method)(**sent), block.n)
         except Exception as error:
             return Failure.of(error)
 
     def states(self) -> States:
         """State of each block."""
-        return {key: block.state() for key, block in self.blocks.items()}
+        states = States()
+        for key, block in self.blocks.items():
+            try:
+                states[key] = _state(block)
+            except Exception as error:
+                states.failures.setdefault(key[0], Failure.of(error))
+        return states
 
 
-def _check_state(block: Block) -> None:
-    """State is cut and joined along the member axis; anything else would be torn when it moves to other hosts."""
-    for name, array in block.state().items():
-        if np.shape(array)[:1] != (block.n,):
-            shape = np.shape(array)
-            raise ValueError(f"the state {name!r} has shape {shape}; its leading axis must be the {block.n} members")
-
-
-def _fresh(name: str, rows: Any, n: int) -> np.ndarray:
-    """A copy as float64 or int64: a reply must not change when the block takes its next step."""
-    rows = np.asarray(rows)
-    if not rows.ndim or len(rows) != n:
-        raise ValueError(f"the reply {name!r} has shape {rows.shape}; its leading axis must be the block's {n} members")
-    return np.array(rows, dtype=np.float64 if rows.dtype.kind == "f" else np.int64, order="C")
-
-
-def frozen(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Read-only copies of the arrays in ``sent``, as an actor would receive them."""
-    return {name: _frozen(value) for name, value in sent.items()}
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        value = np.array(value, order="C")
-        value.flags.writeable = False
-    elif isinstance(value, dict):  # the halo of an exchange
-        value = frozen(value)
-    return value
-
-
-def slices(states: Sequence[States]) -> States:
-    """Join the blocks' states of several hosts, given in host order, along the member axis."""
-    whole: States = {}
-    for key in dict.fromkeys(key for state in states for key in state):
-        parts = [state[key] for state in states if key in state]
-        whole[key] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return whole
-
-
-def share(states: States | None, task: Any, index: int, count: int) -> States | None:
-    """The rows of joined ``states`` that host ``index`` of ``count`` holds."""
-    if states is None:
-        return None
-    own: States = {}
-    for (seed, group), arrays in states.items():
-        members = cut(len(arrays["rng"]), count, index)
-        if members:
-            own[seed, group] = {name: array[members.start : members.stop] for name, array in arrays.items()}
-    return own
+def _state(block: Block[Any, Any, Any]) -> State:
+    """A block's state. It is cut and joined along the member axis; anything else would be torn when it moves."""
+    state = {name: plain_array(f"the state {name!r}", value) for name, value in block.state().items()}
+    for name, array in state.items():
+        if array.shape[:1] != (block.n,):
+            raise ValueError(
+                f"the state {name!r} has shape {array.shape}; its leading axis must be the {block.n} members"
+            )
+    return state

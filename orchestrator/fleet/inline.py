@@ -1,13 +1,13 @@
 """Blocks in this process: for small cells, for debugging, and as the reference every other placement must equal."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from orchestrator.fleet.base import Failure, Request, States, cut, gathered
-from orchestrator.fleet.host import Host, frozen, share, slices
+from orchestrator.core.blocks import Block
+from orchestrator.fleet.base import Buildable, Failure, Key, Request, Result, State, States
+from orchestrator.fleet.clock import Clock
+from orchestrator.fleet.gather import cut, cut_states, frozen, joined_reply, joined_states
+from orchestrator.fleet.host import Host
 
 
 class InlineFleet:
@@ -16,43 +16,47 @@ class InlineFleet:
     def __init__(self, count: int = 1):
         self.count = count
         self.hosts: list[Host] = []
-        self._sizes: dict[str, int] = {}
-        self.agents_seconds = 0.0
+        self._sizes: Mapping[str, int] = {}
+        self._clock = Clock()
         self.nodes = 1
 
-    def load(self, task: Any, states: States | None) -> None:
+    @property
+    def agents_seconds(self) -> float:
+        """Seconds spent in members' methods so far."""
+        return self._clock.working
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds that these methods spent compiling, on top."""
+        return self._clock.compiling
+
+    def load(self, task: Buildable, states: Mapping[Key, State] | None) -> None:
         """Build the blocks of ``task``, at their start or with the given states."""
         self._sizes = task.sizes
-        self.hosts = [Host(task, k, self.count, share(states, task, k, self.count)) for k in range(self.count)]
+        self.hosts = [Host(task, k, self.count, cut_states(states, k, self.count)) for k in range(self.count)]
 
-    def call(self, requests: Sequence[Request]) -> list[dict[str, np.ndarray] | Failure | None]:
+    def call(self, requests: Sequence[Request]) -> list[Result]:
         """Run the requests in order; replies as ``Fleet.call`` says."""
-        began = time.perf_counter()
-        replies = [self._one(request) for request in requests]
-        self.agents_seconds += time.perf_counter() - began
-        return replies
+        with self._clock:
+            return [self._one(request) for request in requests]
 
-    def _one(self, request: Request) -> dict[str, np.ndarray] | Failure | None:
-        replies = []
-        size = self._sizes[request.group]
+    def _one(self, request: Request) -> Result:
+        replies: list[Result] = []
         for k, host in enumerate(self.hosts):
-            members = cut(size, self.count, k)
+            members = cut(self._sizes[request.group], self.count, k)
             if not members:
                 continue
-            sent = frozen(request.shared)
-            if request.part is not None:
-                sent |= frozen(request.part(members))
-            reply = host.run(request.seed, request.group, request.method, sent)
+            reply = host.run(request.seed, request.group, request.method, frozen(request.sent(members)))
             if isinstance(reply, Failure):
                 return reply
             replies.append(reply)
-        return gathered(replies)
+        return joined_reply(replies)
 
     def states(self) -> States:
         """States of all blocks, joined in member order."""
-        return slices([host.states() for host in self.hosts])
+        return joined_states([host.states() for host in self.hosts])
 
-    def sole_blocks(self, seed: int) -> Mapping[str, Any] | None:
+    def sole_blocks(self, seed: int) -> Mapping[str, Block[Any, Any, Any]] | None:
         """group -> block, if there is one host and it holds this seed; else None."""
         if self.count != 1 or seed in self.hosts[0].broken:
             return None

@@ -1,4 +1,4 @@
-"""One Ray actor a host: exactly-once calls keyed (epoch, call), healing by restart and roll-back."""
+"""One Ray actor per host: exactly-once calls keyed (epoch, call), healing by restart and roll-back."""
 
 import logging
 import os
@@ -6,13 +6,24 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayTaskError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from orchestrator.fleet.base import Failure, HostsGone, HostsLost, Request, States, cut, gathered
-from orchestrator.fleet.host import Host, share, slices
+from orchestrator.fleet.base import (
+    Buildable,
+    Failure,
+    HostsGone,
+    HostsLost,
+    Key,
+    Request,
+    Result,
+    State,
+    States,
+)
+from orchestrator.fleet.clock import Clock
+from orchestrator.fleet.gather import cut, cut_states, joined_reply, joined_states
+from orchestrator.fleet.host import Host
 
 log = logging.getLogger("orchestrator")
 
@@ -22,11 +33,28 @@ HEALING = 90.0
 PAUSE = 0.05
 
 
-class Place(NamedTuple):
+class ProcessId(NamedTuple):
     """A process of the cluster."""
 
     node: str
     pid: int
+
+
+class Ask(NamedTuple):
+    """A method of one block, with what it is sent."""
+
+    seed: int
+    group: str
+    method: str
+    sent: dict[str, Any]
+
+
+class Answers(NamedTuple):
+    """What a host replied to a call."""
+
+    replies: list[State | Failure | None]  #: in the order of what it was asked
+    seconds: float  #: spent in its members' methods
+    compiling: float  #: seconds of these methods spent compiling, on top
 
 
 class Stale(Exception):
@@ -36,38 +64,38 @@ class Stale(Exception):
 class HostProcess:
     """A generic host actor: it takes any cell, so it stays alive from cell to cell.
 
-    ``load`` opens an epoch. A call carries its epoch and number: an older epoch is refused, and the newest call
-    asked for again returns the reply it gave, so a retry after a network error is executed exactly once.
+    ``load`` opens an epoch. A call carries its epoch and number: calls of an old epoch are rejected, and repeating the
+    newest call returns its cached reply, so a retry after a network error is executed exactly once.
     """
 
     def __init__(self) -> None:
         self._epoch = -1
         self._number = -1
-        self._reply: Any = None
+        self._answers: Answers | None = None
         self._host: Host | None = None
 
-    def ready(self) -> Place:
+    def ready(self) -> ProcessId:
         """Where this process is."""
-        return Place(ray.get_runtime_context().get_node_id(), os.getpid())
+        return ProcessId(ray.get_runtime_context().get_node_id(), os.getpid())
 
-    def load(self, epoch: int, task: Any, index: int, count: int, states: States | None) -> Place:
+    def load(self, epoch: int, task: Buildable, index: int, count: int, states: States | None) -> ProcessId:
         """Build the blocks of host ``index`` of ``count`` and enter ``epoch``. Returns where this process is."""
         self._host = Host(task, index, count, states)
-        self._epoch, self._number, self._reply = epoch, -1, None
+        self._epoch, self._number, self._answers = epoch, -1, None
         return self.ready()
 
-    def call(self, epoch: int, number: int, asked: list[tuple[int, str, str, dict]]) -> tuple[list, float]:
-        """Run each (seed, group, method, arguments). Returns the replies in that order and the seconds they took."""
+    def call(self, epoch: int, number: int, asked: list[Ask]) -> Answers:
+        """Run each method that is asked for."""
         self._check(epoch)
         if number < self._number:
             raise Stale(f"call {number} came after call {self._number}")
-        if number > self._number:
+        if number > self._number or self._answers is None:
             assert self._host is not None
-            began = time.perf_counter()
-            replies = [self._host.run(*one) for one in asked]
-            self._reply = replies, time.perf_counter() - began
+            with Clock() as clock:
+                replies = [self._host.run(*one) for one in asked]
+            self._answers = Answers(replies, clock.working, clock.compiling)
             self._number = number
-        return self._reply
+        return self._answers
 
     def states(self, epoch: int) -> States:
         """State of each block."""
@@ -90,11 +118,11 @@ class RayFleet:
         self._placement_group = placement_group
         self._actor_class = ray.remote(HostProcess)
         self._actors: list[Any] = []
-        self._places: list[Place] = []
+        self._processes: list[ProcessId] = []
         self._epoch = 0
         self._number = 0
         self._sizes: Mapping[str, int] = {}
-        self.agents_seconds = 0.0
+        self.agents_seconds = self.compile_seconds = 0.0
         self.resize(count)
 
     def resize(self, count: int) -> None:
@@ -115,16 +143,16 @@ class RayFleet:
     @property
     def nodes(self) -> int:
         """Nodes that the hosts are on."""
-        return len({place.node for place in self._places})
+        return len({process.node for process in self._processes})
 
-    def load(self, task: Any, states: States | None) -> None:
+    def load(self, task: Buildable, states: Mapping[Key, State] | None) -> None:
         """Build the blocks of ``task`` on every host; waits for hosts that are starting or coming back.
 
-        Raises ``HostsGone`` when one is not there within ``HEALING`` seconds (and a second more an actor).
+        Raises ``HostsGone`` when one is not there within ``HEALING`` seconds (and a second more per actor).
         """
         self._sizes = task.sizes
         deadline = time.monotonic() + HEALING + self.count
-        parts = [share(states, task, k, self.count) for k in range(self.count)]
+        parts = [cut_states(states, k, self.count) for k in range(self.count)]
         while True:
             self._epoch += 1
             self._number = 0
@@ -133,7 +161,7 @@ class RayFleet:
                 actor.load.remote(self._epoch, sent, k, self.count, parts[k]) for k, actor in enumerate(self._actors)
             ]
             try:
-                self._places = ray.get(refs, timeout=max(deadline - time.monotonic(), 0.1))
+                self._processes = ray.get(refs, timeout=max(deadline - time.monotonic(), 0.1))
                 return
             except (ActorUnavailableError, ActorDiedError) as error:
                 if time.monotonic() > deadline or _for_good(error):
@@ -145,31 +173,32 @@ class RayFleet:
                     "more agents per actor need fewer processes."
                 ) from error
 
-    def call(self, requests: Sequence[Request]) -> list[dict[str, np.ndarray] | Failure | None]:
+    def call(self, requests: Sequence[Request]) -> list[Result]:
         """Run the requests on every host that has members of their groups. Raises ``HostsLost``."""
         self._number += 1
-        asked: dict[int, list] = {}
-        places: list[list[tuple[int, int]]] = []  # of each request: (host, position in what that host is asked)
+        asked: dict[int, list[Ask]] = {}
+        spots: list[list[tuple[int, int]]] = []  # of each request: (host, position in what that host is asked)
         for request in requests:
-            places.append([])
+            spots.append([])
             for k in range(self.count):
                 if not (members := cut(self._sizes[request.group], self.count, k)):
                     continue
-                sent = {**request.shared, **request.part(members)} if request.part else dict(request.shared)
                 own = asked.setdefault(k, [])
-                places[-1].append((k, len(own)))
-                own.append((request.seed, request.group, request.method, sent))
-        replies = self._all("call", [(k, (self._number, own)) for k, own in asked.items()])
-        self.agents_seconds += max(seconds for _, seconds in replies.values())
-        return [gathered([replies[k][0][position] for k, position in places_of]) for places_of in places]
+                spots[-1].append((k, len(own)))
+                own.append(Ask(request.seed, request.group, request.method, request.sent(members)))
+        answers: dict[int, Answers] = self._all("call", [(k, (self._number, own)) for k, own in asked.items()])
+        slowest = max(answers.values(), key=lambda answer: answer.seconds + answer.compiling)
+        self.agents_seconds += slowest.seconds
+        self.compile_seconds += slowest.compiling
+        return [joined_reply([answers[k].replies[position] for k, position in own]) for own in spots]
 
     def states(self) -> States:
         """States of all blocks, joined in member order. Raises ``HostsLost``."""
         replies = self._all("states", [(k, ()) for k in range(self.count)])
-        return slices([replies[k] for k in range(self.count)])
+        return joined_states([replies[k] for k in range(self.count)])
 
     def sole_blocks(self, seed: int) -> None:
-        """No block of this fleet is in this process."""
+        """None: no block of this fleet is in this process."""
         return
 
     def close(self) -> None:
@@ -178,14 +207,14 @@ class RayFleet:
             ray.kill(actor, no_restart=True)
         self._actors = []
 
-    def _all(self, method: str, asked: list[tuple[int, tuple]]) -> dict[int, Any]:
+    def _all(self, method: str, asked: list[tuple[int, tuple[Any, ...]]]) -> dict[int, Any]:
         """``method`` of several hosts at once, retried while an actor is away. Raises ``HostsLost``."""
         deadline = None  # counted from the first refusal: a call itself may take long
         while True:
             refs = [getattr(self._actors[k], method).remote(self._epoch, *arguments) for k, arguments in asked]
             try:
-                got = ray.get(refs)
-                return {k: reply for (k, _), reply in zip(asked, got, strict=True)}
+                replies = ray.get(refs)
+                return {k: reply for (k, _), reply in zip(asked, replies, strict=True)}
             except ActorUnavailableError as error:
                 # The process may be restarting, or only the connection broke; the same call again tells which.
                 deadline = deadline or time.monotonic() + HEALING
@@ -198,17 +227,17 @@ class RayFleet:
                 raise HostsLost(self._lost()) from None
 
     def _lost(self) -> list[str]:
-        """Which hosts are not the processes they were, with their members of the first group."""
+        """Hosts that are no longer the processes they were, with their members of the first group."""
         group, size = next(iter(self._sizes.items()))
         lost = []
         for k, actor in enumerate(self._actors):
             try:
-                place = ray.get(actor.ready.remote(), timeout=HEALING)
+                process = ray.get(actor.ready.remote(), timeout=HEALING)
             except (ActorUnavailableError, ActorDiedError, GetTimeoutError):
-                place = None
-            if place != self._places[k]:
+                process = None
+            if process != self._processes[k]:
                 members = cut(size, self.count, k)
-                lost.append(f"{group} {members.start}..{members.stop - 1} (process {self._places[k].pid})")
+                lost.append(f"{group} {members.start}..{members.stop - 1} (process {self._processes[k].pid})")
         return lost or ["a connection"]
 
 

@@ -64,7 +64,7 @@ class Task:
             return Outlook(
                 sizes=dict(coordinator.groups()),
                 memory=coordinator.problem.memory + coordinator.memory,
-                calls_per_round=coordinator.calls_per_round,
+                calls_per_round=coordinator.calls_per_round(),
                 warnings=tuple(coordinator.cautions()),
             )
 
@@ -84,9 +84,13 @@ class Task:
                 f"{algorithm} on {environment} cannot be built: {type(error).__name__}: {line(error)}{where}."
             ) from error
 
-    @cached_property
+    @property
     def sizes(self) -> Mapping[str, int]:
         """Size of each group."""
+        return self._sizes
+
+    @cached_property
+    def _sizes(self) -> Mapping[str, int]:
         for seed in self.seeds:
             with contextlib.suppress(Exception):  # a seed whose problem cannot be built fails alone, with its error
                 return self.coordinator(seed).groups()

@@ -44,24 +44,24 @@ class Progress(Watcher):
             self._display.stop()
             self._display = None
 
-    def prepares(self, what: str) -> None:
-        self._tally.prepares(what)
+    def on_preparing(self, what: str) -> None:
+        self._tally.on_preparing(what)
         if not (self._quiet or self._display):
             self._say(f"{self._title}: {what}")
 
-    def began(self, cell: str, seeds: Sequence[int]) -> None:
-        self._tally.began(cell, seeds)
+    def on_start(self, cell: str, seeds: Sequence[int]) -> None:
+        self._tally.on_start(cell, seeds)
         log.info("cell %s (%s): seeds %s begin", cell, self._tally.case(cell), _words(seeds))
 
-    def went(self, cell: str, seeds: Sequence[int], share: float, steps: int) -> None:
-        self._tally.went(cell, seeds, share, steps)
+    def on_progress(self, cell: str, seeds: Sequence[int], share: float, steps: int) -> None:
+        self._tally.on_progress(cell, seeds, share, steps)
         self._line()
 
-    def halted(self, cell: str, seeds: Sequence[int]) -> None:
-        self._tally.halted(cell, seeds)
+    def on_lost(self, cell: str, seeds: Sequence[int]) -> None:
+        self._tally.on_lost(cell, seeds)
 
-    def ended(self, runs: Sequence[Mapping[str, Any]]) -> None:
-        self._tally.ended(runs)
+    def on_end(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        self._tally.on_end(runs)
         if fine := [run for run in runs if run["status"] == "done"]:
             cell, seeds = fine[0]["cell_id"], [run["seed"] for run in fine]
             log.info("cell %s (%s): seeds %s done", cell, self._tally.case(cell), _words(seeds))

@@ -35,26 +35,26 @@ class Tally(Watcher):
         self._begun = self._last = clock()
         self._first: tuple[float, float] | None = None  # elapsed seconds and share at the first progress report
 
-    def began(self, cell: str, seeds: Sequence[int]) -> None:
+    def on_start(self, cell: str, seeds: Sequence[int]) -> None:
         with self.lock:
             self._tick()
             self._running[cell, tuple(seeds)] = (0.0, 0)
 
-    def prepares(self, what: str) -> None:
+    def on_preparing(self, what: str) -> None:
         self.preparing = what
 
-    def went(self, cell: str, seeds: Sequence[int], share: float, steps: int) -> None:
+    def on_progress(self, cell: str, seeds: Sequence[int], share: float, steps: int) -> None:
         with self.lock:
             self.preparing = ""
             self._running[cell, tuple(seeds)] = (share, steps)
             self._note_first()
 
-    def halted(self, cell: str, seeds: Sequence[int]) -> None:
+    def on_lost(self, cell: str, seeds: Sequence[int]) -> None:
         with self.lock:
             self._tick()
             self._running.pop((cell, tuple(seeds)), None)
 
-    def ended(self, runs: Sequence[Mapping[str, Any]]) -> None:
+    def on_end(self, runs: Sequence[Mapping[str, Any]]) -> None:
         with self.lock:
             self._tick()
             self.preparing = ""

@@ -1,23 +1,23 @@
-"""What a run reports of its course."""
+"""The events that a run reports while it goes on."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 class Watcher:
-    """What execution tells of a sweep's course. This one listens to nothing."""
+    """Receives the events of a sweep. This one ignores them."""
 
-    def prepares(self, what: str) -> None:
-        """What is done before the first cell is heard of."""
+    def on_preparing(self, what: str) -> None:
+        """``what`` is done before the first cell starts."""
 
-    def began(self, cell: str, seeds: Sequence[int]) -> None:
-        """Seeds of a cell have begun, together."""
+    def on_start(self, cell: str, seeds: Sequence[int]) -> None:
+        """These seeds of a cell have started, together."""
 
-    def went(self, cell: str, seeds: Sequence[int], share: float, steps: int) -> None:
-        """They have come so far: share of their rounds, environment transitions."""
+    def on_progress(self, cell: str, seeds: Sequence[int], share: float, steps: int) -> None:
+        """They have done this share of their rounds and so many environment transitions."""
 
-    def halted(self, cell: str, seeds: Sequence[int]) -> None:
-        """They were lost and wait for another start."""
+    def on_lost(self, cell: str, seeds: Sequence[int]) -> None:
+        """They were lost with their process and wait for another start."""
 
-    def ended(self, runs: Sequence[Mapping[str, Any]]) -> None:
-        """Replicates ended: their rows of ``runs``, the columns that say who they are and what came of them."""
+    def on_end(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        """Replicates ended: the columns of their rows of ``runs`` that identify them and hold their status."""

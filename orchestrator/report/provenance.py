@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-SECONDS = ("agents_seconds", "coordinator_seconds", "transport_seconds")
+SECONDS = ("startup_seconds", "agents_seconds", "coordinator_seconds", "transport_seconds")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ def _times(summary: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
             "bytes sent": f"{runs['bytes_sent'].sum():.3g}",
         }
         for name in SECONDS:
-            row[name.replace("_seconds", ", s")] = f"{own[name].sum():.1f}"
+            if name in own:  # older results have no startup
+                row[name.replace("_seconds", ", s")] = f"{own[name].sum():.1f}"
         peak = own["peak_memory_bytes"].max()
         rows.append(row | {"peak memory": f"{peak / 2**20:.0f} MiB" if peak == peak else "–"})
     return pd.DataFrame(rows)

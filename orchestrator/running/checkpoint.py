@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from orchestrator.errors import UserError
 from orchestrator.process import source_hash
 
 log = logging.getLogger("orchestrator")
+
+#: A cell between two rounds: "round", "blocks" and "replicas".
+Snapshot: TypeAlias = dict[str, Any]
 
 
 class Blobs(Protocol):
@@ -29,14 +32,15 @@ def pack(tree: dict[str, Any]) -> bytes:
     arrays: dict[str, np.ndarray] = {}
 
     def skeleton(node: Any) -> Any:
-        if isinstance(node, np.ndarray):
-            arrays[f"a{len(arrays)}"] = node
-            return {"array": f"a{len(arrays) - 1}"}
+        if isinstance(node, np.ndarray | np.generic) and not isinstance(node, str):
+            kind = "array" if isinstance(node, np.ndarray) else "scalar"  # a scalar keeps its dtype, too
+            arrays[f"a{len(arrays)}"] = np.asarray(node)
+            return {kind: f"a{len(arrays) - 1}"}
         if isinstance(node, dict):
             return {"items": [[key, skeleton(value)] for key, value in node.items()]}
         if isinstance(node, list | tuple):
-            return {"list": [skeleton(value) for value in node]}
-        return {"value": node.item() if isinstance(node, np.generic) else node}
+            return {type(node).__name__ if type(node) is tuple else "list": [skeleton(value) for value in node]}
+        return {"value": node}
 
     text = json.dumps(skeleton(tree))
     buffer = io.BytesIO()
@@ -46,17 +50,20 @@ def pack(tree: dict[str, Any]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, Any]:
-    """The tree that ``pack`` was given (tuples come back as lists). Raises ``ValueError`` for a damaged blob."""
+    """The tree that ``pack`` was given. Raises ``ValueError`` for a damaged blob."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             tree = json.loads(arrays["tree"].tobytes())
 
             def grown(node: dict[str, Any]) -> Any:
-                if "array" in node:
-                    return arrays[node["array"]]
-                if "items" in node:
-                    return {key: grown(value) for key, value in node["items"]}
-                return [grown(value) for value in node["list"]] if "list" in node else node["value"]
+                ((kind, held),) = node.items()
+                if kind in ("array", "scalar"):
+                    return arrays[held] if kind == "array" else arrays[held][()]
+                if kind == "items":
+                    return {key: grown(value) for key, value in held}
+                if kind in ("list", "tuple"):
+                    return [grown(value) for value in held] if kind == "list" else tuple(grown(v) for v in held)
+                return held
 
             return grown(tree)
     except Exception as error:
@@ -80,13 +87,13 @@ class Keeper:
     ):
         name = hashlib.sha256(json.dumps(list(seeds)).encode()).hexdigest()[:8]
         self.name = f"{cell_id}-{name}"
-        self.snapshot: dict[str, Any] | None = None
+        self.snapshot: Snapshot | None = None
         self._blobs = blobs
         self._every, self._save_every = every, save_every
         self._next = time.monotonic() + every
         self._next_save = time.monotonic() + save_every
 
-    def resume(self) -> dict[str, Any] | None:
+    def resume(self) -> Snapshot | None:
         """The saved snapshot of an earlier process, if there is one and this very source tree wrote it."""
         data = self._blobs.read(self.name) if self._blobs else None
         if data is None:
@@ -105,8 +112,8 @@ class Keeper:
         """Whether it is time for a snapshot."""
         return time.monotonic() >= self._next
 
-    def keep(self, take: Callable[[], dict[str, Any]]) -> None:
-        """Take a snapshot, and save it if that is due too. A failed save is no failure of the run."""
+    def keep(self, take: Callable[[], Snapshot]) -> None:
+        """Take a snapshot, and save it if that is due too. A failed save does not fail the run."""
         began = time.monotonic()
         self.snapshot = take()
         if self._blobs is not None and began >= self._next_save:

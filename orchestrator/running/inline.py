@@ -1,7 +1,9 @@
 """A plan run in this process, cell after cell."""
 
 import os
+from collections.abc import Callable
 
+from orchestrator.fleet.base import Failure
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.plan import Plan
 from orchestrator.running.checkpoint import Keeper
@@ -11,16 +13,20 @@ from orchestrator.running.writer import Writer
 from orchestrator.store import Store
 
 
-def run_inline(planned: Plan, store: Store, writer: Writer) -> None:
+def run_inline(
+    planned: Plan, store: Store, writer: Writer, on_failure: Callable[[Failure], None] | None = None
+) -> None:
+    """Run the tasks that are left and hand their rows to ``writer``. ``on_failure`` as in ``run_task``."""
     for task in planned.tasks:
         keeper = Keeper(task.cell.id, task.seeds, store.checkpoints)
         about = (task.cell.id, task.seeds)
-        writer.watcher.began(*about)
+        writer.watcher.on_start(*about)
         outcome = run_task(
             task,
             InlineFleet(),
             keeper,
-            tell=lambda pulse, about=about: writer.watcher.went(*about, pulse.share, pulse.steps),
+            on_pulse=lambda pulse, about=about: writer.watcher.on_progress(*about, pulse.share, pulse.steps),
+            on_failure=on_failure,
         )
         writer.add(tables(task, outcome, f"inline-{os.getpid()}"), keeper.name)
         task.release()

@@ -1,59 +1,65 @@
-"""The driver's inner loop: all seeds' coordinators speak in lockstep, and what they say together travels together."""
+"""The driver's inner loop: the coordinators of all seeds run in lockstep, and their calls travel together."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
-from orchestrator.core.rounds import Call, Conversation, Coordinator, Exchange
-from orchestrator.fleet.base import Failure, Fleet, Request
+from orchestrator.core.calls import Call, Conversation, Exchange, Reply
+from orchestrator.fleet.base import Failure, Request, Result
+from orchestrator.fleet.gather import halo, scattered_rows, shared_values
+from orchestrator.running.replica import Replica
+
+
+class Caller(Protocol):
+    """A fleet, or whatever passes requests on to one."""
+
+    def call(self, requests: Sequence[Request]) -> list[Result]:
+        """As ``Fleet.call``."""
+        ...
 
 
 @dataclass(slots=True)
-class Traffic:
-    """What a seed's rounds have cost so far. ``measure`` is never counted."""
+class Answer:
+    """What a call brought."""
 
-    calls: int = 0  #: communications
-    messages: int = 0  #: one to each member that is sent arrays, one from each that replies; one an edge of an exchange
-    bytes_sent: int = 0  #: bytes of the arrays in those messages
-    agent_steps: int = 0  #: environment transitions, summed over the members
-
-    def charge(self, other: "Traffic", times: int = 1) -> None:
-        """Add ``times`` the cost of another count."""
-        self.calls += times * other.calls
-        self.messages += times * other.messages
-        self.bytes_sent += times * other.bytes_sent
-        self.agent_steps += times * other.agent_steps
-
-    def since(self, earlier: "Traffic") -> "Traffic":
-        """The cost between two counts."""
-        now = Traffic()
-        now.charge(self)
-        now.charge(earlier, -1)
-        return now
+    reply: Reply | None
+    rows: Reply | None = None  #: what the members of an exchange sent to each other
 
 
 @dataclass(slots=True)
-class Replica:
-    """One seed of a cell while it runs."""
+class Turn:
+    """A seed's conversation: what it yielded last, and what it will be sent next."""
 
-    seed: int
-    coordinator: Coordinator
-    recorder: Any
-    traffic: Traffic = field(default_factory=Traffic)
-    status: str = "running"  #: running, done, diverged or failed
-    error: str = ""
-    agents: dict[str, np.ndarray] = field(default_factory=dict)  #: final metrics of each agent, if asked for
+    replica: Replica
+    talk: Conversation
+    calls: tuple[Call | Exchange, ...] = ()
+    single: bool = True  #: it yielded a call, not a tuple of calls
+    reply: Any = None
+
+    def step(self, results: dict[int, Any]) -> bool:
+        """Go on to the next yield. False at the end, where the result is in ``results``, or after an error."""
+        try:
+            yielded = self.talk.send(self.reply)
+        except StopIteration as end:
+            results[self.replica.seed] = end.value
+            return False
+        except Exception as error:
+            self.replica.fail(Failure.of(error))
+            return False
+        self.single = not isinstance(yielded, tuple)
+        self.calls = yielded if isinstance(yielded, tuple) else (yielded,)
+        return True
 
     def fail(self, failure: Failure) -> None:
-        """Give this seed up; the others go on."""
-        self.status = "failed"
-        self.error = f"{failure.kind}: {failure.message}\n{failure.trace}"
+        """End the conversation and give the seed up."""
+        self.talk.close()
+        self.replica.fail(failure)
 
 
 def converse(
-    fleet: Fleet,
+    caller: Caller,
     sizes: Mapping[str, int],
     talks: Iterable[tuple[Replica, Callable[[], Any]]],
     charged: bool,
@@ -64,25 +70,18 @@ def converse(
     returned; a seed whose code or member raised is marked failed and left out.
     """
     results: dict[int, Any] = {}
-    started = [(replica, _start(replica, talk, results)) for replica, talk in talks]
-    speaking = [(replica, talk, None) for replica, talk in started if talk is not None]
-    while True:
-        said = [
-            (replica, talk, yielded)
-            for replica, talk, reply in speaking
-            if (yielded := _advance(replica, talk, reply, results)) is not None
-        ]
-        if not said:
-            return results
-        speaking = _answered(fleet, sizes, said, charged)
+    turns = [turn for replica, talk in talks if (turn := _start(replica, talk, results)) is not None]
+    while turns := [turn for turn in turns if turn.step(results)]:
+        turns = _answered(caller, sizes, turns, charged)
+    return results
 
 
-def _start(replica: Replica, talk: Callable[[], Any], results: dict[int, Any]) -> Conversation | None:
-    """The generator to drive, or None where ``talk`` is a plain function: its result is there already."""
+def _start(replica: Replica, talk: Callable[[], Any], results: dict[int, Any]) -> Turn | None:
+    """The conversation to drive, or None where ``talk`` is a plain function: its result is there already."""
     try:
         value = talk()
         if isinstance(value, Generator):
-            return value
+            return Turn(replica, value)
         for call in value if isinstance(value, tuple) else (value,):
             if isinstance(call, Call | Exchange):
                 raise TypeError(f"{talk.__qualname__}() returned a {type(call).__name__}; a call must be yielded")
@@ -92,50 +91,39 @@ def _start(replica: Replica, talk: Callable[[], Any], results: dict[int, Any]) -
     return None
 
 
-def _advance(replica: Replica, talk: Conversation, reply: Any, results: dict[int, Any]) -> Any:
-    try:
-        return talk.send(reply)
-    except StopIteration as end:
-        results[replica.seed] = end.value
-    except Exception as error:
-        replica.fail(Failure.of(error))
-    return None
-
-
-def _answered(fleet: Fleet, sizes: Mapping[str, int], said: list, charged: bool) -> list:
-    """Ask the fleet everything that was said, charge it and hand each seed its replies."""
+def _answered(caller: Caller, sizes: Mapping[str, int], turns: Sequence[Turn], charged: bool) -> list[Turn]:
+    """Make the calls of all turns, charge them and hand each turn its replies. Returns the turns that go on."""
     requests: list[Request] = []
-    spoken = []
-    for replica, talk, yielded in said:
-        calls = yielded if isinstance(yielded, tuple) else (yielded,)
+    asking: list[Turn] = []
+    for turn in turns:
         try:
-            asked = [_request(replica.seed, call, sizes) for call in calls]
+            own = [_request(turn.replica.seed, call, sizes) for call in turn.calls]
         except Exception as error:
-            talk.close()
-            replica.fail(Failure.of(error))
+            turn.fail(Failure.of(error))
             continue
-        spoken.append((replica, talk, yielded, calls))
-        requests += asked
-    replies = fleet.call(requests) if requests else []
-    replies = _delivered(fleet, spoken, replies)
-    answered = []
-    at = 0
-    for replica, talk, yielded, calls in spoken:
-        mine = replies[at : at + len(calls)]
-        at += len(calls)
-        failure = next((reply for reply in mine if isinstance(reply, Failure)), None)
+        asking.append(turn)
+        requests += own
+    calls = [(turn.replica.seed, call) for turn in asking for call in turn.calls]
+    answers = iter(_answers(caller, calls, caller.call(requests) if requests else []))
+    going_on: list[Turn] = []
+    for turn in asking:
+        mine = [next(answers) for _ in turn.calls]
+        failure = next((answer for answer in mine if isinstance(answer, Failure)), None)
         if failure is not None:
-            talk.close()
-            replica.fail(failure)
+            turn.fail(failure)
             continue
+        own = [answer for answer in mine if isinstance(answer, Answer)]
         if charged:
-            for call, reply in zip(calls, mine, strict=True):
-                _charge(replica.traffic, call, reply, sizes)
-        answered.append((replica, talk, [reply for reply, _ in mine] if yielded is calls else mine[0][0]))
-    return answered
+            for call, answer in zip(turn.calls, own, strict=True):
+                turn.replica.traffic.charge(call.cost(answer.reply, answer.rows, sizes[call.on]))
+        replies = [answer.reply for answer in own]
+        turn.reply = replies[0] if turn.single else replies
+        going_on.append(turn)
+    return going_on
 
 
 def _request(seed: int, call: Call | Exchange, sizes: Mapping[str, int]) -> Request:
+    """The first request of a call. Raises ``TypeError`` or ``ValueError`` where the call makes no sense."""
     if not isinstance(call, Call | Exchange):
         raise TypeError(f"a coordinator yields Call, Exchange or a tuple of them, not {type(call).__name__}")
     if isinstance(call.agent_steps, bool) or not isinstance(call.agent_steps, int | np.integer):
@@ -146,38 +134,43 @@ def _request(seed: int, call: Call | Exchange, sizes: Mapping[str, int]) -> Requ
         if call.graph.n != sizes[call.on]:
             raise ValueError(f"the graph has {call.graph.n} members; the group {call.on!r} has {sizes[call.on]}")
         call.graph.within(call.hops)  # refuses a negative radius here, where only this seed fails
+        shared_values(call.shared)  # and arrays that cannot be sent
         return Request(seed, call.on, call.send, {})
+    shared = shared_values(call.shared)
     if not call.scattered:
-        return Request(seed, call.on, call.method, call.shared)
-    rows = {name: np.asarray(array) for name, array in call.scattered.items()}
-    for name, array in rows.items():
-        if not array.ndim or len(array) != sizes[call.on]:
-            raise ValueError(f"scattered {name!r} has shape {array.shape}; the group has {sizes[call.on]} members")
+        return Request(seed, call.on, call.method, shared)
+    rows = scattered_rows(call.scattered, sizes[call.on])
     return Request(
-        seed, call.on, call.method, call.shared, lambda of: {k: v[of.start : of.stop] for k, v in rows.items()}
+        seed, call.on, call.method, shared, lambda of: {name: row[of.start : of.stop] for name, row in rows.items()}
     )
 
 
-def _delivered(fleet: Fleet, spoken: list, replies: Sequence) -> list:
-    """Second half of every exchange: members receive their halo. Returns (reply, rows sent or None) or Failure each."""
-    final: list = [reply if isinstance(reply, Failure) else (reply, None) for reply in replies]
-    calls = [(replica.seed, call) for replica, _, _, calls in spoken for call in calls]
-    for k, (_, call) in enumerate(calls):
-        if isinstance(call, Exchange) and not isinstance(replies[k], Failure) and (wrong := _unfit(call, replies[k])):
-            final[k] = Failure("ValueError", f"the method {call.send!r} of an Exchange must return {wrong}", "")
-    waiting = [k for k, (_, call) in enumerate(calls) if isinstance(call, Exchange) and isinstance(final[k], tuple)]
-    if not waiting:
-        return final
-    requests = [_receive(calls[k][0], calls[k][1], replies[k]) for k in waiting]
-    for k, reply in zip(waiting, fleet.call(requests), strict=True):
-        final[k] = reply if isinstance(reply, Failure) else (reply, replies[k])
-    return final
+def _answers(
+    caller: Caller, calls: Sequence[tuple[int, Call | Exchange]], results: Sequence[Result]
+) -> list[Answer | Failure]:
+    """The answers to (seed, call). Here members of an exchange receive the rows that the others sent."""
+    answers = [result if isinstance(result, Failure) else Answer(result) for result in results]
+    waiting: list[int] = []
+    requests: list[Request] = []
+    for k, ((seed, call), answer) in enumerate(zip(calls, answers, strict=True)):
+        if not isinstance(call, Exchange) or isinstance(answer, Failure):
+            continue
+        if answer.reply is None or (wrong := _unfit(call, answer.reply)):
+            lack = "rows to send" if answer.reply is None else wrong
+            answers[k] = Failure("ValueError", f"the method {call.send!r} of an Exchange must return {lack}", "")
+            continue
+        answer.rows = answer.reply
+        waiting.append(k)
+        requests.append(_receive(seed, call, answer.rows))
+    for k, result in zip(waiting, caller.call(requests) if requests else [], strict=True):
+        answer = answers[k]
+        assert isinstance(answer, Answer)
+        answers[k] = result if isinstance(result, Failure) else Answer(result, answer.rows)
+    return answers
 
 
-def _unfit(exchange: Exchange, rows: Mapping[str, np.ndarray] | None) -> str:
+def _unfit(exchange: Exchange, rows: Reply) -> str:
     """What is missing of the rows to send; empty if nothing is."""
-    if rows is None:
-        return "rows to send"
     widest = int(np.diff(exchange.graph.within(exchange.hops)[0]).max())
     for name in exchange.addressed:
         if name not in rows or rows[name].ndim < 2 or rows[name].shape[1] < widest:
@@ -185,60 +178,7 @@ def _unfit(exchange: Exchange, rows: Mapping[str, np.ndarray] | None) -> str:
     return ""
 
 
-def _receive(seed: int, exchange: Exchange, rows: Mapping[str, np.ndarray]) -> Request:
-    indptr, indices = exchange.graph.within(exchange.hops)
-    places = exchange.graph.places(exchange.hops) if exchange.addressed else indices
-
-    def part(members: range) -> dict[str, Any]:
-        """Only rows within reach, each once: a member beyond ``hops`` is not in the block's hands at all."""
-        here = slice(indptr[members.start], indptr[members.stop])
-        mine = indices[here]
-        reached, local = np.unique(mine, return_inverse=True)
-        return {
-            "halo": {
-                name: array[mine, places[here]] if name in exchange.addressed else array[reached]
-                for name, array in rows.items()
-            },
-            "indptr": indptr[members.start : members.stop + 1] - indptr[members.start],
-            "indices": local.astype(np.int64),
-        }
-
-    return Request(seed, exchange.on, exchange.receive, exchange.shared, part)
-
-
-def _charge(traffic: Traffic, call: Call | Exchange, answer: tuple, sizes: Mapping[str, int]) -> None:
-    reply, rows = answer
-    members = sizes[call.on]
-    traffic.calls += 1
-    traffic.agent_steps += members * call.agent_steps
-    if shared := _size(call.shared, call.sensed):
-        traffic.bytes_sent += members * shared
-    if isinstance(call, Exchange):
-        edges = call.graph.deliveries(call.hops)
-        traffic.bytes_sent += edges * (_size(rows, call.addressed) // members)
-        if call.addressed:
-            letters = [rows[name].nbytes // (members * rows[name].shape[1]) for name in call.addressed]
-            edges = call.graph.passages(call.hops)
-            traffic.bytes_sent += edges * sum(letters)
-        traffic.messages += edges
-        scattered = 0
-    else:
-        scattered = _size(call.scattered, call.sensed)
-        traffic.bytes_sent += scattered
-    if shared or scattered:
-        traffic.messages += members
-    if reply and (replied := _size(reply, call.sensed)):
-        traffic.messages += members
-        traffic.bytes_sent += replied
-
-
-def _size(sent: Mapping[str, Any], but: tuple[str, ...]) -> int:
-    """Bytes of the arrays communicated, ``but`` those named.
-
-    Scalars are step sizes and counts, which every member could work out.
-    """
-    total = 0
-    for name, value in sent.items():
-        if isinstance(value, np.ndarray) and name not in but:
-            total += value.nbytes
-    return total
+def _receive(seed: int, exchange: Exchange, rows: Reply) -> Request:
+    """The second request of an exchange."""
+    shared = shared_values(exchange.shared)
+    return Request(seed, exchange.on, exchange.receive, shared, lambda members: halo(exchange, rows, members))

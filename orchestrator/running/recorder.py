@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.core.calls import Traffic
 from orchestrator.planning.cells import Record
-from orchestrator.running.lockstep import Traffic
 
 
 def record_rounds(rounds: int, per_decade: int) -> list[int]:
@@ -19,7 +19,8 @@ def record_rounds(rounds: int, per_decade: int) -> list[int]:
 class Recorder:
     """The measurements of one seed. Rows and means are derived from them at the end, by additions in round order."""
 
-    def __init__(self, schedule: Record, rounds: int):
+    def __init__(self, schedule: Record | None = None, rounds: int = 0):
+        schedule = schedule or Record.model_validate({})
         self.interval = schedule.interval(rounds)
         self.rows_at = record_rounds(rounds, schedule.per_decade)
         self._row_set = frozenset(self.rows_at)
@@ -66,7 +67,7 @@ class Recorder:
         return next((name for name, value in zip(self.names, values, strict=True) if not math.isfinite(value)), "")
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dict a row of ``metrics``: round, costs, window, and each metric with its mean since the last row."""
+        """One dict per row of ``metrics``: round, costs, window, and each metric with its mean since the last row."""
         rows, window = [], []
         last = len(self._measured) - 1
         for k, (completed, steps, sent) in enumerate(self._measured):

@@ -1,4 +1,4 @@
-"""What came of a cell, as rows of the store's tables."""
+"""The rows of a finished cell in the store's tables."""
 
 import json
 import platform
@@ -26,8 +26,8 @@ def tables(task: Task, outcome: Outcome, attempt: str) -> dict[str, pa.Table]:
         runs.append(
             own
             | _identity(task, replica.seed)
-            | {"status": replica.status, "error": replica.error or None, "note": _note(replica.coordinator)}
-            | {"rounds": replica.coordinator.completed, "agent_steps": replica.traffic.agent_steps}
+            | {"status": replica.status, "error": replica.error or None, "note": _note(replica.algorithm)}
+            | {"rounds": replica.completed, "agent_steps": replica.traffic.agent_steps}
             | {"calls": replica.traffic.calls, "messages": replica.traffic.messages}
             | {"bytes_sent": replica.traffic.bytes_sent}
             | ({} if replica.status == "failed" else replica.recorder.summary())
@@ -42,19 +42,20 @@ def tables(task: Task, outcome: Outcome, attempt: str) -> dict[str, pa.Table]:
     timing = {
         "cell_id": task.cell.id,
         "attempt": attempt,
-        "agents_seconds": seconds["agents"],
-        "transport_seconds": max(0.0, seconds["fleet"] - seconds["agents"]),
-        "coordinator_seconds": seconds["total"] - seconds["fleet"],
+        "startup_seconds": seconds.startup,
+        "agents_seconds": seconds.agents,
+        "transport_seconds": seconds.transport,
+        "coordinator_seconds": seconds.coordinator,
         "peak_memory_bytes": peak_memory(),
         "nodes": outcome.nodes,
         "events": "\n".join(outcome.events) or None,
     }
-    found = {"metrics": metrics, "agents": agents, "timings": [timing], "runs": runs}
-    return {name: table(name, rows) for name, rows in found.items() if rows}
+    parts = {"metrics": metrics, "agents": agents, "timings": [timing], "runs": runs}
+    return {name: table(name, rows) for name, rows in parts.items() if rows}
 
 
 def failures(task: Task, error: str) -> dict[str, pa.Table]:
-    """Rows of a cell whose process could not finish it, for a reason that is not the cell's own."""
+    """Rows of a cell whose process ended before the cell did."""
     rows = [
         {"replicate_id": f"{task.cell.id}-{seed}", **_identity(task, seed), "status": "failed", "error": error}
         for seed in task.seeds
@@ -62,8 +63,8 @@ def failures(task: Task, error: str) -> dict[str, pa.Table]:
     return {"runs": table("runs", rows)}
 
 
-def _note(coordinator: Coordinator) -> str | None:
-    return "\n".join(coordinator.cautions()) or None
+def _note(algorithm: Coordinator[Any, Any] | None) -> str | None:
+    return ("\n".join(algorithm.cautions()) if algorithm is not None else "") or None
 
 
 def _identity(task: Task, seed: int) -> dict[str, Any]:
@@ -79,13 +80,13 @@ def _identity(task: Task, seed: int) -> dict[str, Any]:
 @cache
 def versions() -> str:
     """Versions of this program, its source tree and the libraries that make numbers, as JSON."""
-    found = {"python": platform.python_version(), "source": source_hash()}
+    known = {"python": platform.python_version(), "source": source_hash()}
     for library in LIBRARIES:
         try:
-            found[library] = version(library)
+            known[library] = version(library)
         except PackageNotFoundError:
-            found[library] = "unknown"
-    return json.dumps(found, sort_keys=True)
+            known[library] = "unknown"
+    return json.dumps(known, sort_keys=True)
 
 
 @cache

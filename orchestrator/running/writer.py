@@ -24,24 +24,24 @@ class Writer:
         self._flushed = time.monotonic()
         self.finished: set[tuple[str, int]] = set()
 
-    def add(self, found: dict[str, pa.Table], checkpoint: str = "") -> None:
+    def add(self, tables: dict[str, pa.Table], checkpoint: str = "") -> None:
         """Take a cell's rows; ``checkpoint`` is no longer needed once they are stored."""
-        told = ["cell_id", "seed", "status", "error", "algorithm", "agents", "agent_steps"]
-        runs = found["runs"].select(told).to_pylist()
-        self._waiting.append(found)
+        columns = ["cell_id", "seed", "status", "error", "algorithm", "agents", "agent_steps"]
+        runs = tables["runs"].select(columns).to_pylist()
+        self._waiting.append(tables)
         self._checkpoints += [checkpoint] if checkpoint else []
         self._replicates += len(runs)
         self.finished |= {(run["cell_id"], run["seed"]) for run in runs}
         if self._replicates >= FLUSH_REPLICATES or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
-        self.watcher.ended(runs)
+        self.watcher.on_end(runs)
 
     def flush(self) -> None:
         """Store what waits."""
         if self._waiting:
-            names = dict.fromkeys(name for found in self._waiting for name in found)
-            parts = {name: [found[name] for found in self._waiting if name in found] for name in names}
-            self._store.append({name: united(found) for name, found in parts.items()})
+            names = dict.fromkeys(name for tables in self._waiting for name in tables)
+            parts = {name: [tables[name] for tables in self._waiting if name in tables] for name in names}
+            self._store.append({name: united(rows) for name, rows in parts.items()})
         for name in self._checkpoints:
             self._store.checkpoints.delete(name)
         self._waiting, self._checkpoints, self._replicates = [], [], 0

@@ -102,6 +102,7 @@ TABLES: dict[str, TableSchema] = {
         {
             "cell_id": (TEXT, "the cell, as in members"),
             "attempt": (TEXT, "unique name of the attempt"),
+            "startup_seconds": (FLOAT, "seconds spent building environments and agents, starting processes, compiling"),
             "agents_seconds": (FLOAT, "seconds spent in agents' blocks"),
             "coordinator_seconds": (FLOAT, "seconds spent in the coordinator"),
             "transport_seconds": (FLOAT, "seconds spent between them"),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from orchestrator.fleet.base import HostsGone, Request
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.fleet.ray import HostProcess, RayFleet, Stale
+from orchestrator.fleet.ray import Answers, Ask, HostProcess, RayFleet, Stale
 from orchestrator.running.drive import run_task
 from tests.tools.engine import Diary, Resumed, numbers, run, task
 
@@ -45,8 +45,11 @@ def fleet(local_ray: None) -> Iterator[RayFleet]:
         ("shelves", {}),
         ("doubling", {"limit": 500.0}),
         ("drift", {}),
+        ("lonely", {}),
+        ("typed", {"dtype": "float32"}),
+        ("typed", {"dtype": "bool"}),
     ],
-    ids=["joint", "market", "shelves", "doubling", "drift"],
+    ids=["joint", "market", "shelves", "doubling", "drift", "lonely", "float32", "bool"],
 )
 def test_ray_equals_inline(fleet: RayFleet, what, given_settings, per_actor):
     of = task(what, (0, 1, 2), RECORD, agents=4, rounds=14, **given_settings)
@@ -86,6 +89,27 @@ def test_failures_are_the_same_on_ray(fleet: RayFleet, what):
     assert [r.error.splitlines()[:1] for r in on_ray.replicas] == [r.error.splitlines()[:1] for r in inline.replicas]
 
 
+@pytest.mark.parametrize(
+    "wrong", ["reply", "shared", "scattered", "exchanged", "state", "late state", "mixed", "shadow"]
+)
+def test_refused_dtypes_are_the_same_on_ray(fleet: RayFleet, wrong):
+    of = task("typed", (0, 1), {"every": 9}, agents=2, rounds=4, wrong=wrong, other="int16")
+    fleet.resize(2)
+    on_ray, inline = run_task(of, fleet, Diary()), run(of, 2, Diary())
+    assert [r.status for r in on_ray.replicas] == ["failed", "failed"]
+    assert [r.error.splitlines()[0] for r in on_ray.replicas] == [r.error.splitlines()[0] for r in inline.replicas]
+
+
+def test_what_other_processes_compile_is_startup(fleet: RayFleet):
+    """Half a second in each of two hosts at once and in the coordinator; no bound from above, which would be timed."""
+    of = task("sleepy", agents=2, rounds=2, compiling=0.5, step=0.2)
+    fleet.resize(2)
+    spent = run_task(of, fleet).seconds
+    assert spent.startup >= 1.0
+    assert spent.agents >= 0.4
+    assert spent.total >= spent.startup + spent.agents
+
+
 def test_a_snapshot_moves_between_ray_and_inline(fleet: RayFleet):
     of = task("market", (0, 1), RECORD, agents=4, rounds=14)
     expected = numbers(run(of))
@@ -108,7 +132,7 @@ class _Assassin(threading.Thread):
 
     def run(self) -> None:
         while self._kills and not self._stopped.wait(0.01):
-            alive = [pid for _, pid in list(self._fleet._places) if pid not in self.killed and _is_host(pid)]
+            alive = [pid for _, pid in list(self._fleet._processes) if pid not in self.killed and _is_host(pid)]
             if alive and not self._stopped.wait(self._random.uniform(0.2, 0.9)):
                 victims = self._random.sample(alive, min(self._at_once, len(alive)))
                 self.killed += [pid for pid in victims if _is_host(pid) and _kill(pid)]
@@ -182,7 +206,7 @@ def test_hosts_killed_between_cells(fleet: RayFleet):
     fleet.resize(3)
     assert numbers(run_task(of, fleet)) == expected
     for first, last in ((1, 2), (0, 3)):
-        assert all(_is_host(pid) and _kill(pid) for _, pid in fleet._places[first:last])
+        assert all(_is_host(pid) and _kill(pid) for _, pid in fleet._processes[first:last])
         assert numbers(run_task(of, fleet)) == expected
 
 
@@ -200,8 +224,14 @@ def test_an_actor_that_is_gone_for_good_is_no_endless_wait(local_ray: None):
     own.close()
 
 
-def _walk(epoch: int, number: int) -> tuple[int, int, list]:
-    return epoch, number, [(0, "agents", "walk", {"now": number})]
+def _walk(epoch: int, number: int) -> tuple[int, int, list[Ask]]:
+    return epoch, number, [Ask(0, "agents", "walk", {"now": number})]
+
+
+def _x(answers: Answers) -> np.ndarray:
+    (reply,) = answers.replies
+    assert isinstance(reply, dict)
+    return reply["x"]
 
 
 def test_a_call_asked_twice_is_done_once():
@@ -212,9 +242,9 @@ def test_a_call_asked_twice_is_done_once():
     state = host.states(1)[0, "agents"]["x"].tolist()
     again = host.call(*_walk(1, 1))
     assert again is first
-    assert host.states(1)[0, "agents"]["x"].tolist() == state == first[0][0]["x"].tolist()
+    assert host.states(1)[0, "agents"]["x"].tolist() == state == _x(first).tolist()
     second = host.call(*_walk(1, 2))
-    assert (second[0][0]["x"] > first[0][0]["x"]).all()
+    assert (_x(second) > _x(first)).all()
     with pytest.raises(Stale, match="call 1 came after call 2"):
         host.call(*_walk(1, 1))
 
@@ -224,7 +254,7 @@ def test_an_older_epoch_is_refused_and_caches_nothing():
     with pytest.raises(Stale, match="epoch -1, not 1"):  # a new process that took a dead one's place
         host.call(*_walk(1, 1))
     host.load(1, of, 0, 1, None)
-    old = host.call(*_walk(1, 1))[0][0]["x"].tolist()
+    old = _x(host.call(*_walk(1, 1))).tolist()
     snapshot = host.states(1)
     host.call(*_walk(1, 2))
     host.load(2, of, 0, 1, snapshot)
@@ -232,7 +262,7 @@ def test_an_older_epoch_is_refused_and_caches_nothing():
         with pytest.raises(Stale, match="in epoch 2"):
             ask()
     assert host.states(2)[0, "agents"]["x"].tolist() == old
-    replayed = host.call(*_walk(2, 1))[0][0]["x"]  # same number as the old epoch's first call: not its reply
+    replayed = _x(host.call(*_walk(2, 1)))  # same number as the old epoch's first call: not its reply
     assert (replayed > old).all()
 
 

@@ -43,12 +43,12 @@ def _tally(clock) -> Tally:
 
 
 def test_cells_are_counted_by_case(tally):
-    tally.began("a", (0, 1))
-    tally.began("c", (1,))
+    tally.on_start("a", (0, 1))
+    tally.on_start("c", (1,))
     assert tally.counts("joint") == {"cells": 2, "done": 0, "running": 1, "failed": 0}
     assert tally.counts("alone") == {"cells": 2, "done": 1, "running": 1, "failed": 0}
-    tally.ended([ended("a", 0), ended("a", 1)])
-    tally.ended([ended("c", 1, "failed", 0)])
+    tally.on_end([ended("a", 0), ended("a", 1)])
+    tally.on_end([ended("c", 1, "failed", 0)])
     assert tally.counts("joint") == {"cells": 2, "done": 1, "running": 0, "failed": 0}
     assert tally.counts("alone") == {"cells": 2, "done": 1, "running": 0, "failed": 1}
     assert (tally.replicates, tally.failures) == (3, 1)
@@ -56,27 +56,27 @@ def test_cells_are_counted_by_case(tally):
 
 def test_a_cell_whose_seeds_run_apart_is_one_cell(tally):
     """It runs while one of its parts does, and is done when all are."""
-    tally.began("a", (0,))
-    tally.began("a", (1,))
-    tally.ended([ended("a", 0)])
+    tally.on_start("a", (0,))
+    tally.on_start("a", (1,))
+    tally.on_end([ended("a", 0)])
     assert tally.counts("joint") == {"cells": 2, "done": 0, "running": 1, "failed": 0}
-    tally.halted("a", (1,))
+    tally.on_lost("a", (1,))
     assert tally.counts("joint")["running"] == 0
 
 
 def test_share_pace_and_time_left_follow_the_weights(tally, clock):
     assert (tally.share(), tally.left(), tally.rate()) == (0.0, None, 0.0)
-    tally.began("a", (0, 1))
+    tally.on_start("a", (0, 1))
     clock.now = 30.0  # processes started and loops were compiled before anything was heard of
-    tally.went("a", (0, 1), 1e-9, 0)
+    tally.on_progress("a", (0, 1), 1e-9, 0)
     assert tally.left() is None
     clock.now = 40.0
-    tally.went("a", (0, 1), 0.5, 1000)
+    tally.on_progress("a", (0, 1), 0.5, 1000)
     assert tally.share() == 0.2
     assert tally.left() == pytest.approx(40.0)
     assert tally.rate() == tally.rate("joint") == 25.0
     assert tally.rate("alone") == 0.0
-    tally.ended([ended("a", 0, steps=1000), ended("a", 1, steps=1000)])
+    tally.on_end([ended("a", 0, steps=1000), ended("a", 1, steps=1000)])
     clock.now = 80.0
     assert tally.share() == 0.4
     assert (tally.rate(), tally.rate("joint")) == (25.0, 50.0)  # the case ran in the first half of the time only
@@ -96,11 +96,11 @@ def drawn(tally: Tally, title: str = "test/small") -> list[str]:
 
 
 def test_the_table_on_a_terminal(tally, clock):
-    tally.began("a", (0, 1))
-    tally.went("a", (0, 1), 1e-9, 0)
+    tally.on_start("a", (0, 1))
+    tally.on_progress("a", (0, 1), 1e-9, 0)
     clock.now = 10.0
-    tally.went("a", (0, 1), 0.5, 34_000_000)
-    tally.ended([ended("c", 1, "failed", 0)])
+    tally.on_progress("a", (0, 1), 0.5, 34_000_000)
+    tally.on_end([ended("c", 1, "failed", 0)])
     assert drawn(tally) == [
         "test/small  cells  done  running  failed  steps/s",
         "joint           2     0        1       0    3.4 M",
@@ -111,14 +111,14 @@ def test_the_table_on_a_terminal(tally, clock):
 
 def test_one_cell_has_a_bar_alone(clock):
     tally = Tally({"joint": ["a"]}, {"a": range(5)}, {"a": 1.0}, clock)
-    tally.prepares("starting Ray")
+    tally.on_preparing("starting Ray")
     clock.now = 9.0
     assert drawn(tally) == ["               0% 2 of 7 replicates, starting Ray, 0:09 passed"]
-    tally.began("a", range(5))
+    tally.on_start("a", range(5))
     assert drawn(tally) == ["               0% 2 of 7 replicates, starting Ray, 0:09 passed"]
-    tally.went("a", range(5), 1e-9, 0)
+    tally.on_progress("a", range(5), 1e-9, 0)
     clock.now = 3725.0
-    tally.went("a", range(5), 0.25, 0)
+    tally.on_progress("a", range(5), 0.25, 0)
     assert drawn(tally) == ["━━━           25% 2 of 7 replicates, 3:05:48 left, 1:02:05 passed"]
 
 
@@ -126,14 +126,14 @@ def test_plain_lines_without_a_terminal(tally, clock):
     """One at first after ten seconds, one at the end, one for what failed; nothing when quiet."""
     said = io.StringIO()
     with Progress("mine", tally, 2, 7, stream=said) as progress:
-        progress.prepares("starting Ray")
-        progress.began("a", (0, 1))
+        progress.on_preparing("starting Ray")
+        progress.on_start("a", (0, 1))
         clock.now = 9.0
-        progress.went("a", (0, 1), 0.4, 900)
+        progress.on_progress("a", (0, 1), 0.4, 900)
         clock.now = 20.0
-        progress.went("a", (0, 1), 0.5, 2000)
-        progress.ended([ended("c", 1, "diverged", 0)])
-        progress.ended([ended("a", 0), ended("a", 1, "failed"), ended("b", 0), ended("b", 1)])
+        progress.on_progress("a", (0, 1), 0.5, 2000)
+        progress.on_end([ended("c", 1, "diverged", 0)])
+        progress.on_end([ended("a", 0), ended("a", 1, "failed"), ended("b", 0), ended("b", 1)])
     assert said.getvalue().splitlines() == [
         "mine: starting Ray",
         "mine: 2 of 7 replicates, 100 steps/s, 20 s passed, about 3 min 40 s left",
@@ -142,8 +142,8 @@ def test_plain_lines_without_a_terminal(tally, clock):
         "mine: 7 of 7 replicates, 1 failed, 20 steps/s, 20 s passed",
     ]
     with Progress("mine", tally, 2, 7, quiet=True, stream=said) as progress:
-        progress.prepares("starting Ray")
-        progress.ended([])
+        progress.on_preparing("starting Ray")
+        progress.on_end([])
     assert len(said.getvalue().splitlines()) == 5
 
 

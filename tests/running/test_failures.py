@@ -19,7 +19,7 @@ RAISING = {
     "metric name": "ValueError: measure() returned the metrics ['average']; at first ['mean']",
     "metric value": "ValueError: could not convert string to float",
     "no metrics": "TypeError: measure() must return a dict of metrics, not NoneType",
-    "agent metrics": "ValueError: measure_agents() gave 'x' the shape (1,); it takes one number an agent",
+    "agent metrics": "ValueError: measure_agents() gave 'x' the shape (1,); it takes one number per agent",
     "not a call": "TypeError: a coordinator yields Call, Exchange or a tuple of them, not str",
     "unknown group": "'nobody'; the groups are agents",
     "unknown method": "AttributeError: 'Patients' object has no attribute 'dance'",

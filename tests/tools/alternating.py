@@ -110,7 +110,7 @@ def talked(made: Any, of: Task, *talks: Callable, hosts: int = 1) -> list:
     """What conversations of a coordinator come to."""
     fleet = InlineFleet(hosts)
     fleet.load(of, None)
-    replica, out = Replica(0, made, None), []
+    replica, out = Replica(0, made), []
     for talk in talks:
         out.append(converse(fleet, of.sizes, [(replica, talk)], charged=False).get(0))
         assert replica.error == ""

@@ -34,6 +34,8 @@ WORKED = {
         ("trouble", "Trouble", "Nowhere"),
         ("market", "Market", "Town"),
         ("lonely", "Lonely", "Nowhere"),
+        ("typed", "Typed", "Nowhere"),
+        ("sleepy", "Sleepy", "Nowhere"),
     )
 }
 
@@ -65,7 +67,7 @@ def say(of: Task, fleet: Fleet, *said: Any, fresh: bool = True) -> tuple[list[An
     """
     if fresh:
         fleet.load(of, None)
-    replica = Replica(of.seeds[0], of.coordinator(of.seeds[0]), None)
+    replica = Replica(of.seeds[0], of.coordinator(of.seeds[0]))
     replies: list[Any] = []
 
     def talk():

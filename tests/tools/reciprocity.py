@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.core import Fusible
 from orchestrator.core.kernels import draw_alias, draw_integer, uniform
 from orchestrator.core.rounds import Exchange
 from orchestrator.core.streams import member_streams
@@ -82,7 +83,7 @@ class Stepwise:
         self.fleet.load(of, None)
         self.coordinator = of.coordinator(self.seed)
         self.coordinator.start()
-        self.replica = Replica(self.seed, self.coordinator, None)
+        self.replica = Replica(self.seed, self.coordinator)
 
     def round(self) -> None:
         converse(self.fleet, self.of.sizes, [(self.replica, self.coordinator.round)], charged=True)
@@ -90,7 +91,8 @@ class Stepwise:
         self.coordinator.completed += 1
 
     def leap(self, rounds: int) -> None:
-        self.coordinator.leap(self.fleet.sole_blocks(self.seed), rounds)
+        assert isinstance(self.coordinator, Fusible)
+        self.coordinator.leap(self.fleet.sole_blocks(self.seed) or {}, rounds)
         self.coordinator.completed += rounds
 
     def poison(self, member: int) -> None:

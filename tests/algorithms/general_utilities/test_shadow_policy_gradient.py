@@ -136,7 +136,7 @@ def test_nobody_hears_beyond_kappa():
     for data in (seen, other):
         fleet = InlineFleet(2)
         fleet.load(of, None)
-        replica = Replica(0, coordinator, None)
+        replica = Replica(0, coordinator)
 
         def talk(data=data):
             graph = coordinator.problem.graph

@@ -99,7 +99,7 @@ def test_no_turn_says_more_than_announced(learner):
     settings: dict[str, Any] = {"agents": 3, "k": 1, "rounds": 30, "samples": 2, "sweeps": 4, "rollouts": 2, "steps": 3}
     settings |= {"local_learner": learner, "eta": -math.inf, "env__gamma": 0.3, "env__global_states": 3}
     replica = run(**settings)
-    announced = task(**settings).coordinator(0).calls_per_round
+    announced = task(**settings).coordinator(0).calls_per_round()
     assert 0.3 * announced < replica.traffic.calls / 30 <= announced
 
 

@@ -232,7 +232,7 @@ def test_tables_are_charged_and_what_the_agents_sense_is_not(algorithm, environm
     n = settings.get("agents", AGENTS[environment])
     for steps in (1, 4):
         of = task(algorithm, environment, local_steps=steps, **settings)
-        bound = of.coordinator(0).calls_per_round
+        bound = of.coordinator(0).calls_per_round()
         assert bound == 3 + 3 * steps
         assert calls + 3 * steps <= bound
         for fuse in (True, False):

@@ -101,8 +101,10 @@ class Market(Coordinator):
     Parameters = MarketParameters
     kinds = ("town",)
     metrics = {"bid": "mean bid", "price": "mean price with sampling noise", "paid": "sum of payments"}
-    calls_per_round = 3
     persistent = ("price", "paid", "phase")
+
+    def calls_per_round(self) -> float:
+        return 3
 
     def groups(self):
         return {"agents": self.agents, "stalls": self.agents // 2 + 1}

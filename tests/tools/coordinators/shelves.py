@@ -62,8 +62,10 @@ class Inventory(Coordinator):
     Parameters = Parameters
     kinds = ("nothing",)
     metrics = {"porters": "boxes with porters", "shelves": "boxes on shelves", "last": "boxes on the last shelf"}
-    calls_per_round = 4
     persistent = ("seen",)
+
+    def calls_per_round(self) -> float:
+        return 4
 
     def groups(self):
         return {"agents": self.agents, "shelves": 2 * self.agents + 1}

@@ -1,0 +1,58 @@
+"""Which values travel between processes and are kept in snapshots, and the sentence that refuses all others."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+#: An array is sent, replied and kept in the dtype it has, and is charged by its bytes.
+DTYPES = frozenset(
+    np.dtype(name) for name in ("float64", "float32", "int64", "int32", "uint64", "uint32", "uint8", "bool")
+)
+DTYPE_NAMES = "float64, float32, int64, int32, uint64, uint32, uint8 or bool"
+
+
+def plain_array(title: str, value: Any) -> np.ndarray:
+    """``value`` as a C-ordered numpy array, not copied where it is one. ``title`` names it in the message.
+
+    Raises ``TypeError`` for a dtype other than ``DTYPES`` and for rows of unequal length.
+    """
+    try:
+        array = np.asarray(value, order="C")
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{title} is not an array: {error}") from None
+    if array.dtype not in DTYPES:
+        raise TypeError(f"{title} has the dtype {array.dtype}; use {DTYPE_NAMES}")
+    return array
+
+
+def copied(title: str, value: Any) -> Any:
+    """A copy of a value of a state that shares nothing with it. ``title`` names it in the message.
+
+    Raises ``TypeError`` for anything but arrays and numpy scalars of ``DTYPES``, numbers, strings, None, and lists,
+    tuples and dicts of these.
+    """
+    if isinstance(value, np.ndarray):
+        return np.array(plain_array(title, value), order="C")
+    _check_plain(title, value)
+    return copy.deepcopy(value)
+
+
+def _check_plain(title: str, value: Any) -> None:
+    if isinstance(value, bool | int | float | str | None):
+        return
+    if isinstance(value, np.ndarray | np.generic):
+        plain_array(title, value)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_plain(title, item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str | int):
+                raise TypeError(f"{title} has a {type(key).__name__} as a key; keys are strings or whole numbers")
+            _check_plain(title, item)
+    else:
+        raise TypeError(
+            f"{title} holds a {type(value).__name__}; a state is made of arrays, numbers, strings, None, "
+            "lists, tuples and dicts"
+        )
