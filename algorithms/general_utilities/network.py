@@ -70,6 +70,7 @@ class NetworkCoordinator(Coordinator):
 
     kinds = ("network-mdp", "exact-network-mdp", "access-network-mdp")
     metrics: ClassVar[Mapping[str, str]] = {**measures.OUTCOME, **measures.EXACT}
+    scores = ("return",)
     labels = measures.LABELS
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):

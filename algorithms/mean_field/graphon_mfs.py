@@ -61,6 +61,7 @@ class GraphonMFS(Coordinator):
     version = 1
     Parameters = GraphonMFSParameters
     kinds = ("graphon-mean-field",)
+    scores = ("return", "return_simulated")
     labels = LABELS
     persistent: ClassVar[tuple[str, ...]] = ("values", "change")
     metrics: ClassVar[Mapping[str, str]] = {

@@ -65,6 +65,7 @@ class Subsampling(Coordinator):
     """A global agent that sees k of n local ones learns a table over their histograms by Bellman sweeps."""
 
     kinds = ("mean-field",)
+    scores = ("return", "return_simulated")
     labels = LABELS
     #: Local states, or local states with their actions: what the histograms of the table count.
     counts_actions: ClassVar[bool] = False

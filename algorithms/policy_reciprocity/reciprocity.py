@@ -48,6 +48,7 @@ class PolicyReciprocity(Coordinator):
     kinds = ("observed-mdp", "team-grid")
     persistent: ClassVar[tuple[str, ...]] = ("sums", "drawn")
     metrics: ClassVar[Mapping[str, str]] = measures.METRICS
+    scores = ("return", "return_gap")
     labels = measures.LABELS
     reciprocal: ClassVar[bool] = True
 
