@@ -124,11 +124,11 @@ class LinearTD(Coordinator):
     basis: np.ndarray
 
     @classmethod
-    @classmethod
     def steps_per_round(cls, parameters: LinearTDParameters) -> float:
         """K = ``local_steps`` transitions of each agent."""
         return parameters.local_steps
 
+    @classmethod
     def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
         """``gain_error`` with the average objective only, ``value_error_best_head`` with the discounted one only."""
         average = getattr(environment, "objective", "discounted") == "average"
