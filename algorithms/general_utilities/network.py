@@ -71,6 +71,7 @@ class NetworkCoordinator(Coordinator):
     kinds = ("network-mdp", "exact-network-mdp", "access-network-mdp")
     metrics: ClassVar[Mapping[str, str]] = {**measures.OUTCOME, **measures.EXACT}
     labels = measures.LABELS
+    scores = ("return",)
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)

@@ -62,6 +62,7 @@ class GraphonMFS(Coordinator):
     Parameters = GraphonMFSParameters
     kinds = ("graphon-mean-field",)
     labels = LABELS
+    scores = ("return", "return_simulated")
     persistent: ClassVar[tuple[str, ...]] = ("values", "change")
     metrics: ClassVar[Mapping[str, str]] = {
         "return_simulated": "mean over agents and episodes of the discounted return of `steps` steps from the start",

@@ -66,6 +66,7 @@ class Subsampling(Coordinator):
 
     kinds = ("mean-field",)
     labels = LABELS
+    scores = ("return", "return_simulated")
     #: Local states, or local states with their actions: what the histograms of the table count.
     counts_actions: ClassVar[bool] = False
     persistent: ClassVar[tuple[str, ...]] = ("values", "change")

@@ -49,6 +49,7 @@ class PolicyReciprocity(Coordinator):
     persistent: ClassVar[tuple[str, ...]] = ("sums", "drawn")
     metrics: ClassVar[Mapping[str, str]] = measures.METRICS
     labels = measures.LABELS
+    scores = ("return",)
     reciprocal: ClassVar[bool] = True
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):

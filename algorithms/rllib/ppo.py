@@ -72,6 +72,7 @@ class RLlibPPO(Coordinator):
         "return": "return of an episode",
         "return_gap": "return gap to full observation",
     }
+    scores = ("return",)
     reproducible = False
     seconds_per_round = 1.5
 

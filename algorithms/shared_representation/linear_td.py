@@ -124,6 +124,10 @@ class LinearTD(Coordinator):
     basis: np.ndarray
 
     @classmethod
+    def steps_per_round(cls, parameters: Any) -> float:
+        return parameters.local_steps
+
+    @classmethod
     def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
         """``gain_error`` with the average objective only, ``value_error_best_head`` with the discounted one only."""
         average = getattr(environment, "objective", "discounted") == "average"

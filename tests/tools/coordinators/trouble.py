@@ -5,29 +5,38 @@ import time
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from orchestrator.core import Block, Call, Coordinator, Exchange, Graph, Parameters, fill_uniform, ordered_mean
+from orchestrator.core import (
+    Block,
+    Call,
+    Coordinator,
+    Environment,
+    Exchange,
+    Graph,
+    Instance,
+    Parameters,
+    fill_uniform,
+    ordered_mean,
+)
 
 
-class NowhereParameters(BaseModel, frozen=True, extra="forbid"):
+class NowhereParameters(Parameters):
     """Nothing but the instance."""
 
-    instance: int | Literal["seed"] = 0
+    instance: Instance = 0
 
 
-class Nowhere:
+class Nowhere(Environment):
     """An environment in which nothing happens; instance 13 does not exist."""
 
-    name, kind, version = "nowhere", "nothing", 1
+    name, kind = "nowhere", "nothing"
     Parameters = NowhereParameters
 
-    def __init__(self, parameters: Any, agents: int, instance: int):
+    def __init__(self, parameters: NowhereParameters, agents: int, instance: int):
+        super().__init__(parameters, agents, instance)
         if instance == 13:
             raise ValueError("instance 13 does not exist.")
-
-    def block(self, members: range) -> None:
-        return None
 
 
 What = Literal[
