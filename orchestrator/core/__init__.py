@@ -1,6 +1,6 @@
 """What an algorithm or an environment is written in; the only room of the engine that authors import."""
 
-from orchestrator.core.blocks import Block, Persistent, Problem
+from orchestrator.core.blocks import Block, Persistent
 from orchestrator.core.calls import Call, Conversation, Exchange, Reply
 from orchestrator.core.environment import Environment, Instance
 from orchestrator.core.graphs import GRAPH_NAMES, Graph, check_graph_name, named_graph
@@ -43,7 +43,6 @@ __all__ = [
     "Instance",
     "Parameters",
     "Persistent",
-    "Problem",
     "Reply",
     "check_graph_name",
     "draw_alias",

@@ -1,7 +1,7 @@
 """Which values travel between processes and are kept in snapshots, and the sentence that refuses all others."""
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -44,10 +44,10 @@ def _check_plain(title: str, value: Any) -> None:
     if isinstance(value, np.ndarray | np.generic):
         plain_array(title, value)
     elif isinstance(value, list | tuple):
-        for item in value:
+        for item in cast("list[Any]", value):
             _check_plain(title, item)
     elif isinstance(value, dict):
-        for key, item in value.items():
+        for key, item in cast("dict[Any, Any]", value).items():
             if not isinstance(key, str | int):
                 raise TypeError(f"{title} has a {type(key).__name__} as a key; keys are strings or whole numbers")
             _check_plain(title, item)

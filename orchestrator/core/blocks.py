@@ -2,29 +2,20 @@
 
 from collections.abc import Mapping
 from types import FunctionType
-from typing import Any, ClassVar, Generic, Protocol
+from typing import Any, ClassVar, Generic, cast
 
 import numpy as np
+from pydantic import BaseModel
 from typing_extensions import TypeVar
 
 from orchestrator.core import kernels
 from orchestrator.core.arrays import copied
+from orchestrator.core.environment import Environment
 from orchestrator.core.streams import member_streams
 
-Arrays_co = TypeVar("Arrays_co", covariant=True, default=Any)
-
-
-class Problem(Protocol[Arrays_co]):
-    """An environment's instance, as blocks use it."""
-
-    def block(self, members: range) -> Arrays_co:
-        """What a block of these members needs of the environment."""
-        ...
-
-
-#: A model of parameters, an environment's instance and what its ``block`` returns. Whoever names no types takes any.
-P = TypeVar("P", default=Any)
-E = TypeVar("E", bound=Problem[Any], default=Any)
+#: A model of parameters, an environment and what its ``block`` returns. A class that names no types takes any.
+P = TypeVar("P", bound=BaseModel, default=Any)
+E = TypeVar("E", bound=Environment, default=Any)
 Arrays = TypeVar("Arrays", default=Any)
 
 
@@ -94,7 +85,7 @@ class Block(Persistent, Generic[P, E, Arrays]):
     def env(self) -> Arrays:
         """The environment's arrays for these members (``problem.block``), built once for all seeds that share them."""
         if self.members not in self.environments:
-            self.environments[self.members] = self.problem.block(self.members)
+            self.environments[self.members] = cast(Arrays, self.problem.block(self.members))
         return self.environments[self.members]
 
     def start(self) -> None:

@@ -51,8 +51,8 @@ class Call:
 
     method: str
     on: str = "agents"
-    shared: Mapping[str, Any] = field(default_factory=dict)
-    scattered: Mapping[str, Any] = field(default_factory=dict)
+    shared: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    scattered: Mapping[str, Any] = field(default_factory=dict[str, Any])
     agent_steps: int = 0
     sensed: tuple[str, ...] = ()
 
@@ -89,7 +89,7 @@ class Exchange:
     graph: Graph
     hops: int = 1
     on: str = "agents"
-    shared: Mapping[str, Any] = field(default_factory=dict)
+    shared: Mapping[str, Any] = field(default_factory=dict[str, Any])
     agent_steps: int = 0
     sensed: tuple[str, ...] = ()
     addressed: tuple[str, ...] = ()

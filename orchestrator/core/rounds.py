@@ -34,6 +34,73 @@ class Coordinator(Persistent, Generic[P, E]):
     ``measure``. ``persistent`` lists the attributes that, with the blocks' own, are the whole state between rounds.
     A method ``leap`` is optional (see ``Fusible``). ``Coordinator[SomeParameters, SomeEnvironment]`` types
     ``parameters`` and ``problem``.
+
+    A complete example, the file ``toy.py``. Each agent keeps a running mean of what it sees, the server averages them::
+
+        import numpy as np
+        from pydantic import Field
+        from orchestrator.core import Block, Call, Coordinator, Environment, Parameters, kernel, normal, ordered_mean
+
+        class NoiseParameters(Parameters):
+            centre: float = Field(1.0, description="the number that all agents look for")
+
+        class Noise(Environment):
+            '''The number, with standard normal noise.'''
+            name, kind, Parameters = "noise", "noise", NoiseParameters
+
+            def block(self, members):
+                return self.parameters.centre
+
+        class MeanParameters(Parameters):
+            samples: int = Field(10, ge=1, description="samples that an agent takes per round")
+
+        @kernel
+        def look(total, centre, samples, rng):  # total [n]; row i of rng is agent i's own random stream
+            for i in range(total.shape[0]):
+                for _ in range(samples):
+                    total[i] += centre + normal(rng, i)
+
+        class Lookers(Block):
+            persistent = ("total",)
+
+            def start(self):
+                self.total = self.zeros()
+
+            def look(self, samples):
+                look(self.total, self.env, samples, self.rng)
+                return {"total": self.total}
+
+        class Mean(Coordinator):
+            '''The mean over all agents of all samples so far.'''
+            name, kinds, Parameters = "mean", ("noise",), MeanParameters
+            metrics = {"mean_error": "distance to the number"}
+            persistent = ("mean",)
+
+            def blocks(self):
+                return {"agents": Lookers}
+
+            def start(self):
+                self.mean = 0.0
+
+            def round(self):
+                samples = self.parameters.samples
+                reply = yield Call("look", shared={"samples": samples}, agent_steps=samples)
+                self.mean = float(ordered_mean(reply["total"])) / (samples * (self.completed + 1))
+
+            def measure(self):
+                return {"mean_error": abs(self.mean - self.problem.parameters.centre)}
+
+    It runs from a shell, ``orchestrator run ./toy.py:Mean ./toy.py:Noise --agents 4,64 --rounds 25``, or from Python:
+
+        >>> import orchestrator
+        >>> results = orchestrator.run(
+        ...     "./toy.py:Mean", "./toy.py:Noise", agents=[4, 64], rounds=25, backend="inline", name="toy"
+        ... )
+        >>> runs = results.summary("toy")
+        >>> runs.groupby("agents")["mean_error_final"].mean().round(3).to_dict()
+        {4: 0.017, 64: 0.009}
+        >>> runs.groupby("agents")["bytes_sent"].first().to_dict()  # one float64 from each agent in every round
+        {4: 800, 64: 12800}
     """
 
     name: ClassVar[str]
@@ -93,8 +160,8 @@ class Coordinator(Persistent, Generic[P, E]):
         return ()
 
     def cautions(self) -> list[str]:
-        """The warnings of the environment, which may have a method ``warnings()``, and of the algorithm."""
-        return [*getattr(self.problem, "warnings", tuple)(), *self.warnings()]
+        """The warnings of the environment and of the algorithm."""
+        return [*self.problem.warnings(), *self.warnings()]
 
     @classmethod
     def metrics_for(cls, parameters: P, environment: Any, agents: int) -> tuple[str, ...]:

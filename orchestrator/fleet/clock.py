@@ -1,6 +1,5 @@
 """Seconds of work, apart from the seconds in which kernels are compiled or loaded from the cache."""
 
-import sys
 import time
 from typing import Any
 
@@ -9,7 +8,10 @@ EVENT = "numba:compiler_lock"
 
 
 class _Compiler:
-    """Adds up the seconds that this process spends in numba's compiler."""
+    """Adds up the seconds that this process spends compiling kernels or loading them from the cache.
+
+    Nothing is counted before ``listen``, which loads numba: it is called where starting is expected to take a while.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -18,8 +20,8 @@ class _Compiler:
         self._listening = False
 
     def listen(self) -> None:
-        """Begin to listen, once numba is loaded."""
-        if self._listening or "numba" not in sys.modules:
+        """Load numba and begin to listen."""
+        if self._listening:
             return
         from numba.core import event
 
@@ -50,13 +52,7 @@ class _Compiler:
             self.seconds += time.perf_counter() - self._began
 
 
-_compiler = _Compiler()
-
-
-def compile_seconds() -> float:
-    """Seconds that this process has spent compiling kernels or loading them from the cache; 0 without numba."""
-    _compiler.listen()
-    return _compiler.seconds
+COMPILER = _Compiler()
 
 
 class Clock:
@@ -68,11 +64,11 @@ class Clock:
         self._began = self._compiled = 0.0
 
     def __enter__(self) -> "Clock":
-        self._compiled = compile_seconds()
+        self._compiled = COMPILER.seconds
         self._began = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
-        compiled = compile_seconds() - self._compiled
+        compiled = COMPILER.seconds - self._compiled
         self.compiling += compiled
         self.working += time.perf_counter() - self._began - compiled

@@ -21,7 +21,7 @@ from orchestrator.fleet.base import (
     State,
     States,
 )
-from orchestrator.fleet.clock import Clock
+from orchestrator.fleet.clock import COMPILER, Clock
 from orchestrator.fleet.gather import cut, cut_states, joined_reply, joined_states
 from orchestrator.fleet.host import Host
 
@@ -80,6 +80,7 @@ class HostProcess:
 
     def load(self, epoch: int, task: Buildable, index: int, count: int, states: States | None) -> ProcessId:
         """Build the blocks of host ``index`` of ``count`` and enter ``epoch``. Returns where this process is."""
+        COMPILER.listen()
         self._host = Host(task, index, count, states)
         self._epoch, self._number, self._answers = epoch, -1, None
         return self.ready()

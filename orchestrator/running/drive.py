@@ -11,7 +11,7 @@ import numpy as np
 from orchestrator.core.calls import Traffic
 from orchestrator.core.rounds import Fusible
 from orchestrator.fleet.base import Deadly, Failure, Fleet, HostsLost, Request, Result
-from orchestrator.fleet.clock import Clock
+from orchestrator.fleet.clock import COMPILER, Clock
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.tasks import Task
 from orchestrator.plugins import registry
@@ -170,6 +170,7 @@ class CellRun:
 
     def _load(self) -> None:
         """Start afresh, or from the newest snapshot."""
+        COMPILER.listen()
         if not self._started and self.keeper.resume() is not None:
             self._event(f"cell {self.task.cell.id}: going on from its checkpoint")
         self._started = True

@@ -1,27 +1,17 @@
 """A coordinator whose rounds and measurements are plain functions: it asks its members only when phases say so."""
 
-from typing import Any
-
-from pydantic import BaseModel
-
-from orchestrator.core import Block, Call, Coordinator, Parameters
+from orchestrator.core import Block, Call, Coordinator, Environment, Parameters
 
 
-class NowhereParameters(BaseModel, frozen=True, extra="forbid"):
+class NowhereParameters(Parameters):
     """No parameters."""
 
 
-class Nowhere:
+class Nowhere(Environment):
     """An environment in which nothing happens."""
 
-    name, kind, version = "nowhere", "nothing", 1
+    name, kind = "nowhere", "nothing"
     Parameters = NowhereParameters
-
-    def __init__(self, parameters: Any, agents: int, instance: int):
-        pass
-
-    def block(self, members: range) -> None:
-        return None
 
 
 class Listeners(Block):

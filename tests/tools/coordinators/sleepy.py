@@ -5,28 +5,26 @@ from typing import Any
 
 import numpy as np
 from numba.core import event
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from orchestrator.core import Block, Call, Coordinator, Parameters
+from orchestrator.core import Block, Call, Coordinator, Environment, Parameters
 
 
-class NowhereParameters(BaseModel, frozen=True, extra="forbid"):
+class NowhereParameters(Parameters):
     """How long the environment takes to be built."""
 
     building: float = 0.0
 
 
-class Nowhere:
+class Nowhere(Environment):
     """An environment in which nothing happens."""
 
-    name, kind, version = "nowhere", "nothing", 1
+    name, kind = "nowhere", "nothing"
     Parameters = NowhereParameters
 
     def __init__(self, parameters: Any, agents: int, instance: int):
+        super().__init__(parameters, agents, instance)
         time.sleep(parameters.building)
-
-    def block(self, members: range) -> None:
-        return None
 
 
 class Sleepers(Block):

@@ -3,26 +3,20 @@
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from orchestrator.core import Block, Call, Coordinator, Exchange, Graph, Parameters
+from orchestrator.core import Block, Call, Coordinator, Environment, Exchange, Graph, Parameters
 
 
-class NowhereParameters(BaseModel, frozen=True, extra="forbid"):
+class NowhereParameters(Parameters):
     """No parameters."""
 
 
-class Nowhere:
+class Nowhere(Environment):
     """An environment in which nothing happens."""
 
-    name, kind, version = "nowhere", "nothing", 1
+    name, kind = "nowhere", "nothing"
     Parameters = NowhereParameters
-
-    def __init__(self, parameters: Any, agents: int, instance: int):
-        pass
-
-    def block(self, members: range) -> None:
-        return None
 
 
 What = Literal[
