@@ -52,7 +52,7 @@ def _times(summary: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
             "bytes sent": f"{runs['bytes_sent'].sum():.3g}",
         }
         for name in SECONDS:
-            row[name.replace("_seconds", ", s")] = f"{own[name].sum():.1f}"
+            row[name.replace("_seconds", " (s)")] = f"{own[name].sum():.1f}"
         peak = own["peak_memory_bytes"].max()
         rows.append(row | {"peak memory": f"{peak / 2**20:.0f} MiB" if peak == peak else "–"})
     return pd.DataFrame(rows)
