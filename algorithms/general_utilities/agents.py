@@ -56,7 +56,7 @@ class PolicyAgents(Block):
         self.learn(occupancy)
         shadow = self.shadow_rewards(occupancy)
         if self.parameters.estimator != "raw":
-            batch.centre(occupancy, shadow)
+            shadow = batch.centre(occupancy, shadow)
         self.reward = batch.along(self.seen, shadow)
 
     def learn(self, occupancy: np.ndarray) -> None:
@@ -74,18 +74,11 @@ class PolicyAgents(Block):
     def evaluate(self, halo: Mapping[str, np.ndarray], indptr: np.ndarray, indices: np.ndarray, width: int) -> None:
         """Step 4: truncated shadow Q of every agent along the batch, for neighbourhoods of up to ``width`` agents."""
         p, problem = self.parameters, self.problem
-        horizon, steps = self.seen.shape[2], self.reward.shape[1]
-        codes = problem.states * problem.actions
-        seen = batch.unpacked(halo["packed"], codes, steps)
-        indptr, indices, td = np.array(indptr), np.array(indices), p.critic == "td"
+        steps, solve = self._steps(halo, indptr, indices), critic.SOLVERS[p.critic]
         if p.estimator == "counterfactual":
-            self.message = np.zeros((self.n, width, problem.actions - 1, steps))
-            critic.letters(
-                seen, indptr, indices, codes, problem.actions, self.reward, horizon, problem.gamma, td, self.message
-            )
+            self.message = critic.letters(steps, self.reward, problem.actions, width, problem.gamma, solve)
         else:
-            self.message = np.zeros((self.n, steps))
-            critic.values(seen, indptr, indices, codes, self.reward, horizon, problem.gamma, td, self.message)
+            self.message = critic.values(steps, self.reward, problem.gamma, solve)
 
     def know(
         self,
@@ -94,29 +87,28 @@ class PolicyAgents(Block):
         indices: np.ndarray,
         width: int,
         hops: int,
-        constant: np.ndarray,
-        on_state: np.ndarray,
-        on_action: np.ndarray,
         reward: np.ndarray,
+        **known: np.ndarray,
     ) -> None:
-        """Step 4 with the exact critic: Q_i = r_i + constant_i + sum_j on_state[i, j] s_j + on_action[i, j] a_j.
+        """Step 4 with the exact critic: the fields of ``critic.KnownQ`` of all agents, and their ``reward`` [N, 2, 2].
 
-        Arrays [N], [N, N] and [N, 2, 2]. Only the neighbours' states and actions are read; ``constant`` holds the
-        means of the others. For two states and actions.
+        Only the states and actions of neighbours within ``hops`` are read; ``constant`` holds the means of the others.
         """
-        steps, own = self.reward.shape[1], slice(self.members.start, self.members.stop)
-        seen = batch.unpacked(halo["packed"], self.problem.states * self.problem.actions, steps)
+        own, steps = slice(self.members.start, self.members.stop), self._steps(halo, indptr, indices)
         first, everyone = self.problem.graph.within(hops)
         near = everyone[first[own.start] : first[own.stop]]
-        heard = seen, np.array(indptr), np.array(indices), near
+        q = critic.KnownQ(**{name: array[own] for name, array in known.items()})
         if self.parameters.estimator == "counterfactual":
-            self.message = np.zeros((self.n, width, 1, steps))
-            gain, members = reward[own, :, 1] - reward[own, :, 0], np.array(self.members)
-            critic.known_letters(*heard, members, np.array(on_action[own]), gain, self.message)
+            gain = reward[own, :, 1] - reward[own, :, 0]
+            self.message = critic.known_letters(steps, near, self.members, q, gain, width)
         else:
-            self.message = np.zeros((self.n, steps))
-            parts = (np.array(part[own]) for part in (constant, on_state, on_action))
-            critic.known_values(*heard, *parts, batch.along(self.seen, np.array(reward[own])), self.message)
+            self.message = critic.known_values(steps, near, q, batch.along(self.seen, reward[own]))
+
+    def _steps(self, halo: Mapping[str, np.ndarray], indptr: np.ndarray, indices: np.ndarray) -> critic.Steps:
+        """The steps that neighbours sent in exchange A."""
+        radix = self.problem.states * self.problem.actions
+        codes = batch.unpacked(halo["packed"], radix, self.reward.shape[1])
+        return critic.Steps(codes, indptr, indices, radix, self.seen.shape[2])
 
     def said(self) -> dict[str, np.ndarray]:
         """What neighbours hear in exchange C: Q along the batch, float64 [n, B H].

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from algorithms.general_utilities.utility_kernels import (
+from algorithms.general_utilities.utility_formulas import (
     distance,
     distance_gradient,
     divergence,
@@ -52,8 +52,8 @@ def kl(reference: np.ndarray) -> Utility:
     """- sum x ln(x / reference); gradient - (1 - gamma) (ln(x / reference) + 1). ``reference`` [S, A]."""
     return Utility(
         "kl",
-        lambda x, gamma: divergence(*_alike(x, reference)),
-        lambda x, gamma: divergence_gradient(*_alike(x, reference), gamma),
+        lambda x, gamma: divergence(x, reference),
+        lambda x, gamma: divergence_gradient(x, reference, gamma),
         "minus the Kullback-Leibler divergence from a reference occupancy",
     )
 
@@ -62,8 +62,8 @@ def l2(target: np.ndarray) -> Utility:
     """- |x - target|^2 / 2; gradient (1 - gamma) (target - x). ``target`` [S, A]."""
     return Utility(
         "l2",
-        lambda x, gamma: distance(*_alike(x, target)),
-        lambda x, gamma: distance_gradient(*_alike(x, target), gamma),
+        lambda x, gamma: distance(x, target),
+        lambda x, gamma: distance_gradient(x, target, gamma),
         "minus half the squared distance to a target occupancy",
     )
 
@@ -75,8 +75,8 @@ def risk(reward: np.ndarray, aversion: float) -> Utility:
     """
     return Utility(
         "risk",
-        lambda x, gamma: risk_value(*_alike(x, reward), aversion, gamma),
-        lambda x, gamma: risk_gradient(*_alike(x, reward), aversion, gamma),
+        lambda x, gamma: risk_value(x, reward, aversion, gamma),
+        lambda x, gamma: risk_gradient(x, reward, aversion, gamma),
         f"discounted return less {aversion:g} times the variance of the reward",
     )
 
@@ -93,8 +93,8 @@ def idle(action: int = 0, weight: float = 1.0) -> Utility:
     """
     return Utility(
         "idle",
-        lambda x, gamma: idle_value(np.array(x, np.float64), action, weight),
-        lambda x, gamma: idle_gradient(np.array(x, np.float64), action, weight, gamma),
+        lambda x, gamma: idle_value(x, action, weight),
+        lambda x, gamma: idle_gradient(x, action, weight, gamma),
         f"minus {weight / 2:g} times the squared share of time at action {action}",
     )
 
@@ -103,11 +103,11 @@ def of_states(utility: Utility) -> Utility:
     """``utility`` of the time at each state, whatever the action: x(s) as [n, S, 1]; targets are [S, 1]."""
 
     def gradient(x: np.ndarray, gamma: float) -> np.ndarray:
-        return np.repeat(utility.gradient(state_shares(np.array(x, np.float64)), gamma), x.shape[2], axis=2)
+        return np.repeat(utility.gradient(state_shares(x), gamma), x.shape[2], axis=2)
 
     return Utility(
         f"state-{utility.name}",
-        lambda x, gamma: utility.value(state_shares(np.array(x, np.float64)), gamma),
+        lambda x, gamma: utility.value(state_shares(x), gamma),
         gradient,
         f"{utility.about}, of states whatever the action",
     )
@@ -258,8 +258,3 @@ def _shares(each: Each, members: range, reward: np.ndarray) -> Iterator[tuple[Ut
         if first < len(members):
             rows, utility = slice(first, None, count), each[k]
             yield named(utility, reward[rows]) if isinstance(utility, str) else utility, rows
-
-
-def _alike(x: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as fresh float64 [n, S, A]: one compiled specialisation, whatever the caller's arrays are."""
-    return np.array(x, np.float64), np.broadcast_to(np.asarray(data, np.float64), x.shape).copy()

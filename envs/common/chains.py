@@ -53,6 +53,16 @@ def alias_tables(distributions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @kernel
+def back_substitute(triangle, x):
+    """Solve ``triangle`` [n, n] y = ``x`` [n] for y, in place of ``x``; what is below the diagonal is not read."""
+    n = x.shape[0]
+    for c in range(n - 1, -1, -1):
+        for j in range(c + 1, n):
+            x[c] -= triangle[c, j] * x[j]
+        x[c] /= triangle[c, c]
+
+
+@kernel
 def solve(matrix, vector):
     """x with ``matrix`` [n, n] x = ``vector`` [n], by elimination with row pivots; inf or NaN where it is singular."""
     n = vector.shape[0]
@@ -70,10 +80,7 @@ def solve(matrix, vector):
             for j in range(c, n):
                 a[i, j] -= factor * a[c, j]
             x[i] -= factor * x[c]
-    for c in range(n - 1, -1, -1):
-        for j in range(c + 1, n):
-            x[c] -= a[c, j] * x[j]
-        x[c] /= a[c, c]
+    back_substitute(a, x)
     return x
 
 
