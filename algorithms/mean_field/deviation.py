@@ -6,7 +6,7 @@ import numpy as np
 
 from envs.mean_field import histograms
 from envs.mean_field.base import means
-from envs.mean_field.lumping import averaged, drifts, settle, under
+from envs.mean_field.lumping import average_rows, averaged, drifts, settle, under
 from orchestrator.core import kernel, ordered_sum
 
 
@@ -26,7 +26,7 @@ class Deviation:
         self.drift = drifts(acted, problem.global_kernel).reshape(states, -1, *problem.global_kernel.shape[::2])
         paid = np.repeat(problem.global_reward[None], len(acted), axis=0)
         earned = averaged(paid, acted).reshape(self.drift.shape[:3])
-        self.earned = earned + means(self.others.cells, np.ascontiguousarray(self.others.paid.T)) * ((n - 1) / n)
+        self.earned = earned + means(self.others.cells, self.others.paid.T) * ((n - 1) / n)
 
     def value(self, own: np.ndarray) -> float:
         """What the team earns, discounted, from the start when the one follows ``own`` float64 [S, G, B]."""
@@ -51,13 +51,8 @@ def ahead(value, population, chance, drift):
     mean = np.empty((states, globals_))
     for g in range(globals_):
         for c in range(cells):
-            mean[:] = 0.0
-            for other in range(cells):
-                p = population[g, c, other]
-                if p > 0.0:
-                    for t in range(states):
-                        for h in range(globals_):
-                            mean[t, h] += p * value[t, other, h]
+            for t in range(states):
+                average_rows(population[g, c], value[t], mean[t])
             for s in range(states):
                 for t in range(states):
                     for h in range(globals_):

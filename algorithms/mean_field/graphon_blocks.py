@@ -7,7 +7,7 @@ import numpy as np
 from algorithms.mean_field.cells import greedy
 from envs.mean_field import histograms
 from envs.mean_field.histograms import rank
-from envs.mean_field.lumping import under
+from envs.mean_field.lumping import average_rows, under
 from orchestrator.core import Block, kernel, ordered_mean, uniform
 
 
@@ -30,13 +30,13 @@ class GraphonCells(Block):
     def known(self) -> Any:
         """Made once for all seeds: all histograms, the members' own [n, S], P(s' | s, a) [n, S, A, S], r [n, S, A]."""
         kappa, problem = self.parameters.kappa, self.problem
-        kept = problem.__dict__.setdefault("_shards", {})
-        key = (kappa, self.members)
-        if key not in kept:
+
+        def make() -> tuple[np.ndarray, ...]:
             cells = histograms.enumerated(kappa, problem.states)
             own = cells[self.members.start : self.members.stop].copy()
-            kept[key] = cells, own, *problem.model(own / kappa)
-        return kept[key]
+            return cells, own, *problem.model(own / kappa)
+
+        return problem.cache.get("shards", (kappa, self.members), make)
 
     def sweep(self, values: np.ndarray, before: int) -> dict[str, np.ndarray]:
         """One Bellman sweep, after so many ``before``, against V ``values`` float64 [cells, S].
@@ -108,11 +108,7 @@ def exact_values(paid, chance, ahead, values, gamma):
     n, states, actions = paid.shape
     out, mean = np.empty(paid.shape), np.empty(states)
     for i in range(n):
-        mean[:] = 0.0
-        for f in range(ahead.shape[1]):
-            if ahead[i, f] > 0.0:
-                for t in range(states):
-                    mean[t] += ahead[i, f] * values[f, t]
+        average_rows(ahead[i], values, mean)
         for s in range(states):
             for a in range(actions):
                 total = 0.0

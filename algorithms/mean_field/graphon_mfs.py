@@ -18,8 +18,6 @@ from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters
 
 #: Multiplications of an exact sweep at the most.
 MOST_OPERATIONS = 1e9
-#: Exact values of policies that a problem keeps at a time: those of exact sweeps are the same for all seeds.
-MOST_KEPT = 4
 
 
 class GraphonMFSParameters(Parameters):
@@ -172,11 +170,10 @@ class GraphonMFS(Coordinator):
     def _value(self, policy: np.ndarray) -> np.ndarray:
         """The deployed ``policy``'s exact V; kept, since with exact expectations all seeds come to the same policy."""
         problem, kappa = self.problem, self.parameters.kappa
-        kept = problem.__dict__.setdefault("_values", {})
-        key = (kappa, policy.tobytes())
-        if key not in kept:
-            if len(kept) >= MOST_KEPT:
-                kept.pop(next(iter(kept)))
+
+        def make() -> np.ndarray:
             shown = histograms.enumerated(kappa, problem.states)
-            kept[key] = problem.lumping.value(problem.lumping.action_chances(policy, shown))
-        return kept[key]
+            return problem.lumping.value(problem.lumping.action_chances(policy, shown))
+
+        size = 8.0 * len(problem.lumping.counts) + policy.nbytes
+        return problem.cache.get("values", (kappa, policy.tobytes()), make, size)

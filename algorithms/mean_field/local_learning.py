@@ -60,20 +60,13 @@ def induced_response(problem: Any, moves: np.ndarray) -> np.ndarray:
     return np.eye(problem.local_actions)[greedy(own_values(*given, value)).argmax(axis=2)]
 
 
-@kernel
-def rows_of(moves):
+def rows_of(moves: np.ndarray) -> np.ndarray:
     """``moves`` float64 [G, G] as distributions; a row of zeros as staying."""
-    out = np.zeros(moves.shape)
-    for g in range(moves.shape[0]):
-        total = 0.0
-        for h in range(moves.shape[1]):
-            total += moves[g, h]
-        for h in range(moves.shape[1]):
-            if total > 0.0:
-                out[g, h] = moves[g, h] / total
-            elif g == h:
-                out[g, h] = 1.0
-    return out
+    total = np.zeros(len(moves))
+    for column in moves.T:
+        total += column
+    met = total > 0.0
+    return np.where(met[:, None], moves / np.where(met, total, 1.0)[:, None], np.eye(len(moves)))
 
 
 @kernel

@@ -4,6 +4,7 @@ At each step the global agent draws k local agents and sees only their states; l
 on what they see of k - 1 others that each draws for itself; then all move, under the present s_g.
 """
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,19 +20,17 @@ class Overseer(Block):
 
     def begin(self, policy: np.ndarray, episodes: int, role: str) -> dict[str, np.ndarray]:
         """Take up ``policy`` [cells, G, A] of what k agents show, and draw s_g of all episodes: int64 [1, episodes]."""
-        self._rng, self._policy = self.stream(role), policy
+        self._rng, self._policy = self.stream(role), np.array(policy)
         self._table = histograms.binomials(self.parameters.k, self.problem.local_states)
-        self._state = np.empty(episodes, np.int64)
-        even = np.ones(self.problem.global_states) / self.problem.global_states
-        for e in range(episodes):
-            self._state[e] = drawn(even, self._rng, 0)
-        return {"state": self._state[None].copy()}
+        states = self.problem.global_states
+        self._state = settled(np.full((episodes, states), 1 / states), self._rng)
+        return {"state": self._state.copy()}
 
     def act(self, states: np.ndarray) -> dict[str, np.ndarray]:
         """One step given all local ``states`` [n, episodes], of which k are seen: actions, and where s_g goes."""
         kernel, k = self.problem.global_kernel, self.parameters.k
         action = oversee(states, k, self._policy, kernel, self._table, self._state, self._rng)
-        return {"action": action[None], "state": self._state[None].copy()}
+        return {"action": action, "state": self._state.copy()}
 
 
 class Population(Block):
@@ -39,12 +38,16 @@ class Population(Block):
 
     def begin(self, spread: np.ndarray, role: str) -> dict[str, np.ndarray]:
         """Draw the local states of all episodes from ``spread`` [episodes, S]: int64 [n, episodes]."""
-        begun = self.__dict__.setdefault("_begun", {})
-        if role not in begun:  # a thousand streams take ten milliseconds, and policies are compared on the same ones
-            begun[role] = self.stream(role)
-        self._rng = begun[role].copy()
-        self._state = settled(spread, self._rng)
+        if role not in self._streams:  # a thousand take ten milliseconds, and policies are compared on the same ones
+            self._streams[role] = self.stream(role)
+        self._rng = self._streams[role].copy()
+        self._state = settled(np.array(spread), self._rng)
         return {"state": self._state.copy()}
+
+    @cached_property
+    def _streams(self) -> dict[str, np.ndarray]:
+        """Fresh streams by role."""
+        return {}
 
     def follow(self, seen: np.ndarray, local: np.ndarray) -> dict[str, np.ndarray]:
         """One step with the policy ``local`` [S, G, B], s_g = ``seen`` [episodes]: s B + b as of now, and where to."""
@@ -62,10 +65,7 @@ class Population(Block):
         return {"place": place, "state": self._state.copy()}
 
     def _moves(self) -> tuple[np.ndarray, np.ndarray]:
-        kept = self.problem.__dict__
-        if "_local_moves" not in kept:  # once for all seeds
-            kept["_local_moves"] = rows(self.problem.local_kernel)
-        return kept["_local_moves"]
+        return self.problem.cache.get("local moves", None, lambda: rows(self.problem.local_kernel))
 
 
 def episodes(
@@ -125,23 +125,16 @@ def settled(spread, rng):
     return out
 
 
-@kernel
-def tally(place, places):
+def tally(place: np.ndarray, places: int) -> np.ndarray:
     """How many members are at each place, int64 [episodes, places], of ``place`` int64 [n, episodes]."""
-    out = np.zeros((place.shape[1], places), np.int64)
-    for i in range(place.shape[0]):
-        for e in range(place.shape[1]):
-            out[e, place[i, e]] += 1
-    return out
+    episodes = place.shape[1]
+    numbers = place + places * np.arange(episodes)
+    return np.bincount(numbers.reshape(-1), minlength=episodes * places).reshape(episodes, places)
 
 
-@kernel
-def met(before, after, states):
+def met(before: np.ndarray, after: np.ndarray, states: int) -> np.ndarray:
     """How many of the episodes went from g to h, int64 [G, G], of ``before`` and ``after`` int64 [episodes]."""
-    out = np.zeros((states, states), np.int64)
-    for e in range(before.shape[0]):
-        out[before[e], after[e]] += 1
-    return out
+    return np.bincount(states * before + after, minlength=states**2).reshape(states, states)
 
 
 @kernel
@@ -156,16 +149,22 @@ def _look(order, k, first, states, e, counts, rng, i):
 
 @kernel
 def oversee(states, k, policy, global_kernel, table, present, rng):
-    """Actions int64 [episodes]; ``present`` int64 [episodes], s_g, moves on. Draws from stream 0 of ``rng``."""
-    n, count = states.shape
-    order, counts = np.arange(n), np.zeros(table.shape[1], np.int64)
-    out = np.empty(count, np.int64)
-    for e in range(count):
-        counts[:] = 0
-        _look(order, k, 0, states, e, counts, rng, 0)
-        g = present[e]
-        out[e] = drawn(policy[rank(counts, table), g], rng, 0)
-        present[e] = drawn(global_kernel[g, out[e]], rng, 0)
+    """Actions int64 [m, episodes] of m global agents; ``present`` int64 [m, episodes], their s_g, moves on.
+
+    Agent i draws from stream i of ``rng``, episode after episode.
+    """
+    out = np.empty(present.shape, np.int64)
+    order, counts = np.empty(states.shape[0], np.int64), np.empty(table.shape[1], np.int64)
+    for i in range(present.shape[0]):
+        for j in range(order.shape[0]):
+            order[j] = j
+        for e in range(present.shape[1]):
+            for s in range(counts.shape[0]):
+                counts[s] = 0
+            _look(order, k, 0, states, e, counts, rng, i)
+            g = present[i, e]
+            out[i, e] = drawn(policy[rank(counts, table), g], rng, i)
+            present[i, e] = drawn(global_kernel[g, out[i, e]], rng, i)
     return out
 
 
@@ -207,15 +206,17 @@ def sample(seen, states, first, k, shares, table, moves, moves_alias, present, r
     """As ``follow`` of members ``first``.., each acting on the states of k members: its own and k - 1 drawn others'."""
     out = np.empty(present.shape, np.int64)
     actions = shares.shape[3]
-    counts = np.zeros(table.shape[1], np.int64)
+    order, counts = np.empty(states.shape[0], np.int64), np.empty(table.shape[1], np.int64)
     for i in range(present.shape[0]):
         # Itself in front: the others are drawn from the places behind it. The order before a member's first draw must
         # not depend on who shares its block.
-        order = np.arange(states.shape[0])
+        for j in range(order.shape[0]):
+            order[j] = j
         order[0], order[first + i] = first + i, 0
         for e in range(present.shape[1]):
             s, g = present[i, e], seen[e]
-            counts[:] = 0
+            for t in range(counts.shape[0]):
+                counts[t] = 0
             counts[s] = 1
             _look(order, k - 1, 1, states, e, counts, rng, i)
             b = drawn(shares[rank(counts, table), g, s], rng, i)

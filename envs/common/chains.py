@@ -46,7 +46,8 @@ def alias_tables(distributions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ``distributions`` float64 [..., n], rows summing to 1. Returns (probability float64, alias int64) of that shape:
     draw a column j uniformly, keep it with ``probability[j]``, else take ``alias[j]``.
     """
-    rows = np.ascontiguousarray(distributions, dtype=np.float64).reshape(-1, distributions.shape[-1])
+    # A copy: one compiled specialisation, read-only or not.
+    rows = np.array(distributions, np.float64, order="C").reshape(-1, distributions.shape[-1])
     probability, alias = np.empty(rows.shape), np.empty(rows.shape, np.int64)
     _fill_alias_tables(rows, probability, alias)
     return probability.reshape(distributions.shape), alias.reshape(distributions.shape)

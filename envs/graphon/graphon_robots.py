@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from envs.common.cache import Cache
 from envs.graphon import lumping as lumping
 from envs.graphon.base import GraphonParameters, Neighbours, neighbours
 from envs.graphon.kernels import ACTIONS, STATES, WORK, observe, step, tables
@@ -61,6 +62,11 @@ class GraphonRobots:
         """Bytes of the neighbours, and of the exact chain where there is one, roughly."""
         chain = lumping.memory(self.parameters.sizes(self.agents), STATES, ACTIONS) if self.lumpable else 0.0
         return 24.0 * self.parameters.pairs(self.agents) + chain
+
+    @cached_property
+    def cache(self) -> Cache:
+        """What was made of this environment, for all seeds of a cell."""
+        return Cache()
 
     @property
     def lumpable(self) -> bool:

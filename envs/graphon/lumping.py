@@ -162,13 +162,7 @@ def around(counts, within, across):
     return out
 
 
-@kernel
-def _rewards(counts, paid):
+def _rewards(counts: np.ndarray, paid: np.ndarray) -> np.ndarray:
     """sum over blocks and places of ``counts`` int64 [cells, B, J] ``paid`` float64 [cells, B, J]: [cells]."""
-    cells, blocks, places = counts.shape
-    out = np.zeros(cells)
-    for c in range(cells):
-        for b in range(blocks):
-            for z in range(places):
-                out[c] += counts[c, b, z] * paid[c, b, z]
-    return out
+    terms = (counts * paid).reshape(len(counts), -1)
+    return ordered_sum(np.ascontiguousarray(terms.T))

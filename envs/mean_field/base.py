@@ -11,10 +11,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from pydantic import BaseModel, Field
 
+from envs.common.cache import Cache
 from envs.mean_field import histograms
 from envs.mean_field.joint_lumping import JointLumping, joint_bytes
-from envs.mean_field.lumping import MOST_OPERATIONS, Lumping, operations, remembered
-from orchestrator.core import kernel
+from envs.mean_field.lumping import MOST_OPERATIONS, Lumping, operations
 
 #: Bytes of the chain of everyone's states and actions at the most.
 MOST_JOINT = 1e9
@@ -118,9 +118,14 @@ class MeanFieldProblem:
         Whoever asks for the same one gets the same object: seeds of a cell share it.
         """
         members = self.agents if agents is None else agents
-        kept = self.__dict__.setdefault("_lumpings", {}).setdefault(members, {})
         size = 8.0 * self.global_states * histograms.histograms(members, self.local_states) ** 2
-        return remembered(kept, policy.tobytes(), lambda: Lumping(self, np.array(policy), members), size)
+        group, key = ("lumpings", members), policy.tobytes()
+        return self.cache.get(group, key, lambda: Lumping(self, np.array(policy), members), size)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """What was made of these arrays, for all seeds of a cell."""
+        return Cache()
 
     def pooled(self, counts: np.ndarray) -> np.ndarray:
         """The local agents' part of the team's reward, float64 [rows, G], given who is where and does what.
@@ -129,7 +134,7 @@ class MeanFieldProblem:
         stand for all n it is the reward if all n were like them. Here the mean of r_l; an environment whose reward
         is of another form overrides this, ``expected`` and ``jointly``, and is of kind ``pooled-mean-field``.
         """
-        return means(np.ascontiguousarray(counts, np.int64), self._by_place)
+        return means(np.asarray(counts), self._by_place)
 
     @cached_property
     def _by_place(self) -> np.ndarray:
@@ -183,36 +188,19 @@ class MeanFieldProblem:
         return PopulationFace(self, k, horizon, render_mode)
 
 
-@kernel
-def means(counts, paid):
-    """Mean of ``paid`` [places, G] over the members of each row of ``counts`` [rows, places]: [rows, G]."""
-    rows, places = counts.shape
-    out = np.zeros((rows, paid.shape[1]))
-    for r in range(rows):
-        members = 0
-        for z in range(places):
-            if counts[r, z] > 0:
-                members += counts[r, z]
-                for g in range(paid.shape[1]):
-                    out[r, g] += counts[r, z] * paid[z, g]
-        for g in range(paid.shape[1]):
-            out[r, g] /= members
-    return out
+def means(counts: np.ndarray, paid: np.ndarray) -> np.ndarray:
+    """Mean of ``paid`` [places, G] over the members of each row of ``counts`` int64 [rows, places]: [rows, G]."""
+    out = np.zeros((len(counts), paid.shape[1]))
+    for place in range(len(paid)):
+        out += counts[:, place, None] * paid[place]
+    return out / counts.sum(axis=1)[:, None]
 
 
-@kernel
-def expected(cells, locally, local_reward):
+def expected(cells: np.ndarray, locally: np.ndarray, local_reward: np.ndarray) -> np.ndarray:
     """sum_s c_s sum_b ``locally``[c, g, s, b] r_l(s, g, b) / n, float64 [cells, G]."""
-    rows, globals_, states, actions = locally.shape
-    out = np.zeros((rows, globals_))
-    for c in range(rows):
-        members = 0
-        for s in range(states):
-            members += cells[c, s]
-        for g in range(globals_):
-            for s in range(states):
-                if cells[c, s] > 0:
-                    for b in range(actions):
-                        out[c, g] += cells[c, s] * locally[c, g, s, b] * local_reward[s, g, b]
-            out[c, g] /= members
-    return out
+    _, globals_, states, actions = locally.shape
+    out = np.zeros((len(cells), globals_))
+    for s in range(states):
+        for b in range(actions):
+            out += cells[:, s, None] * locally[:, :, s, b] * local_reward[s, :, b]
+    return out / cells.sum(axis=1)[:, None]

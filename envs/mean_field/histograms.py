@@ -67,7 +67,8 @@ def _enumerate(members, out):
     counts = np.zeros(states, np.int64)
     counts[states - 1] = members
     for row in range(out.shape[0]):
-        out[row] = counts
+        for s in range(states):
+            out[row, s] = counts[s]
         # The next in lexicographic order: raise the last state but one that can take from those behind it.
         s = states - 2
         while s >= 0:
@@ -103,7 +104,8 @@ def moves(sources, chance, cells):
     base, size = members + 1, 1
     for _ in range(states - 1):
         size *= base
-    step = np.ones(states, np.int64)
+    step = np.empty(states, np.int64)
+    step[0] = 1
     for s in range(1, states - 1):
         step[s] = step[s - 1] * base
     step[states - 1] = 0
@@ -140,7 +142,10 @@ def shown(population, sample):
     ``population`` int64 [populations, S] counts of n members, ``sample`` int64 [samples, S] of k <= n: multivariate
     hypergeometric, prod_s C(c_s, F_s) / C(n, k).
     """
-    n, k = population[0].sum(), sample[0].sum()
+    n, k = 0, 0
+    for s in range(population.shape[1]):
+        n += population[0, s]
+        k += sample[0, s]
     logs = np.zeros(n + 1)
     for j in range(1, n + 1):
         logs[j] = logs[j - 1] + math.log(j)
