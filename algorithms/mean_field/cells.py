@@ -120,23 +120,11 @@ class JointCells(Shard):
         return {"value": self.q.max(axis=2), "action": greedy(self.q).argmax(axis=2)}
 
 
-@kernel
-def greedy(q):
+def greedy(q: np.ndarray) -> np.ndarray:
     """Probability 1 for the action of the largest ``q`` [n, G, A], split evenly between ties."""
-    out = np.zeros(q.shape)
-    for i in range(q.shape[0]):
-        for g in range(q.shape[1]):
-            most, size = q[i, g, 0], 1.0
-            for a in range(q.shape[2]):
-                most, size = max(most, q[i, g, a]), max(size, abs(q[i, g, a]))
-            ties = 0
-            for a in range(q.shape[2]):
-                if q[i, g, a] >= most - TIE * size:
-                    ties += 1
-            for a in range(q.shape[2]):
-                if q[i, g, a] >= most - TIE * size:
-                    out[i, g, a] = 1.0 / ties
-    return out
+    size = np.maximum(1.0, abs(q).max(axis=2, keepdims=True))
+    ties = q >= q.max(axis=2, keepdims=True) - TIE * size
+    return np.where(ties, 1.0 / np.count_nonzero(ties, axis=2, keepdims=True), 0.0)
 
 
 @kernel

@@ -48,13 +48,11 @@ def ahead(value, population, chance, drift):
     """
     states, cells, globals_ = value.shape
     out = np.zeros(value.shape)
-    mean = np.empty((states, globals_))
     for g in range(globals_):
-        for c in range(cells):
-            for t in range(states):
-                average_rows(population[g, c], value[t], mean[t])
-            for s in range(states):
-                for t in range(states):
+        for t in range(states):
+            mean = average_rows(population[g], value[t])
+            for c in range(cells):
+                for s in range(states):
                     for h in range(globals_):
-                        out[s, c, g] += chance[g, s, t] * drift[s, c, g, h] * mean[t, h]
+                        out[s, c, g] += chance[g, s, t] * drift[s, c, g, h] * mean[c, h]
     return out

@@ -99,23 +99,17 @@ class GraphonAgents(Block):
         return {"returns": ordered_mean(np.ascontiguousarray(self.returned.T))}
 
 
-@kernel
-def exact_values(paid, chance, ahead, values, gamma):
+def exact_values(
+    paid: np.ndarray, chance: np.ndarray, ahead: np.ndarray, values: np.ndarray, gamma: float
+) -> np.ndarray:
     """Q [n, S, A] = r + gamma sum_s' P(s' | s, F / kappa, a) sum_F' P(F' | F) V(F', s').
 
     ``paid`` [n, S, A], ``chance`` [n, S, A, S], ``ahead`` P(F' | F) [n, cells], ``values`` V [cells, S].
     """
-    n, states, actions = paid.shape
-    out, mean = np.empty(paid.shape), np.empty(states)
-    for i in range(n):
-        average_rows(ahead[i], values, mean)
-        for s in range(states):
-            for a in range(actions):
-                total = 0.0
-                for t in range(states):
-                    total += chance[i, s, a, t] * mean[t]
-                out[i, s, a] = paid[i, s, a] + gamma * total
-    return out
+    mean, total = average_rows(ahead, values), np.zeros(paid.shape)
+    for t in range(chance.shape[3]):
+        total += chance[..., t] * mean[:, t, None, None]
+    return paid + gamma * total
 
 
 @kernel

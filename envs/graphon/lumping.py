@@ -15,7 +15,7 @@ import numpy as np
 from envs.graphon.lumping_kernels import averages, forward, improved, moved, seen
 from envs.mean_field.histograms import enumerated, histograms
 from envs.mean_field.lumping import settle
-from orchestrator.core import kernel, ordered_sum
+from orchestrator.core import ordered_sum
 
 #: Multiplications of an exact value, or of the best policy, that are still done: some seconds each.
 MOST_OPERATIONS = 2e10
@@ -140,25 +140,22 @@ class BlockLumping:
             value = self._followed(moved(counts, chance, self.parts, self.offsets), _rewards(counts, paid))
 
 
-@kernel
-def around(counts, within, across):
-    """g [cells, B, S, S] around an agent of block b in state s, itself left out, of ``counts`` int64 [cells, B, S]."""
+def around(counts: np.ndarray, within: float, across: float) -> np.ndarray:
+    """g [cells, B, S, S] around an agent of block b in state s, itself left out, of ``counts`` int64 [cells, B, S].
+
+    0 where block b has no agent in state s.
+    """
     cells, blocks, states = counts.shape
     out = np.zeros((cells, blocks, states, states))
-    for c in range(cells):
-        for b in range(blocks):
-            for s in range(states):
-                if counts[c, b, s] == 0:
-                    continue
-                total = 0.0
-                for t in range(states):
-                    for other in range(blocks):
-                        weight = within if other == b else across
-                        there = counts[c, other, t] - (1 if other == b and t == s else 0)
-                        out[c, b, s, t] += weight * there
-                        total += weight * there
-                for t in range(states):
-                    out[c, b, s, t] /= total
+    for b, s in itertools.product(range(blocks), range(states)):
+        total = np.zeros(cells)
+        for t, other in itertools.product(range(states), range(blocks)):
+            weight = within if other == b else across
+            there = counts[:, other, t] - (1 if other == b and t == s else 0)
+            out[:, b, s, t] += weight * there
+            total += weight * there
+        someone = counts[:, b, s] > 0
+        out[:, b, s] = np.where(someone[:, None], out[:, b, s] / np.where(someone, total, 1.0)[:, None], 0.0)
     return out
 
 

@@ -56,32 +56,16 @@ def ranks(cells, table):
 
 def enumerated(members: int, states: int) -> np.ndarray:
     """All histograms in the order of their ranks, int64 [C(k + S - 1, S - 1), S]."""
-    out = np.empty((histograms(members, states), states), np.int64)
-    _enumerate(members, out)
-    return out
-
-
-@kernel
-def _enumerate(members, out):
-    states = out.shape[1]
-    counts = np.zeros(states, np.int64)
-    counts[states - 1] = members
-    for row in range(out.shape[0]):
-        for s in range(states):
-            out[row, s] = counts[s]
-        # The next in lexicographic order: raise the last state but one that can take from those behind it.
-        s = states - 2
-        while s >= 0:
-            behind = 0
-            for t in range(s + 1, states):
-                behind += counts[t]
-            if behind > 0:
-                counts[s] += 1
-                for t in range(s + 1, states):
-                    counts[t] = 0
-                counts[states - 1] = behind - 1
-                break
-            s -= 1
+    columns: list[np.ndarray] = []
+    left = np.array([members])  # of the members, those not in the states so far
+    for _ in range(states - 1):
+        # Each row is followed by 0, 1 ... as many as are left.
+        row = np.repeat(np.arange(len(left)), left + 1)
+        first = np.cumsum(left + 1) - (left + 1)
+        count = np.arange(len(row)) - first[row]
+        columns = [*(column[row] for column in columns), count]
+        left = left[row] - count
+    return np.stack([*columns, left], axis=1)
 
 
 def move_operations(members: int, states: int, classes: int | None = None) -> float:

@@ -4,6 +4,7 @@ Local agents are alike, so (s_g, histogram) is an exact lumping of all joint sta
 that sees everyone, and what a policy of k sampled local states reaches, are fixed points on it.
 """
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -31,10 +32,23 @@ def settle(decided: Callable[[np.ndarray], np.ndarray], value: np.ndarray) -> np
     while True:
         before = value
         value = decided(before)
-        if not np.isfinite(value).all():
+        change, largest = largest_change(before.reshape(-1), value.reshape(-1))
+        if math.isnan(change):
             raise ValueError("a value is not finite")
-        if np.abs(value - before).max() <= SETTLED * max(1.0, np.abs(value).max()):
+        if change <= SETTLED * max(1.0, largest):
             return value
+
+
+@kernel
+def largest_change(before, value):
+    """Largest |value - before| and largest |value| of float64 [m] each; NaN twice where a value is not finite."""
+    change, largest = 0.0, 0.0
+    for i in range(value.shape[0]):
+        size = abs(value[i])
+        if not size < np.inf:
+            return np.nan, np.nan
+        change, largest = max(change, abs(value[i] - before[i])), max(largest, size)
+    return change, largest
 
 
 class Lumping:
@@ -134,7 +148,7 @@ def under(policy: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 
 def rewards(cells: np.ndarray, paid: np.ndarray, global_reward: np.ndarray) -> np.ndarray:
-    """r_g + the mean of ``paid`` [G, S] over the members of each histogram of ``cells`` int64 [cells, S]: [cells, G, A]."""
+    """r_g + the mean of ``paid`` [G, S] over the members of each of ``cells`` int64 [cells, S]: [cells, G, A]."""
     total = np.zeros((len(cells), len(paid)))
     for s in range(cells.shape[1]):
         total += cells[:, s, None] * paid[:, s]
@@ -143,15 +157,16 @@ def rewards(cells: np.ndarray, paid: np.ndarray, global_reward: np.ndarray) -> n
 
 
 @kernel
-def average_rows(chances, rows, out):
-    """sum_i ``chances``[i] ``rows``[i] into ``out`` [X], of ``chances`` [n] and ``rows`` [n, X]; zeros are skipped."""
-    for x in range(out.shape[0]):
-        out[x] = 0.0
-    for i in range(chances.shape[0]):
-        chance = chances[i]
-        if chance > 0.0:
-            for x in range(out.shape[0]):
-                out[x] += chance * rows[i, x]
+def average_rows(chances, rows):
+    """sum_i ``chances``[c, i] ``rows``[i], [n, X], of ``chances`` [n, m] and ``rows`` [m, X]; zeros are skipped."""
+    out = np.zeros((chances.shape[0], rows.shape[1]))
+    for c in range(chances.shape[0]):
+        for i in range(chances.shape[1]):
+            chance = chances[c, i]
+            if chance > 0.0:
+                for x in range(rows.shape[1]):
+                    out[c, x] += chance * rows[i, x]
+    return out
 
 
 @kernel
@@ -162,14 +177,13 @@ def action_values(reward, population, global_kernel, gamma, value):
     """
     globals_, cells, actions = population.shape[0], population.shape[1], reward.shape[2]
     out = np.empty((cells, globals_, actions))
-    ahead = np.empty(globals_)
     for g in range(globals_):
+        ahead = average_rows(population[g], value)
         for c in range(cells):
-            average_rows(population[g, c], value, ahead)
             for a in range(actions):
                 total = 0.0
                 for h in range(globals_):
-                    total += global_kernel[g, a, h] * ahead[h]
+                    total += global_kernel[g, a, h] * ahead[c, h]
                 out[c, g, a] = reward[c, g, a] + gamma * total
     return out
 
@@ -209,15 +223,7 @@ def averaged(values, policy):
     return out
 
 
-@kernel
-def through(chance, policy):
+def through(chance: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """sum_F ``chance``[c, F] ``policy``[F, g, a], [cells, G, A]."""
-    _, globals_, actions = policy.shape
-    out = np.zeros((chance.shape[0], globals_, actions))
-    for c in range(chance.shape[0]):
-        for f in range(chance.shape[1]):
-            if chance[c, f] > 0.0:
-                for g in range(globals_):
-                    for a in range(actions):
-                        out[c, g, a] += chance[c, f] * policy[f, g, a]
-    return out
+    rows = np.array(policy).reshape(len(policy), -1)
+    return average_rows(chance, rows).reshape(-1, *policy.shape[1:])
