@@ -52,7 +52,7 @@ def evaluate(
         x = problem.occupancy(policy)
         return x, float(ordered_sum((x * problem.reward).reshape(-1))) / (problem.agents * (1 - problem.gamma))
     indptr, indices, _ = observers(problem, hops)
-    if problem.exact:
+    if problem.exact_is_cheap:
         return problem.evaluate(policy, indptr, indices)
     x, received = np.zeros(problem.reward.shape), 0.0
     for first in range(0, EPISODES, AT_ONCE):

@@ -84,8 +84,8 @@ class ShadowPolicyGradient(NetworkCoordinator):
         rows = observers(problem, parameters.policy_hops)[2]
         if rows > MOST_ROWS:
             raise UserError(
-                f"kappa_policy is {parameters.kappa_policy}: a policy would have 10^{len(str(rows)) - 1} rows; it may"
-                f" have {MOST_ROWS}. Use a smaller kappa_policy."
+                f"kappa_policy is {parameters.kappa_policy}: a policy would have 10^{math.log10(rows):.1f} rows; at"
+                f" most 10^{math.log10(MOST_ROWS):.0f} are accepted. Use a smaller kappa_policy."
             )
 
     @property

@@ -51,7 +51,7 @@ class WirelessAccess:
     states = 8
     actions = 5
     closed_form = False
-    exact = False  # 8^n joint states: values come from rollouts
+    exact_is_cheap = False  # 8^n joint states: values come from rollouts
 
     def __init__(self, parameters: WirelessAccessParameters, agents: int, instance: int) -> None:
         side = math.isqrt(max(agents, 0))

@@ -174,7 +174,10 @@ def test_kappa_beyond_the_diameter_is_told_and_clipped():
     [
         ({"kappa": -1}, "kappa is -1; it should be greater than or equal to 0"),
         ({"utilities": "entropy fame"}, "utilities is 'entropy fame'; it takes names with spaces between, of entropy"),
-        ({"kappa_policy": 12, "agents": 64}, "kappa_policy is 12: a policy would have 10^7 rows; it may have 1000000"),
+        (
+            {"kappa_policy": 12, "agents": 64},
+            "kappa_policy is 12: a policy would have 10^7.5 rows; at most 10^6",
+        ),
         ({"critic": "exact", "kappa_policy": 1}, "critic is exact; only voter-network with kappa_policy 0 has one"),
         ({"env__graph": "0-1 2-3"}, "graph must be connected; no path leads from agent 0 to agent 2"),
     ],
