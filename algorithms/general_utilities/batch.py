@@ -1,4 +1,4 @@
-"""What agents compute from a batch of trajectories: words to send, occupancies, policy gradients.
+"""What agents compute from a batch of trajectories: packed messages, occupancies, policy gradients.
 
 A step of an agent is the number A s + a of its state and action; ``seen`` int64 [n, B, H] holds them for n agents.
 """
@@ -10,7 +10,7 @@ from orchestrator.core import kernel, ordered_sum
 
 
 def packed(seen: np.ndarray, codes: int) -> np.ndarray:
-    """Numbers below ``codes``, int64 [n, T], as many to a word as fit: what is charged is what is said."""
+    """Numbers below ``codes``, int64 [n, T], with as many in a word as fit: messages are charged by their size."""
     bits, each = _bits(codes)
     words = -(-seen.shape[1] // each)
     padded = np.zeros((len(seen), words * each), np.int64)

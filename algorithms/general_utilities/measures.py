@@ -38,7 +38,7 @@ LABELS: Mapping[str, str] = {
     "sending": "probability of sending",
 }
 EPISODES, AT_ONCE = 1000, 100  #: of an evaluation where nothing is exact; the same streams each time: smooth curves
-STEPS = 60  #: of an episode where the environment has no end, unless told otherwise
+STEPS = 60  #: of an episode where the environment has no end and no horizon is given
 
 
 def evaluate(
@@ -102,7 +102,7 @@ def _at(theta: np.ndarray, problem: Any, each: utilities.Each) -> tuple[np.ndarr
 
 
 def known_q(theta: np.ndarray, problem: Any, each: utilities.Each, hops: int, centred: bool) -> dict[str, np.ndarray]:
-    """The exact shadow Q for ``PolicyAgents.know``: agents beyond ``hops`` at the means of their states and actions.
+    """The exact shadow Q for ``PolicyAgents.evaluate_known``, agents beyond ``hops`` at their mean states and actions.
 
     ``centred``: of shadow rewards less their means.
     """

@@ -1,11 +1,11 @@
-"""Utilities f(lambda) of an agent's discounted occupancy, with their gradients, the shadow rewards.
+"""Utilities f(lambda) of an agent's discounted occupancy, and their gradients, which are the shadow rewards.
 
 Source: arXiv:2302.07938. lambda(s, a) = E sum_t gamma^t 1[s_t = s, a_t = a] has mass 1 / (1 - gamma); everything here
 takes x = (1 - gamma) lambda, float64 [n, S, A], agent by agent, and gives gradients with respect to lambda. Entries are
 raised to 1e-6 before a logarithm, so a place never visited has a large shadow reward, not an infinite one.
 
-Reconstructed, as the paper's settings are not known to us: all targets, references and rewards of ``UTILITIES``, and
-the penalty on idling.
+Reconstructed, since we do not know the paper's settings: all targets, references and rewards of ``UTILITIES``, and the
+penalty on idling.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -136,7 +136,7 @@ def custom(
         name,
         lambda x, gamma: np.array([float(function(one.copy())) for one in x]),
         lambda x, gamma: (1 - gamma) * np.array([gradient(one.copy()) for one in x], np.float64).reshape(x.shape),
-        "a function of the user's",
+        "a user-defined function",
     )
 
 
@@ -148,8 +148,8 @@ def check_gradient(
 ) -> None:
     """Compare df / dx [S, A] with finite differences of f at ``x`` [S, A], each entry moved on its own.
 
-    Raises ValueError that names the first entry whose difference exceeds ``tolerance`` times max(1, |df / dx|), or
-    which is not finite.
+    Raises ValueError that names the first entry that is not finite or whose difference exceeds ``tolerance`` times
+    max(1, |df / dx|).
     """
     x = np.array(x, np.float64)
     claimed = np.asarray(gradient(x.copy()), np.float64)
@@ -160,10 +160,10 @@ def check_gradient(
         ahead, behind = x.copy(), x.copy()
         ahead[entry] += step
         behind[entry] -= step if x[entry] >= step else 0.0  # occupancies below 0 may be outside the domain of f
-        found = (float(function(ahead)) - float(function(behind))) / (ahead[entry] - behind[entry])
-        if not abs(found - claimed[entry]) <= tolerance * max(1.0, abs(found)):
+        slope = (float(function(ahead)) - float(function(behind))) / (ahead[entry] - behind[entry])
+        if not abs(slope - claimed[entry]) <= tolerance * max(1.0, abs(slope)):
             where = ", ".join(str(index) for index in entry)
-            raise ValueError(f"the gradient at entry ({where}) is {claimed[entry]:.6g}; differences give {found:.6g}.")
+            raise ValueError(f"the gradient at entry ({where}) is {claimed[entry]:.6g}; differences give {slope:.6g}.")
 
 
 def check(utility: Utility, states: int, actions: int, gamma: float) -> None:
@@ -181,9 +181,9 @@ def check(utility: Utility, states: int, actions: int, gamma: float) -> None:
                 x,
             )
         except Exception as error:
-            told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}."
+            text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}."
             shape = "" if isinstance(error, ValueError) else f"for occupancies of shape ({states}, {actions}) "
-            raise ValueError(f"utility {utility.name}: {shape}{told}") from error
+            raise ValueError(f"utility {utility.name}: {shape}{text}") from error
 
 
 def _rising(states: int, actions: int) -> np.ndarray:
@@ -216,7 +216,7 @@ def named(name: str, reward: np.ndarray) -> Utility:
     if name in UTILITIES:
         return UTILITIES[name](reward)
     if not pluggable("utility", name):
-        raise ValueError(f"there is no utility {name!r}; there are {', '.join(NAMES)}.")
+        raise ValueError(f"unknown utility {name!r}; the utilities are {', '.join(NAMES)}.")
     own = utility_class(name)()
     return custom(own.value, own.gradient, plugin_title(name))
 

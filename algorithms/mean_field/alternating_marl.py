@@ -108,11 +108,11 @@ class AlternatingMARL(Responses):
         p, problem = self.parameters, self.problem
         if self.exact_is_cheap:
             return 2
-        judged = 5
+        evaluations = 5
         if p.local_learner == "team":
             few, (states, globals_, actions) = gaps.few_local(problem.parameters), problem.local_policy.shape
-            judged += actions ** (states * globals_) if few else 2 * problem.local_policy.size
-        return 2 + math.ceil(judged * (2 * p.steps + 2) / p.sweeps)
+            evaluations += actions ** (states * globals_) if few else 2 * problem.local_policy.size
+        return 2 + math.ceil(evaluations * (2 * p.steps + 2) / p.sweeps)
 
     def blocks(self) -> Mapping[str, type[Block]]:
         return {**super().blocks(), "cells": Cells}
@@ -201,26 +201,26 @@ class AlternatingMARL(Responses):
 
     def measure(self) -> Conversation:
         problem, k = self.problem, self.parameters.k
-        wanted = self.metrics_for(self.parameters, problem.parameters, self.agents)
-        found = self.sizes() | {
+        names = self.metrics_for(self.parameters, problem.parameters, self.agents)
+        metrics = self.sizes() | {
             "turns": float(self.turns),
             "accepted": float(self.accepted),
             "cycles": float(self.cycles),
             "cycled": float(self.cycles > 0),
         }
-        if "return" in wanted:
+        if "return" in names:
             lumping = problem.lumping(self.local)
             value = lumping.value(lumping.deployed(self.policy, k))
             present = lumping.at_start(value)
-            found |= gaps.global_gaps(lumping, value) | {"return": present}
-            if "gap_best_k" in wanted:
-                found["gap_best_k"] = gaps.best_of_k(lumping, k) - present
-            if "gap_local_shared" in wanted:
-                found["gap_local_shared"] = gaps.best_shared(problem, self.policy, k) - present
-                found["welfare_gap"] = gaps.best_welfare(problem) - present
-            if "gap_local_single" in wanted:
+            metrics |= gaps.global_gaps(lumping, value) | {"return": present}
+            if "gap_best_k" in names:
+                metrics["gap_best_k"] = gaps.best_of_k(lumping, k) - present
+            if "gap_local_shared" in names:
+                metrics["gap_local_shared"] = gaps.best_shared(problem, self.policy, k) - present
+                metrics["welfare_gap"] = gaps.best_welfare(problem) - present
+            if "gap_local_single" in names:
                 alone = gaps.best_single(problem, self.policy, self.local, k)
-                found["gap_local_single"] = self.agents * (alone - present)
-        if "return_simulated" in wanted:
-            found["return_simulated"] = yield from self.simulated(self.policy, local=self.local)
-        return found
+                metrics["gap_local_single"] = self.agents * (alone - present)
+        if "return_simulated" in names:
+            metrics["return_simulated"] = yield from self.simulated(self.policy, local=self.local)
+        return metrics

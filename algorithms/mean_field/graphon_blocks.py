@@ -23,7 +23,7 @@ class GraphonCells(Block):
     def start(self) -> None:
         self.q = self.zeros(self.problem.states, self.problem.actions)
         self.mean = greedy(self.q)
-        # Where the neighbours go under which moves, kept while these stay: it can be made again.
+        # The neighbours' moves and P(F' | F) under them. Not part of the state: they can be computed again.
         self.going, self.ahead = self.zeros(0), self.zeros(0)
 
     @property
@@ -49,14 +49,14 @@ class GraphonCells(Block):
         going = under(self.mean if self.parameters.follow == "average" else greedy(self.q), chance)
         going = np.ascontiguousarray(going.transpose(1, 0, 2))
         if samples == "inf":
-            self.q = exact_values(paid, chance, self.moved(going), values, gamma)
+            self.q = exact_values(paid, chance, self.next_cells(going), values, gamma)
         else:
             table = histograms.binomials(self.parameters.kappa, self.problem.states)
             self.q = sampled_values(paid, chance, going, own, values, gamma, samples, table, self.rng)
         return {"values": self.q.max(axis=2)}
 
-    def moved(self, going: np.ndarray) -> np.ndarray:
-        """P(F' | F) [n, cells] of neighbours that move by ``going`` [n, S, S], made anew where that has changed."""
+    def next_cells(self, going: np.ndarray) -> np.ndarray:
+        """P(F' | F) [n, cells] of neighbours that move by ``going`` [n, S, S]; only changed rows are computed."""
         cells, own, _, _ = self.known
         if self.going.shape != going.shape:
             self.going, self.ahead = np.full(going.shape, np.nan), self.zeros(len(cells))
@@ -89,7 +89,7 @@ class GraphonAgents(Block):
         shown = self.env.shown(kappa, states, self.streams)
         own = states[self.members.start : self.members.stop]
         table = histograms.binomials(kappa, self.problem.states)
-        after, paid = self.env.step(chosen(self.policy, own, shown, table, self.streams), states, self.streams)
+        after, paid = self.env.step(draw_actions(self.policy, own, shown, table, self.streams), states, self.streams)
         self.returned += self.discount * paid
         self.discount *= self.problem.gamma
         return {"states": after}
@@ -115,10 +115,10 @@ def exact_values(
 @kernel
 def draw(chances, rng, i):
     """An index with ``chances`` [S], from stream ``i``."""
-    wanted, total = uniform(rng, i), 0.0
+    u, total = uniform(rng, i), 0.0
     for t in range(chances.shape[0] - 1):
         total += chances[t]
-        if wanted < total:
+        if u < total:
             return t
     return chances.shape[0] - 1
 
@@ -149,7 +149,7 @@ def sampled_values(paid, chance, going, own, values, gamma, samples, table, rng)
 
 @kernel
 def uniform_states(states, episodes, rng):
-    """Independent states int64 [n, R], all alike likely."""
+    """Independent states int64 [n, R], all equally likely."""
     out = np.empty((rng.shape[0], episodes), np.int64)
     for i in range(out.shape[0]):
         for r in range(episodes):
@@ -158,7 +158,7 @@ def uniform_states(states, episodes, rng):
 
 
 @kernel
-def chosen(policy, own, shown, table, rng):
+def draw_actions(policy, own, shown, table, rng):
     """Actions int64 [n, R] of ``policy`` [cells, S, A] in states ``own`` [n, R], ``shown`` counts [n, R, S]."""
     n, episodes = own.shape
     out = np.empty((n, episodes), np.int64)

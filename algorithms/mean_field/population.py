@@ -1,4 +1,4 @@
-"""Episodes of a population: the global agent and every local one as members, for values that no table gives.
+"""Episodes of a population, with the global agent and every local one as members: values without an exact chain.
 
 At each step the global agent draws k local agents and sees only their states; local agents act on (s_g, own state), or
 on what they see of k - 1 others that each draws for itself; then all move, under the present s_g.
@@ -16,14 +16,14 @@ from orchestrator.core import Block, Call, Conversation, draw_integer, inlined, 
 
 
 class Overseer(Block):
-    """The global agent. Nothing of it lasts: episodes begin and end within a measurement or a round."""
+    """The global agent. It keeps nothing: episodes begin and end within a measurement or a round."""
 
     def begin(self, policy: np.ndarray, episodes: int, role: str) -> dict[str, np.ndarray]:
-        """Take up ``policy`` [cells, G, A] of what k agents show, and draw s_g of all episodes: int64 [1, episodes]."""
+        """Take over ``policy`` [cells, G, A] of k agents' states, and draw s_g of all episodes: int64 [1, episodes]."""
         self._rng, self._policy = self.stream(role), np.array(policy)
         self._table = histograms.binomials(self.parameters.k, self.problem.local_states)
         states = self.problem.global_states
-        self._state = settled(np.full((episodes, states), 1 / states), self._rng)
+        self._state = draw_states(np.full((episodes, states), 1 / states), self._rng)
         return {"state": self._state.copy()}
 
     def act(self, states: np.ndarray) -> dict[str, np.ndarray]:
@@ -34,14 +34,14 @@ class Overseer(Block):
 
 
 class Population(Block):
-    """n local agents. Nothing of them lasts, as with the global one."""
+    """n local agents. They keep nothing, like the global one."""
 
     def begin(self, spread: np.ndarray, role: str) -> dict[str, np.ndarray]:
         """Draw the local states of all episodes from ``spread`` [episodes, S]: int64 [n, episodes]."""
         if role not in self._streams:  # a thousand take ten milliseconds, and policies are compared on the same ones
             self._streams[role] = self.stream(role)
         self._rng = self._streams[role].copy()
-        self._state = settled(np.array(spread), self._rng)
+        self._state = draw_states(np.array(spread), self._rng)
         return {"state": self._state.copy()}
 
     @cached_property
@@ -81,64 +81,64 @@ def episodes(
     spread = np.full((count, states), 1.0 / states)
     if problem.concentration is not None:
         spread = generator.dirichlet(np.full(states, problem.concentration), size=count)
-    begun = yield (
+    replies = yield (
         Call("begin", on="global", shared={"policy": policy, "episodes": count, "role": role}),
         Call("begin", shared={"spread": spread, "role": role}),
     )
-    seen, where = begun[0]["state"][0], begun[1]["state"]
+    seen, where = replies[0]["state"][0], replies[1]["state"]
     total, discount = np.zeros(count), 1.0
     moves = np.zeros((problem.global_states, problem.global_states))
     for _ in range(steps):
         if "local" in plays:
-            acted = Call("follow", shared={"seen": seen, **plays}, agent_steps=count)
+            local_call = Call("follow", shared={"seen": seen, **plays}, agent_steps=count)
         else:
-            acted = Call("sample", shared={"seen": seen, "states": where, **plays}, agent_steps=count)
-        one, all_ = yield Call("act", on="global", shared={"states": where}), acted
-        counts = tally(all_["place"], states * problem.local_actions)
+            local_call = Call("sample", shared={"seen": seen, "states": where, **plays}, agent_steps=count)
+        one, all_ = yield Call("act", on="global", shared={"states": where}), local_call
+        counts = count_places(all_["place"], states * problem.local_actions)
         paid = problem.pooled(counts)[np.arange(count), seen] + problem.global_reward[seen, one["action"][0]]
-        moves += discount * met(seen, one["state"][0], problem.global_states)
+        moves += discount * count_moves(seen, one["state"][0], problem.global_states)
         total, discount = total + discount * paid, discount * problem.gamma
         seen, where = one["state"][0], all_["state"]
     return total, moves
 
 
 @kernel
-def drawn(distribution, rng, i):
+def draw_index(distribution, rng, i):
     """An index drawn from ``distribution`` by stream i."""
-    u, total, found = uniform(rng, i), 0.0, 0
+    u, total, last = uniform(rng, i), 0.0, 0
     for index in range(distribution.shape[0]):
         if distribution[index] > 0.0:
-            found = index
+            last = index
             total += distribution[index]
             if u < total:
                 break
-    return found
+    return last
 
 
 @kernel
-def settled(spread, rng):
+def draw_states(spread, rng):
     """States int64 [n, episodes], member i's of episode e drawn from ``spread``[e] by stream i."""
     out = np.empty((rng.shape[0], spread.shape[0]), np.int64)
     for i in range(rng.shape[0]):
         for e in range(spread.shape[0]):
-            out[i, e] = drawn(spread[e], rng, i)
+            out[i, e] = draw_index(spread[e], rng, i)
     return out
 
 
-def tally(place: np.ndarray, places: int) -> np.ndarray:
+def count_places(place: np.ndarray, places: int) -> np.ndarray:
     """How many members are at each place, int64 [episodes, places], of ``place`` int64 [n, episodes]."""
     episodes = place.shape[1]
     numbers = place + places * np.arange(episodes)
     return np.bincount(numbers.reshape(-1), minlength=episodes * places).reshape(episodes, places)
 
 
-def met(before: np.ndarray, after: np.ndarray, states: int) -> np.ndarray:
+def count_moves(before: np.ndarray, after: np.ndarray, states: int) -> np.ndarray:
     """How many of the episodes went from g to h, int64 [G, G], of ``before`` and ``after`` int64 [episodes]."""
     return np.bincount(states * before + after, minlength=states**2).reshape(states, states)
 
 
 @kernel
-def _look(order, k, first, states, e, counts, rng, i):
+def _count_sample(order, k, first, states, e, counts, rng, i):
     """Add the states in episode e of k members of ``order`` from place ``first`` on, drawn without replacement."""
     left = order.shape[0]
     for j in range(first, first + k):
@@ -161,15 +161,15 @@ def oversee(states, k, policy, global_kernel, table, present, rng):
         for e in range(present.shape[1]):
             for s in range(counts.shape[0]):
                 counts[s] = 0
-            _look(order, k, 0, states, e, counts, rng, i)
+            _count_sample(order, k, 0, states, e, counts, rng, i)
             g = present[i, e]
-            out[i, e] = drawn(policy[rank(counts, table), g], rng, i)
-            present[i, e] = drawn(global_kernel[g, out[i, e]], rng, i)
+            out[i, e] = draw_index(policy[rank(counts, table), g], rng, i)
+            present[i, e] = draw_index(global_kernel[g, out[i, e]], rng, i)
     return out
 
 
 def rows(distributions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Alias tables of [..., X] as rows [all, X]: one index is quicker than several in an inner loop."""
+    """Alias tables of [..., X] as rows [all, X]: in an inner loop one index is faster than several."""
     keep, alias = alias_tables(distributions)
     return keep.reshape(-1, keep.shape[-1]), alias.reshape(-1, keep.shape[-1])
 
@@ -218,8 +218,8 @@ def sample(seen, states, first, k, shares, table, moves, moves_alias, present, r
             for t in range(counts.shape[0]):
                 counts[t] = 0
             counts[s] = 1
-            _look(order, k - 1, 1, states, e, counts, rng, i)
-            b = drawn(shares[rank(counts, table), g, s], rng, i)
+            _count_sample(order, k - 1, 1, states, e, counts, rng, i)
+            b = draw_index(shares[rank(counts, table), g, s], rng, i)
             out[i, e] = s * actions + b
             present[i, e] = draw_row(moves, moves_alias, (s * shares.shape[1] + g) * actions + b, rng, i)
     return out

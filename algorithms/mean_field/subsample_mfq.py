@@ -98,19 +98,19 @@ class SubsampleMFQ(Subsampling):
         decided = yield Call("decided", on="cells")
         problem, p = self.problem, self.parameters
         policy, shares = self.deployed(decided["value"], decided["action"])
-        wanted = self.metrics_for(p, problem.parameters, self.agents)
-        found = self.sizes()
-        if "return" in wanted:
+        names = self.metrics_for(p, problem.parameters, self.agents)
+        metrics = self.sizes()
+        if "return" in names:
             value = Decentralised(problem, policy, shares, p.k).value
             gap = problem.jointly - value
-            found |= {
+            metrics |= {
                 "gap_full_sup": float(gap.max()),
                 "gap_full_mean": start_mean(problem.first, gap),
                 "return": start_mean(problem.first, value),
             }
-        if "return_simulated" in wanted:
-            found["return_simulated"] = yield from self.simulated(policy, shares=shares)
-        return found
+        if "return_simulated" in names:
+            metrics["return_simulated"] = yield from self.simulated(policy, shares=shares)
+        return metrics
 
     def deployed(self, value: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What agents do that see k: the global one [cells, G, A], local ones [cells, G, S, B], of Q's largest values.

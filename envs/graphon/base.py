@@ -130,10 +130,10 @@ def share_in(state, states, indptr, indices, weights, reach, row, column):
 def draw_neighbour(indptr, indices, reach, row, rng, i):
     """A neighbour of agent ``row`` with chance in proportion to W, from stream ``i`` of ``rng``; indices' entry."""
     first, last = indptr[row], indptr[row + 1] - 1
-    wanted = uniform(rng, i) * reach[last]
+    target = uniform(rng, i) * reach[last]
     while first < last:  # the first whose reach is beyond
         middle = (first + last) // 2
-        if reach[middle] > wanted:
+        if reach[middle] > target:
             last = middle
         else:
             first = middle + 1

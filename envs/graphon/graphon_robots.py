@@ -85,11 +85,11 @@ class GraphonRobots:
     @cached_property
     def lumping(self) -> lumping.BlockLumping:
         """The exact chain of the counts in each block. Raises ValueError where W is not constant on blocks."""
-        given = self.parameters
-        if given.graphon != "block":
+        p = self.parameters
+        if p.graphon != "block":
             raise ValueError("the exact chain is one of counts in blocks; it needs the block graphon.")
-        sizes = given.sizes(self.agents)
-        return lumping.BlockLumping(self.model, sizes, STATES, given.within, given.across, self.gamma)
+        sizes = p.sizes(self.agents)
+        return lumping.BlockLumping(self.model, sizes, STATES, p.within, p.across, self.gamma)
 
 
 class Robots:

@@ -17,9 +17,9 @@ from envs.mean_field.histograms import enumerated, histograms
 from envs.mean_field.lumping import settle
 from orchestrator.core import ordered_sum
 
-#: Multiplications of an exact value, or of the best policy, that are still done: some seconds each.
+#: Largest number of multiplications of an exact value, or of the best policy: some seconds each.
 MOST_OPERATIONS = 2e10
-#: Sweeps that an evaluation takes, and improvements until a policy is best: for the estimate alone.
+#: Sweeps of an evaluation, and improvements until a policy is best; used for the estimate only.
 SWEEPS, IMPROVEMENTS = 650, 10
 #: What an improvement must bring, relative to the largest value.
 IMPROVES = 1e-12
@@ -114,12 +114,12 @@ class BlockLumping:
         after those of another; and where those of each row begin, int64 [rows + 1].
         """
         actions = self.paid.shape[3]
-        found, starts = [], [0]
+        rows, starts = [], [0]
         for counts in self.parts:
             each = [enumerated(int(c), actions).tolist() for c in counts]
-            found += [list(itertools.chain(*chosen)) for chosen in itertools.product(*each)]
-            starts.append(len(found))
-        return np.array(found), np.array(starts)
+            rows += [list(itertools.chain(*chosen)) for chosen in itertools.product(*each)]
+            starts.append(len(rows))
+        return np.array(rows), np.array(starts)
 
     @cached_property
     def best(self) -> np.ndarray:

@@ -146,9 +146,9 @@ def improved(value, rows, parts, offsets, choices, starts, chance, paid, gamma):
                 contract(ahead[b, now[b]], kept[b, : sizes[b]], kept[b + 1, : sizes[b + 1]])
                 total[b + 1] = total[b] + gain[b, now[b]]
                 b += 1
-            found = total[blocks] + gamma * kept[blocks, 0]
-            if found > best[c]:
-                best[c] = found
+            return_there = total[blocks] + gamma * kept[blocks, 0]
+            if return_there > best[c]:
+                best[c] = return_there
                 for other in range(blocks):
                     chosen[c, other] = starts[rows[c, other]] + now[other]
             b -= 1

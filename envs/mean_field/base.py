@@ -16,7 +16,7 @@ from envs.mean_field import histograms
 from envs.mean_field.joint_lumping import JointLumping, joint_bytes
 from envs.mean_field.lumping import MOST_OPERATIONS, Lumping, operations
 
-#: Bytes of the chain of everyone's states and actions at the most.
+#: Largest size in bytes of the chain of everyone's states and actions.
 MOST_JOINT = 1e9
 
 
@@ -62,7 +62,7 @@ class MeanFieldProblem:
     ``fill`` says otherwise. At the start s_g is uniform and local states are drawn independently, uniformly or, where
     ``concentration`` is a number, from one distribution that is itself drawn from Dirichlet(concentration, ...).
 
-    Raises ValueError for fewer than one agent, and for rows that are no distributions, naming the row.
+    Raises ValueError for fewer than one agent, and for rows that are not distributions, naming the row.
     """
 
     name: ClassVar[str]
@@ -99,7 +99,7 @@ class MeanFieldProblem:
             wrong = np.argwhere((array < 0).any(axis=-1) | ~(abs(total - 1) <= 1e-9))
             if len(wrong):
                 row = tuple(int(index) for index in wrong[0])
-                raise ValueError(f"{name}: row {row} is no distribution, it sums to {total[row]:.6g}.")
+                raise ValueError(f"{name}: row {row} is not a distribution: it sums to {total[row]:.6g}.")
 
     @property
     def lumpable(self) -> bool:
@@ -115,7 +115,7 @@ class MeanFieldProblem:
     def lumping(self, policy: np.ndarray, agents: int | None = None) -> Lumping:
         """The exact chain of so many agents (all of them by default) that follow ``policy`` [S, G, B]; kept.
 
-        Whoever asks for the same one gets the same object: seeds of a cell share it.
+        The same policy gives the same object: seeds of a cell share it.
         """
         members = self.agents if agents is None else agents
         size = 8.0 * self.global_states * histograms.histograms(members, self.local_states) ** 2
@@ -150,7 +150,7 @@ class MeanFieldProblem:
 
     @cached_property
     def jointly(self) -> np.ndarray:
-        """V* float64 [cells, G] of all agents, global and local ones, told what to do by someone who sees everyone."""
+        """V* float64 [cells, G] where someone who sees everyone decides for all agents, global and local."""
         return JointLumping(self).best
 
     @cached_property
@@ -159,7 +159,7 @@ class MeanFieldProblem:
         return self.first_of(self.agents)
 
     def first_of(self, members: int) -> np.ndarray:
-        """``first`` of so many of them."""
+        """``first`` of ``members`` local agents."""
         return np.array([self._first(cell) for cell in histograms.enumerated(members, self.local_states)])
 
     def _first(self, cell: np.ndarray) -> float:
@@ -167,8 +167,8 @@ class MeanFieldProblem:
         ways = math.lgamma(n + 1) - math.fsum(math.lgamma(c + 1) for c in cell)
         if alpha is None:
             return math.exp(ways - n * math.log(states))
-        drawn = math.fsum(math.lgamma(c + alpha) - math.lgamma(alpha) for c in cell)
-        return math.exp(ways + math.lgamma(states * alpha) - math.lgamma(n + states * alpha) + drawn)
+        spread = math.fsum(math.lgamma(c + alpha) - math.lgamma(alpha) for c in cell)
+        return math.exp(ways + math.lgamma(states * alpha) - math.lgamma(n + states * alpha) + spread)
 
     def gym(self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None) -> Any:
         """The global agent as a gymnasium environment: it sees s_g and the histogram of ``k`` local states (None: all).

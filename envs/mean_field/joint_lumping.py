@@ -22,7 +22,7 @@ def joint_bytes(members: int, global_states: int, local_states: int, local_actio
 
 
 class JointLumping:
-    """All n agents of a problem, told what to do by someone who sees everyone: V* over all joint actions."""
+    """All n agents of a problem, decided for by someone who sees everyone: V* over all joint actions."""
 
     def __init__(self, problem: Any) -> None:
         self.problem = problem
@@ -84,8 +84,8 @@ class Decentralised:
         at = range(problem.global_states)
         chance = [_moved(self.locally[:, g], problem.local_kernel[:, g]) for g in at]
         moves = np.stack([histograms.moves(self.cells, each, self.cells) for each in chance])
-        given = reward, moves, problem.global_kernel, problem.gamma
-        return settle(lambda value: averaged(action_values(*given, value), globally), np.zeros(reward.shape[:2]))
+        model = reward, moves, problem.global_kernel, problem.gamma
+        return settle(lambda value: averaged(action_values(*model, value), globally), np.zeros(reward.shape[:2]))
 
 
 def joint_chance(local_kernel: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ import numpy as np
 from envs.mean_field import histograms
 from orchestrator.core import kernel, ordered_sum
 
-#: Multiplications of an exact lumping that are still done, a minute or two.
+#: Largest number of multiplications of an exact lumping, a minute or two.
 MOST_OPERATIONS = 2e11
-#: Those of one that is done again and again, a second or less.
+#: The same for a lumping that is solved again and again, a second or less.
 QUICK = 1e9
 #: Change of a value at which a fixed point is taken to be reached, relative to the largest value.
 SETTLED = 1e-14
@@ -95,8 +95,8 @@ class Lumping:
 
     def _at_rest(self, decided: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         problem, start = self.problem, np.zeros((len(self.cells), self.problem.global_states))
-        given = self.reward, self.population, problem.global_kernel, problem.gamma
-        return settle(lambda value: decided(action_values(*given, value)), start)
+        model = self.reward, self.population, problem.global_kernel, problem.gamma
+        return settle(lambda value: decided(action_values(*model, value)), start)
 
     def deployed(self, policy: np.ndarray, k: int) -> np.ndarray:
         """[cells, G, A]: how often each action is taken by a ``policy`` [samples, G, A] of k sampled local states.

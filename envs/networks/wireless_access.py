@@ -41,7 +41,7 @@ class WirelessAccess:
     Actions are 0, idle, and 1..4, sending to the k-th of the user's own access points in ascending order. Policies are
     float64 [n, O, 5]; user i's row is sum_k 8^k s_j over the k-th j of indices[indptr[i]:indptr[i + 1]], the users it
     observes in ascending order. Local ones have indptr = arange(n + 1), indices = arange(n), O = 8. Raises ValueError
-    for a number of users that is no square of 2 or more, and in every method for policies of other shapes.
+    for a number of users that is not the square of 2 or more, and in every method for policies of other shapes.
     """
 
     name = "wireless-access"
@@ -106,8 +106,8 @@ class WirelessAccess:
             raise ValueError(f"horizon must be at least 1, got {horizon}.")
         policy, indptr, indices = self._checked(policy, indptr, indices)
         seen = np.empty((len(rng), horizon, self.agents), np.int64)
-        given = self.parameters
-        rollout(given.arrival, given.success, self.points, self.access, policy, indptr, indices, rng, seen)
+        p = self.parameters
+        rollout(p.arrival, p.success, self.points, self.access, policy, indptr, indices, rng, seen)
         return seen
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:

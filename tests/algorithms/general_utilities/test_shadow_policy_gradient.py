@@ -138,7 +138,7 @@ def test_nobody_hears_beyond_kappa():
             graph = coordinator.problem.graph
             yield Call("watch", scattered={"seen": data, "rows": data // 2})
             yield Exchange("trajectory", "evaluate", graph, hops=1, shared={"width": coordinator.width})
-            reply = yield Exchange("said", "ascend", graph, hops=1, addressed=("message",))
+            reply = yield Exchange("messages", "ascend", graph, hops=1, addressed=("message",))
             return reply["gradient"]
 
         gradients.append(converse(fleet, of.sizes, [(replica, talk)], charged=False)[0])

@@ -292,7 +292,7 @@ def test_draws_from_a_row_are_those_of_its_alias_table():
 def test_an_index_is_drawn_by_its_chance_and_never_without_one():
     rng = member_streams(0, "agents", "any", range(1))
     chance = np.array([0.0, 0.3, 0.0, 0.7, 0.0])
-    found = [population.drawn(chance, rng, 0) for _ in range(4000)]
+    found = [population.draw_index(chance, rng, 0) for _ in range(4000)]
     assert fits(np.bincount(found, minlength=5), chance)
     # Chances that fall short of 1 by rounding: the last that is possible.
-    assert {population.drawn(np.array([0.0, 1e-300, 0.0]), rng, 0) for _ in range(50)} == {1}
+    assert {population.draw_index(np.array([0.0, 1e-300, 0.0]), rng, 0) for _ in range(50)} == {1}
