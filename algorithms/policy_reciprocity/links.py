@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from algorithms.policy_reciprocity.kernels import Readers
 from algorithms.policy_reciprocity.parameters import ERDOS_RENYI
 from orchestrator.core import Graph, kernel, member_streams, named_graph, uniform
 
@@ -30,11 +31,18 @@ class Links:
         edges = np.argwhere(_drawn(self.agents, self.chance, state))
         return Graph(self.agents, [(int(i), int(j)) for i, j in edges]), state
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """CSR of the receivers: one that reads everyone on the complete graph, else each member's neighbourhood."""
+    def readers(self, all_as_well: bool = False) -> Readers:
+        """One receiver that reads everyone on the complete graph, else each member's neighbourhood.
+
+        ``all_as_well`` adds one that reads everyone to the members of a graph.
+        """
+        everyone = np.arange(self.agents)
         if self._graph is None:
-            return np.array([0, self.agents]), np.arange(self.agents)
-        return self._graph.within(1)
+            return Readers(np.array([0, self.agents]), everyone)
+        indptr, indices = self._graph.within(1)
+        if all_as_well:
+            indptr, indices = np.append(indptr, indptr[-1] + self.agents), np.append(indices, everyone)
+        return Readers(indptr, indices)
 
     @cached_property
     def connectivity(self) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from algorithms.policy_reciprocity.kernels import largest
 from orchestrator.core import kernel
 
 METRICS: Mapping[str, str] = {
@@ -67,16 +68,18 @@ def _mean(values):
 @kernel
 def type_means(table, type_of, types):
     """Mean table of each type of observation, [T, S, A]; 0 for a type without agents."""
-    mean = np.zeros((types, *table.shape[1:]))
-    count = np.zeros(types)
+    states, actions = table.shape[1], table.shape[2]
+    mean, count = np.zeros((types, states, actions)), np.zeros(types)
     for i in range(table.shape[0]):
         count[type_of[i]] += 1.0
-        for s in range(table.shape[1]):
-            for a in range(table.shape[2]):
+        for s in range(states):
+            for a in range(actions):
                 mean[type_of[i], s, a] += table[i, s, a]
     for t in range(types):
-        if count[t] > 0.0:
-            mean[t] /= count[t]
+        for s in range(states):
+            for a in range(actions):
+                if count[t] > 0.0:
+                    mean[t, s, a] /= count[t]
     return mean
 
 
@@ -104,17 +107,16 @@ def distances(mean, optimal):
 
 
 @kernel
-def boltzmann(values, temperature):
-    """exp(Q / temperature) / Z over the last axis of ``values`` [S, A]."""
-    policy = np.empty(values.shape)
+def boltzmann(values, temperature, policy):
+    """Write exp(Q / temperature) / Z over the last axis of ``values`` [S, A] into ``policy`` [S, A]."""
     for s in range(values.shape[0]):
-        best = values[s].max()
+        best = largest(values[s])
         total = 0.0
         for a in range(values.shape[1]):
             policy[s, a] = np.exp((values[s, a] - best) / temperature)
             total += policy[s, a]
-        policy[s] /= total
-    return policy
+        for a in range(values.shape[1]):
+            policy[s, a] /= total
 
 
 @kernel
@@ -123,7 +125,7 @@ def policy_errors(table, type_of, types, temperature):
     n = table.shape[0]
     policies = np.empty(table.shape)
     for i in range(n):
-        policies[i] = boltzmann(table[i], temperature)
+        boltzmann(table[i], temperature, policies[i])
     mean = type_means(policies, type_of, types)
     out = np.zeros(n)
     for i in range(n):

@@ -6,21 +6,22 @@ schedule, ``local_steps``, means over those neighbours that have the state.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from algorithms.policy_reciprocity import measures
 from algorithms.policy_reciprocity.adjacency import adjacency
+from algorithms.policy_reciprocity.kernels import Readers, type_sums
 from algorithms.policy_reciprocity.links import Links
 from algorithms.policy_reciprocity.parameters import PolicyReciprocityParameters
-from algorithms.policy_reciprocity.rounds import mixing_weight, private_rounds, shared_rounds
-from algorithms.policy_reciprocity.tables import NOTHING, TableAgents, Trajectory, type_sums
+from algorithms.policy_reciprocity.rounds import Mixing, mixing_weight, private_rounds, shared_rounds
+from algorithms.policy_reciprocity.tables import NOTHING, RoundSettings, TableAgents, Trajectory
 from algorithms.policy_reciprocity.team import Stage, TeamAgents, team_rounds
 from orchestrator.core import Block, Call, Conversation, Coordinator, Exchange
 
-#: What a stage replies to a step.
-STAGED = ("ahead", "row", "reward", "done")
+#: What the environment of a team replies to a step.
+OUTCOME = ("ahead", "row", "reward", "done")
 
 
 class PolicyReciprocity(Coordinator):
@@ -123,13 +124,13 @@ class PolicyReciprocity(Coordinator):
         shown = ", ".join(f"{s} of type {t}" if self.problem.types > 1 else str(s) for t, s in alone[:5])
         more = f" and {len(alone) - 5} more" if len(alone) > 5 else ""
         metric, rho, _ = self.near
-        told = (
-            ("state", "has", "keeps its own value") if len(alone) == 1 else ("states", "have", "keep their own values")
-        )
-        return f"rho is {rho:g} ({metric}): {told[0]} {shown}{more} {told[1]} no adjacent state and {told[2]}."
+        own = "state", "has", "keeps its own value"
+        if len(alone) > 1:
+            own = "states", "have", "keep their own values"
+        return f"rho is {rho:g} ({metric}): {own[0]} {shown}{more} {own[1]} no adjacent state and {own[2]}."
 
-    def how(self) -> dict[str, Any]:
-        """What every agent is told of a round."""
+    def settings(self) -> RoundSettings:
+        """What every agent is sent about a round."""
         p = self.parameters
         kappa = mixing_weight(self.setting("kappa", 1.0), self.setting("kappa_schedule", 0.0), self.completed)
         return {"kappa": kappa, **p.rates, "epsilon": p.epsilon, "steps": p.local_steps, "near": self.near}
@@ -138,19 +139,21 @@ class PolicyReciprocity(Coordinator):
         yield from self._team_round() if self.team else self._round()
 
     def _round(self) -> Conversation:
-        how = self.how()
-        steps, talks = how["steps"], how["beta"] > 0
+        settings = self.settings()
+        steps, talks = settings["steps"], settings["beta"] > 0
+        sent: dict[str, Any] = {**settings, "reply": self.trajectory or (talks and self.links.complete)}
         if self.trajectory:
             # The greedy action of a sum is that of the mean.
-            sensed = {"value": self.sums[0], "epsilon": how["epsilon"], "steps": steps}
-            seen = yield Call("walk", on="environment", shared=sensed, sensed=("value", "path"))
-            how["path"] = seen["path"][0]
-        how["reply"] = self.trajectory or (talks and self.links.complete)
+            sensed = {"value": self.sums[0], "epsilon": settings["epsilon"], "steps": steps}
+            walk = yield Call("walk", on="environment", shared=sensed, sensed=("value", "path"))
+            sent["path"] = walk["path"][0]
         if talks and not self.links.complete:
             graph, self.drawn = self.links.draw(self.drawn)
-            reply = yield Exchange("rows", "learn_from", graph, shared=how, agent_steps=steps, sensed=("path", "table"))
+            reply = yield Exchange(
+                "rows", "learn_from", graph, shared=sent, agent_steps=steps, sensed=("path", "table")
+            )
         else:
-            sent = how | ({"sums": self.sums} if talks else {})
+            sent |= {"sums": self.sums} if talks else {}
             sensed = ("path",) if talks else ("path", "table")
             reply = yield Call("learn", shared=sent, agent_steps=steps, sensed=sensed)
         if reply is not None:
@@ -158,48 +161,51 @@ class PolicyReciprocity(Coordinator):
 
     def _team_round(self) -> Conversation:
         """As ``_round``, but every step is a joint one: all act, the stage moves on, all learn."""
-        how = self.how()
-        talks = how["beta"] > 0
+        settings = self.settings()
+        talks = settings["beta"] > 0
         if talks and self.links.complete:
-            yield Call("hear", shared={"sums": self.sums})
+            yield Call("receive_sums", shared={"sums": self.sums})
         elif talks:
             graph, self.drawn = self.links.draw(self.drawn)
-            yield Exchange("rows", "hear_from", graph)
+            yield Exchange("rows", "receive_rows", graph)
         reply = yield Call("observe", on="environment", sensed=("row",))
-        for _ in range(how["steps"]):
+        for _ in range(settings["steps"]):
             row = {"row": reply["row"][0]}
-            sent = {"epsilon": how["epsilon"]}
+            sent = {"epsilon": settings["epsilon"]}
             acted = yield Call("act", shared=sent, scattered=row, agent_steps=1, sensed=("row", "action"))
             reply = yield Call(
-                "step", on="environment", shared={"actions": acted["action"]}, sensed=("actions", *STAGED)
+                "step", on="environment", shared={"actions": acted["action"]}, sensed=("actions", *OUTCOME)
             )
             outcome = {"reward": float(reply["reward"][0]), "done": bool(reply["done"][0])}
             moved = row | acted | {"ahead": reply["ahead"][0]}
-            yield Call("absorb", shared=how | outcome, scattered=moved, sensed=tuple(moved))
+            yield Call("update", shared=settings | outcome, scattered=moved, sensed=tuple(moved))
         if talks and self.links.complete:
             reply = yield Call("tables")
             self.sums = self._summed(reply["table"])
 
     def _summed(self, tables: np.ndarray) -> np.ndarray:
-        everyone = np.array([0, self.agents]), np.arange(self.agents)
-        return type_sums(tables, self.problem.type_of, *everyone, self.problem.types)[0][0]
+        everyone = Readers(np.array([0, self.agents]), np.arange(self.agents))
+        return type_sums(np.array(tables), self.problem.type_of, everyone, self.problem.types).values[0]
 
-    def leap(self, blocks: Any, rounds: int) -> None:
+    def leap(self, blocks: Mapping[str, Block], rounds: int) -> None:
         """``rounds`` rounds fused."""
-        block, how = blocks["agents"], self.how()
-        talks, now = how["beta"] > 0, how.pop("kappa")
-        near, how = (known := block.learning(kappa=now, **how))[:3], known[4:]
-        schedule = self.setting("kappa", 1.0), self.setting("kappa_schedule", 0.0), self.completed
-        common = rounds, *schedule, self.problem.types, *self.links.arrays()
-        if self.trajectory:
-            walker = blocks["environment"]
-            sums = shared_rounds(*common, block.process(), near, how, block.arrays(), walker.position, walker.rng)
-        elif self.team:
-            stage = blocks["environment"]
-            state = block.table, block.visits, block.rng, stage.state_now, stage.rng
-            sums = team_rounds(*common, stage.world, self.problem.gamma, block.types, near, how, *state)
+        block, types = cast(TableAgents | TeamAgents, blocks["agents"]), self.problem.types
+        operators, rates = block.learning(self.settings())
+        talks = rates.beta > 0
+        mixing = Mixing(self.setting("kappa", 1.0), self.setting("kappa_schedule", 0.0), self.completed)
+        if isinstance(block, TeamAgents):
+            episode, readers = cast(Stage, blocks["environment"]).episode(), self.links.readers()
+            gamma = self.problem.gamma
+            sums = team_rounds(rounds, mixing, types, readers, episode, gamma, operators, rates, block.team())
+        elif self.trajectory:
+            walker, process = cast(Trajectory, blocks["environment"]), block.process()
+            sums = shared_rounds(
+                rounds, mixing, types, self.links.readers(all_as_well=True), process, operators, rates,
+                block.learners(), walker.position, walker.rng,
+            )  # fmt: skip
         else:
-            sums = private_rounds(*common, block.process(), near, how, block.arrays())
+            readers, learners = self.links.readers(), block.learners()
+            sums = private_rounds(rounds, mixing, types, readers, block.process(), operators, rates, learners)
         if self.trajectory or (talks and self.links.complete):
             self.sums = sums
 

@@ -107,9 +107,12 @@ def stationary_distribution(transition):
 @kernel
 def stationary_distributions(transition):
     """Stationary distributions [m, n] of stacked chains ``transition`` [m, n, n]."""
-    mu = np.empty(transition.shape[:2])
-    for p in range(transition.shape[0]):
-        mu[p] = stationary_distribution(transition[p])
+    m, n = transition.shape[0], transition.shape[1]
+    mu = np.empty((m, n))
+    for p in range(m):
+        one = stationary_distribution(transition[p])
+        for s in range(n):  # entry by entry: an assignment of arrays takes seconds to compile
+            mu[p, s] = one[s]
     return mu
 
 

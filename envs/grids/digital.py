@@ -195,7 +195,11 @@ def optimal_values(transition, reward, gamma):
     states, actions = reward.shape
     q = np.zeros((states, actions))
     ahead = np.zeros(states)
-    scale = np.abs(reward).max() / (1.0 - gamma)
+    scale = 0.0
+    for s in range(states):
+        for a in range(actions):
+            scale = max(scale, abs(reward[s, a]))
+    scale /= 1.0 - gamma
     for _ in range(100_000):
         moved = 0.0
         for s in range(states):
@@ -207,7 +211,9 @@ def optimal_values(transition, reward, gamma):
                 moved = max(moved, abs(value - q[s, a]))
                 q[s, a] = value
         for s in range(states):
-            ahead[s] = q[s].max()
+            ahead[s] = q[s, 0]
+            for a in range(1, actions):
+                ahead[s] = max(ahead[s], q[s, a])
         if moved <= 1e-15 * scale:
             break
     return q

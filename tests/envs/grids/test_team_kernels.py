@@ -17,7 +17,7 @@ GRID = TeamWorld(BLOCKER, 4, 7, np.zeros((3, 2), np.int64), 50, 0.0)
 def step(world, state, *actions):
     """(state after, reward, done, cut)."""
     after = np.array([state], np.int64)
-    outcome = step_team(*world.arguments, after, 0, np.array(actions))
+    outcome = step_team(world, after, 0, np.array(actions))
     return after[0].tolist(), *outcome
 
 
@@ -29,7 +29,7 @@ def begun(world, count):
     state = np.full((count, world.width), -1)
     rng = streams(count)
     for i in range(count):
-        start_team(*world.arguments, state, rng, i)
+        start_team(world, state, rng, i)
     return state
 
 
@@ -81,10 +81,10 @@ def test_blocker_by_hand(before, actions, after, outcome):
 def test_rows_by_hand():
     """Mixed radix of what is seen: navigation (y, gx, gy) and (x, gx, gy), blocker without the next agent's row."""
     rows = np.empty(2, np.int64)
-    observe_team(*TEAM.arguments, np.array([[0, 1, 2, 2, 1]]), 0, rows)
+    observe_team(TEAM, np.array([[0, 1, 2, 2, 1]]), 0, rows)
     assert rows.tolist() == [2 * 9 + 2 * 3 + 0, 2 * 9 + 0 * 3 + 2]
     rows = np.empty(3, np.int64)
-    observe_team(*GRID.arguments, np.array([[9, 6, 3, 5, 2, 4, 1, 0, 4]]), 0, rows)
+    observe_team(GRID, np.array([[9, 6, 3, 5, 2, 4, 1, 0, 4]]), 0, rows)
     x0, y0, x1, y1, x2, y2 = 6, 3, 5, 2, 4, 1
     assert rows.tolist() == [
         (((x0 * 4 + y0) * 7 + x1) * 7 + x2) * 4 + y2,
@@ -125,7 +125,7 @@ def test_what_always_holds(world):
     for i in range(len(state)):
         for clock in range(1, 51):
             before = state[i].copy()
-            _, done, cut = step_team(*world.arguments, state, i, rng.integers(5, size=agents))
+            _, done, cut = step_team(world, state, i, rng.integers(5, size=agents))
             cells = state[i, 1 : 1 + 2 * agents].reshape(-1, 2)
             assert state[i, 0] == clock
             assert (np.abs(state[i, 1:] - before[1:]).reshape(-1, 2)[:agents].sum(axis=1) <= 1).all()
