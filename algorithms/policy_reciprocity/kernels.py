@@ -157,7 +157,7 @@ def behave(values, epsilon, rng, i):
     actions = values.shape[0]
     if uniform(rng, i) < epsilon:
         return draw_integer(actions, rng, i)
-    best, ties, choice = values[0], 1, 0
+    best, ties, choice = values[0], np.int64(1), 0
     for a in range(1, actions):
         if values[a] > best:
             best, ties, choice = values[a], 1, a

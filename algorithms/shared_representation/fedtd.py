@@ -5,13 +5,12 @@ arXiv:2411.15014. Reconstructed: all settings, and that gains stay with their ag
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from algorithms.shared_representation.linear_td import LinearTD, LinearTDParameters, step_size, td_steps
+from algorithms.shared_representation.linear_td import LinearTD, LinearTDParameters
 from algorithms.shared_representation.own_map import THETA_METRICS, FullAgents
-from orchestrator.core import Block, Call, Conversation, kernel, mean_rows
+from orchestrator.core import Block, Call, Conversation, mean_rows
 
 
 class AveragedAgents(FullAgents):
@@ -35,6 +34,7 @@ class FedTD(LinearTD):
     name = "fedtd"
     Parameters = LinearTDParameters
     persistent = ("theta",)
+    shared = (None, "theta")
     metrics = THETA_METRICS | {
         "theta_error_floor": "exact theta_error of the averaged fixed point (sum A_i)^-1 sum b_i"
     }
@@ -49,17 +49,7 @@ class FedTD(LinearTD):
         p = self.parameters
         sent = {"theta": self.theta, "alpha": self.alpha(), "gain_step": p.gain_step, "steps": p.local_steps}
         reply = yield Call("step_from", shared=sent, agent_steps=p.local_steps)
-        self.theta = mean_rows(reply["theta"])
-
-    def leap(self, blocks: Any, rounds: int) -> None:
-        """``rounds`` rounds fused."""
-        p, block = self.parameters, blocks["agents"]
-        env = block.env
-        self.theta = averaged_rounds(
-            rounds, self.completed, p.schedule == "power", p.offset, p.alpha, p.alpha_exponent, self.theta,
-            env.process, env.probability, env.alias, env.reward, env.noise, env.gamma, env.phi, block.features,
-            p.gain_step if env.average else 0.0, p.local_steps, block.head, block.gain, block.position, block.rng,
-        )  # fmt: skip
+        self.theta = mean_rows(np.array(reply["theta"]))
 
     def measure(self) -> Conversation:
         agents = yield Call("estimates")
@@ -68,22 +58,3 @@ class FedTD(LinearTD):
 
     def thetas(self, heads: np.ndarray) -> np.ndarray:
         return np.tile(self.theta, (self.agents, 1))
-
-
-@kernel
-def averaged_rounds(
-    rounds, t, power, offset, alpha, alpha_exponent, theta,
-    process, probability, alias, reward, noise, gamma, phi, features,
-    gain_step, steps, head, gain, position, rng,
-):  # fmt: skip
-    """``rounds`` rounds of ``FedTD.round`` from round t on."""
-    nothing = np.empty((0, 0, 0))
-    for k in range(rounds):
-        a = step_size(alpha, t + k, power, alpha_exponent, offset)
-        head[:] = theta
-        td_steps(
-            process, probability, alias, reward, noise, gamma, phi, features,
-            a, gain_step, steps, np.inf, False, False, head, gain, position, rng, nothing,
-        )  # fmt: skip
-        theta = mean_rows(head)
-    return theta

@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTD, LinearTDAgents, projected
+from algorithms.shared_representation.kernels import projected, server_step
+from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTD, LinearTDAgents
 from algorithms.shared_representation.pfedtd_rep import PFedTDRepParameters
 from algorithms.shared_representation.shared_head_td import SharedHeadAgents
-from algorithms.shared_representation.shared_map import SharedMapTD, server_step
+from algorithms.shared_representation.shared_map import SharedMapTD
 from envs.linear import kernels
 from envs.linear.base import LinearBlock
 from orchestrator.core import Block, Call, Conversation, mean_rows
@@ -59,7 +60,7 @@ class HeldOutAgents(LinearTDAgents):
 
     def take(self, basis: np.ndarray) -> None:
         """Freeze the map [d, r]."""
-        self.features = np.tile(projected(self.env.phi, basis), (self.n, 1, 1))
+        self.features = np.tile(projected(self.env.phi, np.array(basis)), (self.n, 1, 1))
 
     def refit(self, alpha: float, gain_step: float, steps: int) -> None:
         """``steps`` TD steps of the heads."""
@@ -137,8 +138,8 @@ class MapTransfer(SharedMapTD):
         """The same with the heads averaged like the maps."""
         sent = {"head": self.head, **self.sent()}
         reply = yield Call("learn_both", shared=sent, agent_steps=self.parameters.local_steps + 1)
-        self.basis = server_step(self.basis, self.beta(), reply["gradient"], self.rescaled)
-        self.head = mean_rows(reply["head"])
+        self.basis = server_step(self.basis, self.beta(), np.array(reply["gradient"]), self.rescaled)
+        self.head = mean_rows(np.array(reply["head"]))
 
     def refit(self) -> Conversation:
         """K steps of the held-out agents' heads, on the map that they are sent before the first."""

@@ -104,16 +104,9 @@ def stationary_distribution(transition):
     return mu
 
 
-@kernel
-def stationary_distributions(transition):
+def stationary_distributions(transition: np.ndarray) -> np.ndarray:
     """Stationary distributions [m, n] of stacked chains ``transition`` [m, n, n]."""
-    m, n = transition.shape[0], transition.shape[1]
-    mu = np.empty((m, n))
-    for p in range(m):
-        one = stationary_distribution(transition[p])
-        for s in range(n):  # entry by entry: an assignment of arrays takes seconds to compile
-            mu[p, s] = one[s]
-    return mu
+    return np.array([stationary_distribution(one) for one in transition]).reshape(transition.shape[:2])
 
 
 @kernel

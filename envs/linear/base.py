@@ -7,7 +7,7 @@ once per process, so 100 000 agents on 8 processes cost as much as 8.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -37,8 +37,7 @@ class LinearParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fal
     )
 
 
-@dataclass(frozen=True)
-class LinearBlock:
+class LinearBlock(NamedTuple):
     """Tables for n consecutive members: their m distinct processes, and which one each member runs.
 
     For `linear-mrp` tables are per state, for `linear-mdp` per state and action ([m, S, A, ...]).

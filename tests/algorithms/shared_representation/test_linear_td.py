@@ -11,10 +11,9 @@ from algorithms.shared_representation.fedtd import FedTD
 from algorithms.shared_representation.frozen_map_td import FrozenMapTD
 from algorithms.shared_representation.independent_td import IndependentTD, leading_subspace
 from algorithms.shared_representation.joint_average_td import JointAverageTD
-from algorithms.shared_representation.linear_td import step_size
+from algorithms.shared_representation.kernels import server_step, step_size
 from algorithms.shared_representation.pfedtd_rep import PFedTDRep
 from algorithms.shared_representation.shared_head_td import SharedHeadTD
-from algorithms.shared_representation.shared_map import server_step
 from envs.linear.shared_subspace_mrp import SharedSubspaceMRP
 from tests.tools.td import BASIS, assert_same_bits, by_hand, one_round, run, tail, two_states
 
