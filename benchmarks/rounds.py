@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.kernels import _task
-from orchestrator.cluster.connection import connected
+from orchestrator.cluster.connection import ray_connection
 from orchestrator.fleet.ray import RayFleet
 from orchestrator.running.drive import run_task
 
@@ -26,7 +26,7 @@ class Echo:
 
 def measure() -> list[dict[str, Any]]:
     """Rows for 2 and 8 actors."""
-    with connected(None):
+    with ray_connection(None):
         return [_row(actors) for actors in (2, 8)]
 
 

@@ -23,7 +23,11 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str):
-    if name in ("Results", "run", "sweep"):
+    if name == "Results":
+        from orchestrator.results import Results
+
+        return Results
+    if name in ("run", "sweep"):
         from orchestrator import api
 
         return getattr(api, name)

@@ -1,18 +1,19 @@
-"""What a notebook uses: ``run``, ``sweep`` and ``Results``. The command line is thin above it."""
+"""What a notebook uses: ``run`` and ``sweep``. The command line is thin above it."""
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
-from orchestrator.cluster.connection import joined
+from orchestrator.cluster.connection import cluster_nodes
 from orchestrator.execution import execute
 from orchestrator.planning import sweeps
 from orchestrator.planning.batches import effort
 from orchestrator.planning.plan import Backend, Plan, plan
-from orchestrator.planning.sweeps import Sweep
+from orchestrator.planning.sweep import Sweep
+from orchestrator.planning.sweeps import Packing
 from orchestrator.progress import logfile
 from orchestrator.progress.lines import Progress
 from orchestrator.progress.tally import Tally
@@ -22,9 +23,6 @@ from orchestrator.store.store import existing
 
 log = logging.getLogger("orchestrator")
 
-if TYPE_CHECKING:
-    pass
-
 
 def run(
     algorithm: str,
@@ -33,21 +31,23 @@ def run(
     agents: int | list[int] = 1,
     rounds: int = 1000,
     seeds: Any = "0..7",
-    agents_per_actor: int | str = 1,
+    agents_per_actor: Packing = 1,
     backend: Backend = "ray",
     results: str | Path = "results",
     name: str | None = None,
     address: str | None = None,
+    record: Mapping[str, Any] | None = None,
     **settings: Any,
-) -> "Results":
-    """Run one algorithm on one environment and return the results folder, in which it is the sweep ``name``.
+) -> Results:
+    """Run one algorithm on one environment. Returns the results folder, in which the run is the sweep ``name``.
 
-    A setting is a value or a list of values to span; parameters of the environment are written ``env__states=50``.
-    ``agents_per_actor=1`` is one process per agent; ``backend="inline"`` never starts Ray. Raises ``UserError`` for
-    unknown names and values that do not fit.
+    A setting is a value, or a list of values to span. Parameters of the environment are written ``env__states=50``.
+    ``agents_per_actor=1`` is one process per agent. ``backend="inline"`` never starts Ray. ``record`` says when the run
+    is measured: ``every`` (rounds), ``per_decade`` (rows), ``agents`` (final metrics of each agent). Raises
+    ``UserError`` for unknown names and for values that do not fit.
     """
     spans = _spans({"agents": agents, "rounds": rounds, **settings})
-    definition = sweeps.adhoc(algorithm, environment, spans, seeds, name, agents_per_actor)
+    definition = sweeps.adhoc(algorithm, environment, spans, seeds, name, agents_per_actor, record)
     return carry_out(definition, results, backend=backend, address=address)
 
 
@@ -55,21 +55,24 @@ def sweep(
     reference: str | Path,
     *,
     seeds: Any = None,
-    agents_per_actor: int | str | None = None,
+    agents_per_actor: Packing | None = None,
     backend: Backend = "ray",
     results: str | Path = "results",
     address: str | None = None,
     retry_failed: bool = False,
     **overrides: Any,
-) -> "Results":
-    """Run what is missing of a shipped sweep or a YAML file and return the results folder. Overrides as in ``run``."""
+) -> Results:
+    """Run what is missing of a shipped sweep or a YAML file, and judge its claims. Returns the results folder.
+
+    Overrides are written as the settings of ``run``.
+    """
     definition = sweeps.load(str(reference), _spans(overrides), seeds)
-    found = carry_out(
+    folder = carry_out(
         definition, results, backend=backend, address=address, per_actor=agents_per_actor, retry_failed=retry_failed
     )
     if definition.claims:
-        found.judge(definition.name)
-    return found
+        folder.judge(definition.name)
+    return folder
 
 
 def carry_out(
@@ -78,21 +81,23 @@ def carry_out(
     *,
     backend: Backend = "ray",
     address: str | None = None,
-    per_actor: Any = None,
+    per_actor: Packing | None = None,
     retry_failed: bool = False,
     announce: Callable[[Plan], None] = lambda planned: None,
     quiet: bool = False,
     logged: bool = False,
-) -> "Results":
-    """Plan a sweep against a results folder and run what is missing; who asked for it judges its claims.
+) -> Results:
+    """Plan a sweep against a results folder and run what is missing. Its claims are not judged.
 
-    ``logged``: what libraries say meanwhile goes to the sweep's log and not to the terminal.
+    With ``logged``, what libraries print during the run goes to the sweep's log instead of the terminal.
     """
-    with joined(address, definition) if backend == "ray" else nullcontext(None) as nodes:
+    with cluster_nodes(address, definition) if backend == "ray" else nullcontext(None) as nodes:
         planned = plan(definition, existing(results), backend, per_actor, retry_failed, nodes)
         store = Store.open(results, create=True)
+        for text in planned.warnings:
+            log.warning(text)
         announce(planned)
-        log_to = logfile.place(store.folder, definition.name) if logged and planned.tasks else None
+        log_to = logfile.log_path(store.folder, definition.name) if logged and planned.tasks else None
         with logfile.kept(log_to, definition.name) if log_to else nullcontext(sys.stderr) as stream:
             if log_to:
                 print(f"Log: {log_to}", file=stream)
@@ -110,6 +115,6 @@ def _progress(planned: Plan, quiet: bool, stream: TextIO) -> Progress:
     return Progress(planned.sweep.name, Tally(cases, todo, weights), planned.finished, planned.total, quiet, stream)
 
 
-def _spans(given: dict[str, Any]) -> dict[str, list[Any]]:
+def _spans(settings: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Settings as lists of values, ``env__states`` written ``env.states``."""
-    return {key.replace("__", "."): value if isinstance(value, list) else [value] for key, value in given.items()}
+    return {key.replace("__", "."): value if isinstance(value, list) else [value] for key, value in settings.items()}

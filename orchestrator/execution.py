@@ -1,49 +1,53 @@
-"""A sweep: cases x grid minus what the store holds, run inline or as batches of cells in Ray Tune trials."""
+"""Execution: what a plan finds missing is run inline or on Ray, and stored."""
 
-import json
-import logging
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import nullcontext
 
-from orchestrator.cluster.connection import connected
+from orchestrator.cluster.connection import ray_connection
 from orchestrator.cluster.tune import PROBE, run_trials
 from orchestrator.planning.plan import Backend, Plan
-from orchestrator.planning.tasks import Task, left
+from orchestrator.planning.stored import StoredSweep, portraits_to_bytes, read_portraits
+from orchestrator.planning.tasks import unfinished
 from orchestrator.progress.watcher import Watcher
 from orchestrator.running.inline import run_inline
 from orchestrator.running.writer import Writer
 from orchestrator.store import Store
 from orchestrator.store.schema import table
 
-log = logging.getLogger("orchestrator")
-
 
 def execute(planned: Plan, store: Store, backend: Backend, address: str | None, watcher: Watcher) -> None:
-    """Run what is missing and store it; ``watcher`` is told of the cells' courses and ends."""
-    sweep = planned.sweep
-    rows = [{"sweep": sweep.name, "sweep_hash": sweep.hash, "case": c, "cell_id": cell.id} for c, cell in sweep.cells]
-    # The definition first: a sweep that has members can be read.
-    store.folder.write(f"sweeps/{sweep.name}.json", json.dumps(sweep.located().model_dump(), indent=1).encode())
-    store.append({"members": table("members", rows)})
+    """Run what is missing and store it. ``watcher`` hears of each cell's start, progress and end."""
+    _store_sweep(planned, store)
     if not planned.tasks:
         return
     writer = Writer(store, watcher)
     if backend == "ray" and planned.nodes is None:
         watcher.prepares("starting Ray on this machine")
-    with connected(address) if backend == "ray" else nullcontext():
+    with ray_connection(address) if backend == "ray" else nullcontext():
         try:
             (run_trials if backend == "ray" else run_inline)(planned, store, writer)
         finally:
             writer.flush()  # before Ray is shut down, which takes seconds and may be interrupted
-    _sweep_up(store, {task.cell.id for task in left(planned.tasks, writer.finished)}, planned.tasks, sweep.hash)
+    rest = {task.cell.id for task in unfinished(planned.tasks, writer.finished)}
+    _delete_blobs(store, {task.cell.id for task in planned.tasks} - rest, planned.sweep.hash)
 
 
-def _sweep_up(store: Store, unfinished: set[str], tasks: Sequence[Task], mark: str) -> None:
-    """Delete the checkpoints of finished cells, those of an earlier start with another cut of the seeds, too.
+def _store_sweep(planned: Plan, store: Store) -> None:
+    """Store what reading needs of the sweep, and then its members: a sweep that has members can be read."""
+    sweep = planned.sweep
+    store.folder.write(f"sweeps/{sweep.name}.json", StoredSweep.of(sweep).to_bytes())
+    if planned.portraits:
+        name = f"sweeps/{sweep.name}.npz"
+        store.folder.write(name, portraits_to_bytes(read_portraits(store.folder.read(name)) | planned.portraits))
+    rows = [{"sweep": sweep.name, "sweep_hash": sweep.hash, "case": c, "cell_id": cell.id} for c, cell in sweep.cells]
+    store.append({"members": table("members", rows)})
 
-    Also the probes that killed drivers of the sweep whose hash is ``mark`` left.
+
+def _delete_blobs(store: Store, finished: Collection[str], sweep_hash: str) -> None:
+    """Delete the checkpoints of finished cells, whatever cut of the seeds they belong to.
+
+    Probes of the sweep that killed drivers have left are deleted as well.
     """
-    finished = {task.cell.id for task in tasks} - unfinished
     for name in store.checkpoints.names():
-        if name.partition("-")[0] in finished or name.startswith(f"{PROBE}-{mark}"):
+        if name.partition("-")[0] in finished or name.startswith(f"{PROBE}-{sweep_hash}"):
             store.checkpoints.delete(name)

@@ -1,31 +1,36 @@
-"""A results folder as a notebook reads it: ``Results``."""
+"""A results folder as a notebook reads it: ``Results``.
 
-import json
+Reading imports no algorithm and no environment. It writes nothing, except verdicts that have changed.
+"""
+
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from orchestrator.claims.claim import PLANNED_ROUNDS
 from orchestrator.errors import UserError, nearest
-from orchestrator.planning import sweeps
-from orchestrator.planning.sweeps import Sweep
+from orchestrator.planning.stored import StoredSweep, read_portraits
 from orchestrator.store import Store
-from orchestrator.store.frames import readable
+from orchestrator.store.views import sql_text
 
 log = logging.getLogger("orchestrator")
 
-
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from orchestrator.claims.verdict import Verdict
+    from orchestrator.claims.verdict import Judgement, Verdict
     from orchestrator.report.style import Width
+
+STATES = ("done", "diverged", "failed", "missing")
 
 
 class Results:
-    """A results folder: every number is a row of a table, ``sql`` reads them all.
+    """A results folder. Every number is a row of a table, and ``sql`` reads all tables.
 
-    Raises ``UserError`` if ``location`` is no results folder.
+    ``location`` is a path or a URI such as ``s3://bucket/folder``. Raises ``UserError`` if it is not a results folder.
     """
 
     def __init__(self, location: str | Path = "results"):
@@ -40,39 +45,41 @@ class Results:
 
     def sweeps(self) -> list[str]:
         """Names of the sweeps that were run into this folder."""
-        return sorted(self.sql("SELECT DISTINCT sweep FROM members")["sweep"])
+        rows = self.store.query("SELECT DISTINCT sweep FROM members ORDER BY sweep").to_pylist()
+        return [row["sweep"] for row in rows]
 
-    def readable(self) -> list[str]:
-        """The sweeps whose definitions can be read here; a plug-in that is gone is told in the log."""
-        found = []
+    def loadable_sweeps(self) -> list[str]:
+        """The sweeps whose files ``sweeps/NAME.json`` can be read. The others are logged as warnings."""
+        names = []
         for name in self.sweeps():
             try:
-                _ = self.definition(name).cells
-                found.append(name)
+                self.stored(name)
+                names.append(name)
             except UserError as error:
                 log.warning("%s is left out: %s", name, error)
-        return found
+        return names
+
+    def stored(self, sweep: str) -> StoredSweep:
+        """The sweep as it was last run into this folder. Raises ``UserError`` for an unknown name."""
+        data = self.store.folder.read(f"sweeps/{sweep}.json")
+        if data is None:
+            raise UserError(f"This results folder holds no sweep {sweep!r}: {nearest(sweep, self.sweeps())}")
+        return StoredSweep.read(sweep, data)
 
     def summary(self, sweep: str) -> "pd.DataFrame":
-        """One row a replicate: case, agents, what varies, seed, ``<metric>_final`` and ``_tail``, costs, the rest."""
+        """One row per replicate: case, agents, what varies, seed, ``<metric>_final``, ``<metric>_tail``, costs, ids."""
         return self._of(sweep, "summary", '"case", agents, cell_id, seed')
 
     def curves(self, sweep: str) -> "pd.DataFrame":
-        """One row a replicate and record: case, agents, what varies, seed, round, ``<metric>`` and its window …"""
+        """One row per replicate and record: case, agents, what varies, seed, round, ``<metric>``, its window mean."""
         return self._of(sweep, "curves", '"case", agents, cell_id, seed, round')
 
     def varying(self, sweep: str) -> list[str]:
-        """Columns of the settings that differ between the sweep's cells, cases apart; ``agents`` is always one."""
-        definition = self.definition(sweep)
-        spans = [
-            *definition.grid,
-            *definition.zip,
-            *(key for own in definition.cases.values() for key in own.get("grid", {})),
-        ]
-        return list(dict.fromkeys(["agents", *(key.replace("env.", "env_") for key in spans)]))
+        """Columns of the settings that differ between the sweep's cells. The first is always ``agents``."""
+        return self.stored(sweep).axes
 
     def tidy(self, sweep: str) -> "pd.DataFrame":
-        """The sweep's curves in long form, as seaborn takes them: one row a replicate, record and metric.
+        """The sweep's curves in long form, as seaborn takes them: one row per replicate, record and metric.
 
         Columns: sweep, case, algorithm, env, the settings that vary, cell_id, seed, round, agent_steps, bytes_sent,
         metric (its name), value (at the record), window_mean (mean since the last record).
@@ -93,116 +100,141 @@ class Results:
         long = pd.concat(parts, ignore_index=True).dropna(subset=["value", "window_mean"], how="all")
         return long.reset_index(drop=True)
 
-    def definition(self, sweep: str) -> Sweep:
-        """The sweep as it was last run into this folder."""
-        data = self.store.folder.read(f"sweeps/{sweep}.json")
-        if data is None:
-            raise UserError(f"This results folder holds no sweep {sweep!r}: {nearest(sweep, self.sweeps())}")
-        try:
-            content = json.loads(data)
-        except ValueError as error:
-            raise UserError(
-                f"sweeps/{sweep}.json of the results folder is damaged ({error}). Run the sweep again: it writes the "
-                "file anew and computes only what is missing."
-            ) from error
-        return sweeps.checked(content, sweep)
-
-    def judge(self, sweep: str, definition: Sweep | None = None) -> "list[Verdict]":
-        """Judge the sweep's claims by the rule (docs/claims.md) and store the verdicts."""
-        return self.judged(definition or self.definition(sweep))[2]
-
-    def judged(self, definition: Sweep) -> "tuple[pd.DataFrame, pd.DataFrame, list[Verdict]]":
-        """``judge`` with what it judged: ``summary``, ``curves`` and the stored verdicts of a sweep's claims."""
+    def judge(self, sweep: str) -> "Judgement":
+        """Judge the sweep's claims by the rule (docs/claims.md). Verdicts that have changed are stored."""
         from orchestrator.claims.judge import judge
+        from orchestrator.claims.verdict import Judgement
+
+        stored = self.stored(sweep)
+        replicates, curves = self._with_missing(stored), self.curves(sweep)
+        verdicts = [judge(claim, replicates, curves, stored.varied, sweep) for claim in stored.claims]
+        self._store_changed(stored, verdicts)
+        return Judgement(replicates[replicates["status"] != "missing"], curves, verdicts)
+
+    def _store_changed(self, stored: StoredSweep, verdicts: "list[Verdict]") -> None:
+        rows = [verdict.to_rows(stored.name, stored.hash) for verdict in verdicts]
+        new = {"claims": [row for row, _ in rows], "claim_points": [point for _, points in rows for point in points]}
+        where = f"sweep = {sql_text(stored.name)} AND sweep_hash = {sql_text(stored.hash)}"
+        before = {name: self.store.query(f"SELECT * FROM {name} WHERE {where}").to_pylist() for name in new}
+        if all(_same_rows(before[name], new[name]) for name in new):
+            return
         from orchestrator.store.schema import table
 
-        sweep = definition.name
-        planned, curves = self.planned(definition), self.curves(sweep)
-        verdicts = [judge(claim, planned, curves, definition.varied, sweep) for claim in definition.judged]
-        rows = [verdict.to_rows(sweep, definition.hash) for verdict in verdicts]
-        if rows:
-            points = [point for _, of_claim in rows for point in of_claim]
-            claims = {"claims": table("claims", [row for row, _ in rows])}
-            try:
-                self.store.append(claims | ({"claim_points": table("claim_points", points)} if points else {}))
-            except UserError as error:  # a folder that can only be read: what it holds can still be judged
-                log.warning("The verdicts are not stored. %s", error)
-        return planned[planned["status"] != "missing"], curves, verdicts
+        try:
+            self.store.append({name: table(name, rows) for name, rows in new.items() if rows})
+        except UserError as error:  # what a read-only folder holds can still be judged
+            log.warning("The verdicts are not stored. %s", error)
+
+    def status_rows(self, sweep: str | None = None) -> list[dict[str, Any]]:
+        """Numbers of planned, done, diverged, failed and missing replicates: one row per sweep and case."""
+        rows = []
+        for name in [sweep] if sweep else self.loadable_sweeps():
+            stored = self.stored(name)
+            runs = self.store.query(f'SELECT "case", cell_id, seed, status FROM summary WHERE sweep = {sql_text(name)}')
+            states = {(row["case"], row["cell_id"], row["seed"]): row["status"] for row in runs.to_pylist()}
+            cells = {(row["case"], row["cell_id"]) for row in stored.rows}
+            # Seeds accumulate: those of an earlier run of the same cells count as well.
+            keys = {key for key in states if key[:2] in cells}
+            keys |= {(row["case"], row["cell_id"], row["seed"]) for row in stored.replicates}
+            for case in stored.cases:
+                of_case = [states.get(key, "missing") for key in keys if key[0] == case]
+                counts = {state: of_case.count(state) for state in STATES}
+                rows.append({"sweep": name, "case": case, "planned": len(of_case), **counts})
+        return rows
 
     def status(self, sweep: str | None = None) -> "pd.DataFrame":
-        """Planned and stored replicates of every sweep (or one), a row a case."""
+        """``status_rows`` as a frame: sweep, case, planned, done, diverged, failed, missing."""
         import pandas as pd
 
-        rows = []
-        for name in [sweep] if sweep else self.readable():
-            summary = self.planned(self.definition(name))
-            counts = summary.groupby("case", sort=False)["status"].value_counts().unstack(fill_value=0)
-            for case, of_case in counts.iterrows():
-                row = {"sweep": name, "case": case, "planned": int(of_case.sum())}
-                states = ("done", "diverged", "failed", "missing")
-                rows.append(row | {state: int(of_case.get(state, 0)) for state in states})
-        return pd.DataFrame(rows, columns=["sweep", "case", "planned", "done", "diverged", "failed", "missing"])
+        return pd.DataFrame(self.status_rows(sweep), columns=["sweep", "case", "planned", *STATES])
 
     def fingerprint(self, sweep: str) -> str:
-        """SHA-256 over the sweep's numbers: equal wherever and however often it was run.
+        """SHA-256 over the sweep's numbers. It is equal wherever and however often the sweep was run.
 
         Raises ``UserError`` while nothing of the sweep is stored.
         """
-        if not (self.planned(self.definition(sweep))["status"] != "missing").any():
+        rows = self.status_rows(sweep)
+        if not any(row["planned"] - row["missing"] for row in rows):
             raise UserError(f"Nothing of {sweep} is stored yet, so it has no fingerprint.")
         return self.store.fingerprint(sweep)
 
     @property
     def local(self) -> Path:
-        """Where pages and figures go unless told otherwise: the folder itself, or the working folder for a bucket."""
+        """The default place of pages and figures: the folder itself, or for a bucket the working folder."""
         return self.store.folder.local or Path()
 
-    def report(self, sweep: str, output: str | Path | None = None) -> Path:
-        """Judge the sweep and write its page, one HTML file that needs nothing else; returns its path."""
-        from orchestrator.report import write
+    def portraits(self, sweep: str) -> "dict[str, np.ndarray]":
+        """Pictures of the sweep's environments, title -> uint8 [height, width, 3], as they were drawn at its start."""
+        return read_portraits(self.store.folder.read(f"sweeps/{sweep}.npz"))
 
-        return write.report(self, sweep, Path(output) if output else self.local / "reports" / sweep)[0]
+    def report(self, sweep: str, output: str | Path | None = None) -> Path:
+        """Judge the sweep and write its page, one HTML file that needs nothing else. Returns the page's path."""
+        return self._report(sweep, Path(output) if output else self.local / "reports" / sweep)[0]
 
     def report_all(self, output: str | Path | None = None) -> Path:
-        """Write the page of every sweep and an index over them; returns the index's path."""
+        """Write the page of every sweep and an index of them. Returns the index's path."""
         from orchestrator.report import write
 
-        return write.report_all(self, Path(output) if output else self.local / "reports")
+        folder = Path(output) if output else self.local / "reports"
+        entries = []
+        for sweep in self.loadable_sweeps():
+            page, verdicts = self._report(sweep, folder / sweep)
+            link = page.relative_to(folder).as_posix()
+            entries.append(write.Entry(sweep, link, self.stored(sweep).description, verdicts))
+        return write.write_index(entries, folder)
+
+    def _report(self, sweep: str, folder: Path) -> "tuple[Path, Sequence[Verdict]]":
+        from orchestrator.report import write
+
+        cells = f"SELECT cell_id FROM members WHERE sweep = {sql_text(sweep)}"
+        timings = self.sql(f"SELECT * FROM timings WHERE cell_id IN ({cells})")
+        judgement = self.judge(sweep)
+        page = write.write_sweep(self.stored(sweep), judgement, timings, self.portraits(sweep), folder)
+        return page, judgement.verdicts
 
     def plot(self, sweep: str, claim: str, width: "Width" = "single") -> "Axes":
-        """The figure of a claim, by its name or number, as matplotlib axes; nothing is stored.
+        """The figure of a claim, by its name or number, as matplotlib axes. Nothing is stored.
 
         ``width`` is one or two columns of a page, 3.5 or 7.2 inches. ``axes.figure`` is the figure: it shows itself in
         a notebook, and ``axes.figure.savefig("figure.pdf")`` writes it. Raises ``UserError`` for unknown names.
         """
+        from orchestrator.claims.judge import judge
         from orchestrator.report import write
 
-        return write.plot(self, sweep, claim, width)
+        stored = self.stored(sweep)
+        wanted = write.claim_named(stored, claim)
+        verdict = judge(wanted, self._with_missing(stored), self.curves(sweep), stored.varied, sweep)
+        return write.claim_axes(stored, wanted, verdict, width)
 
     def _of(self, sweep: str, view: str, order: str) -> "pd.DataFrame":
-        name = sweep.replace("'", "''")
-        found = self.sql(f"SELECT * FROM {view} WHERE sweep = '{name}' ORDER BY {order}")
-        return readable(found.dropna(axis="columns", how="all") if len(found) else found)
+        from orchestrator.store.frames import in_reading_order
 
-    def planned(self, definition: Sweep) -> "pd.DataFrame":
-        """The sweep's summary with a row of status ``missing`` for every planned replicate that the store lacks.
+        rows = self.sql(f"SELECT * FROM {view} WHERE sweep = {sql_text(sweep)} ORDER BY {order}")
+        return in_reading_order(rows.dropna(axis="columns", how="all") if len(rows) else rows)
 
-        Seeds accumulate: all that are stored of the sweep's cells count, whichever start ran them.
+    def _with_missing(self, stored: StoredSweep) -> "pd.DataFrame":
+        """The sweep's summary, and one row of status ``missing`` for every planned replicate that the store lacks.
+
+        Seeds accumulate: all that are stored of the sweep's cells count, whichever run stored them.
         """
         import pandas as pd
 
-        from orchestrator.claims.samples import PLANNED_ROUNDS, with_missing
+        from orchestrator.claims.samples import with_missing
 
-        rows = [
-            {"case": case, "cell_id": cell.id, "seed": seed, PLANNED_ROUNDS: cell.rounds, **cell.columns()}
-            for case, cell in definition.cells
-            for seed in definition.seeds
-        ]
-        planned = pd.DataFrame(rows)
-        cells = ["case", "cell_id"]
-        summary = self.summary(definition.name)
+        planned = pd.DataFrame(stored.replicates)
+        keys = ["case", "cell_id"]
+        summary = self.summary(stored.name)
         if len(summary):
-            rounds = {cell.id: cell.rounds for _, cell in definition.cells}
-            summary[PLANNED_ROUNDS] = summary["cell_id"].map(rounds)
-            summary = summary[pd.MultiIndex.from_frame(summary[cells]).isin(pd.MultiIndex.from_frame(planned[cells]))]
+            summary[PLANNED_ROUNDS] = summary["cell_id"].map(stored.planned_rounds)
+            summary = summary[pd.MultiIndex.from_frame(summary[keys]).isin(pd.MultiIndex.from_frame(planned[keys]))]
         return with_missing(summary, planned)
+
+
+def _same_rows(stored: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> bool:
+    """Whether both hold the same rows, whatever their order and the time of storing. NaN equals NaN and null."""
+
+    def comparable(row: dict[str, Any]) -> str:
+        pairs = sorted((name, None if value != value else value) for name, value in row.items() if name != "written")
+        return repr(pairs)
+
+    return sorted(map(comparable, stored)) == sorted(map(comparable, new))

@@ -181,7 +181,7 @@ class LinearTD(Coordinator):
         agents = yield Call("estimates")
         return self.problem.errors(self.basis, agents["head"], agents["gain"])
 
-    def measure_agents(self) -> Conversation:
+    def measure_agents(self) -> Conversation | Mapping[str, np.ndarray]:
         agents = yield Call("estimates")
         theta = self.thetas(agents["head"])
         gain = {"gain_error": (agents["gain"] - self.problem.gains) ** 2} if self.problem.average else {}

@@ -162,7 +162,6 @@ class MapTransfer(SharedMapTD):
             return error
         return {"subspace_error": float(kernels.subspace_error(self.basis, self.problem.basis))} | error
 
-    def measure_agents(self) -> Conversation:
+    def measure_agents(self) -> Mapping[str, np.ndarray]:
         """Nothing: the table has a row for each of ``agents``, and it is the others that are measured."""
         return {}
-        yield

@@ -12,7 +12,7 @@ from ray.util.placement_group import placement_group, remove_placement_group
 
 from benchmarks.scaling import clock
 from benchmarks.scaling.dyadic import TreeFleet, TreeTask
-from orchestrator.cluster.connection import connected
+from orchestrator.cluster.connection import ray_connection
 from orchestrator.fleet.ray import RayFleet
 from orchestrator.planning.tasks import Task
 from orchestrator.running.drive import compile_for
@@ -64,7 +64,7 @@ def answer(stage: Stage, nodes: int, actors: int, tree: bool, agents: int, round
 def main() -> None:
     """Answer lines until there are no more."""
     compile_for(clock.task(40, 1))
-    with connected("auto"):
+    with ray_connection("auto"):
         stage = Stage()
         print("ready", flush=True)
         for line in sys.stdin:

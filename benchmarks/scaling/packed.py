@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.scaling import clock, points
-from orchestrator.cluster.connection import connected
+from orchestrator.cluster.connection import ray_connection
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.fleet.ray import RayFleet
 from orchestrator.running.drive import compile_for
@@ -60,7 +60,7 @@ def measure() -> None:
     """Take the points of study ``packed``."""
     print("in one process", file=sys.stderr)
     points.add("packed", in_one_process())
-    with connected(None):
+    with ray_connection(None):
         fleet = RayFleet(0)
         for actors in (*ACTORS, *ALONE):
             print(f"{actors} actors", file=sys.stderr)

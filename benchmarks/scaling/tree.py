@@ -9,7 +9,7 @@ from benchmarks.scaling.driver import tree_task
 from benchmarks.scaling.dyadic import TreeFleet
 from benchmarks.scaling.lab import Lab, lab
 from benchmarks.scaling.nodes import AGENTS, BOTH
-from orchestrator.cluster.connection import connected
+from orchestrator.cluster.connection import ray_connection
 from orchestrator.fleet.ray import RayFleet
 from orchestrator.running.drive import compile_for
 
@@ -19,7 +19,7 @@ KINDS = ("rows", "tree")
 def packed() -> Iterator[dict[str, Any]]:
     """Two actors on this machine; the kinds take turns, so that what the machine does meanwhile meets both."""
     compile_for(clock.task(40, 1))
-    with connected(None):
+    with ray_connection(None):
         fleets = {"rows": RayFleet(2), "tree": TreeFleet(2)}
         for kind, fleet in fleets.items():
             clock.timed(tree_task(clock.task(40, 10), kind == "tree"), fleet)

@@ -8,15 +8,15 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from orchestrator.core import kernel, uniform
+from orchestrator.core import Parameters, kernel, uniform
 
 #: A distance this little beyond the radius, relatively, is rounding.
 ROUNDING = 1e-9
 
 
-class GraphonParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class GraphonParameters(Parameters):
     """Where agents are and how they weigh each other."""
 
     graphon: Literal["radial", "block"] = Field(

@@ -23,9 +23,10 @@ from pydantic import Field
 from envs.graphon import lumping as lumping
 from envs.graphon.base import GraphonParameters, Neighbours, neighbours
 from envs.graphon.kernels import ACTIONS, STATES, WORK, observe, step, tables
+from orchestrator.core import Environment
 
 
-class GraphonRobotsParameters(GraphonParameters, frozen=True):
+class GraphonRobotsParameters(GraphonParameters):
     """The graphon and the discount; the rest is the source's."""
 
     gamma: float = Field(default=0.95, ge=0, lt=1, description="discount factor")
@@ -41,19 +42,20 @@ class GraphonRobotsParameters(GraphonParameters, frozen=True):
         return self.lumpable(agents) and operations <= lumping.MOST_OPERATIONS
 
 
-class GraphonRobots:
+class GraphonRobots(Environment):
     """n agents with states and actions 0 idle, 1 transit, 2 work. Raises ValueError where one has no neighbour."""
 
     name = "graphon-robots"
     kind = "graphon-mean-field"
     version = 1
     Parameters = GraphonRobotsParameters
+    parameters: GraphonRobotsParameters
     states = STATES
     actions = ACTIONS
 
     def __init__(self, parameters: GraphonRobotsParameters, agents: int, instance: int) -> None:
         parameters.check(agents)
-        self.parameters, self.agents, self.instance = parameters, agents, instance
+        super().__init__(parameters, agents, instance)
         self.gamma = parameters.gamma
 
     @property

@@ -6,13 +6,13 @@ number of the seen ones in mixed radix, the first the most significant. Cells ar
 
 import math
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from envs.faces.play import Play
-from orchestrator.core import kernel
+from orchestrator.core import Environment, Instance, Parameters, kernel
 
 STEPS = ((0, 0), (0, -1), (1, 0), (0, 1), (-1, 0))  # stay, up, right, down, left as (x, y)
 STAY, UP, RIGHT, DOWN, LEFT = range(5)
@@ -20,12 +20,12 @@ ACTIONS = len(STEPS)
 MOST_BYTES = 4e9  # tables of all agents and the process
 
 
-class GridParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class GridParameters(Parameters):
     """Parameters of every grid environment."""
 
     optimum_known: ClassVar[bool] = False  # the best values of an agent that sees only a part are not known
 
-    instance: Annotated[int, Field(ge=0)] | Literal["seed"] = Field(
+    instance: Instance = Field(
         default=0, description="seed of whatever is drawn once for the problem; 'seed' follows the replicate's seed"
     )
     gamma: float = Field(default=0.99, ge=0, lt=1, description="discount factor of the learners")
@@ -43,21 +43,21 @@ def greedy_choice(table):
     return choice
 
 
-class GridProblem:
+class GridProblem(Environment):
     """Base of the grid environments.
 
     ``sizes`` are the numbers of values of the coordinates of the global state, ``unseen`` [T] the coordinate that each
     observation type lacks; agent i is of type i mod T. Types must have tables of the same length.
     """
 
-    name: ClassVar[str]
+    parameters: GridParameters
     actions = ACTIONS
     adjacency = ("shared", 0.0)  #: metric and level of adjacent states: all that agree in what both agents see
 
-    def __init__(self, parameters: Any, agents: int, instance: int, sizes: tuple[int, ...], unseen: list[int]) -> None:
-        if agents < 1:
-            raise ValueError(f"agents must be at least 1, got {agents}.")
-        self.parameters, self.agents, self.instance = parameters, agents, instance
+    def __init__(
+        self, parameters: GridParameters, agents: int, instance: int, sizes: tuple[int, ...], unseen: list[int]
+    ) -> None:
+        super().__init__(parameters, agents, instance)
         self.gamma, self.limit = parameters.gamma, parameters.limit
         self.dimension, self.types = len(sizes), len(unseen)
         self.seen = [np.delete(np.arange(len(sizes)), coordinate) for coordinate in unseen]

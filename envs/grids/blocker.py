@@ -24,7 +24,7 @@ AGENTS = 3
 MOST_JOINT_STATES = 2_000_000
 
 
-class BlockerParameters(GridParameters, frozen=True):
+class BlockerParameters(GridParameters):
     """Size of the grid."""
 
     columns: int = Field(default=7, ge=3, description="columns of the grid")
@@ -40,6 +40,7 @@ class Blocker(TeamProblem):
     name = "blocker"
     version = 1
     Parameters = BlockerParameters
+    parameters: BlockerParameters
 
     def __init__(self, parameters: BlockerParameters, agents: int, instance: int) -> None:
         if agents != AGENTS:

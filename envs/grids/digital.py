@@ -6,24 +6,24 @@ Reconstructed: the two couplings of the agents, and that agent i's rewards are t
 """
 
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from envs.common.chains import alias_tables
 from envs.common.instances import COMMON_KERNEL, PROCESS, stream
 from envs.common.picture import picture
 from envs.grids.observed import ObservedBlock
-from orchestrator.core import kernel
+from orchestrator.core import Environment, Instance, Parameters, kernel
 
 
-class DigitalParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class DigitalParameters(Parameters):
     """Size of the drawn problem and how the agents are coupled."""
 
     optimum_known: ClassVar[bool] = True
 
-    instance: Annotated[int, Field(ge=0)] | Literal["seed"] = Field(
+    instance: Instance = Field(
         default=0, description="seed of the problem itself (kernel, rewards); 'seed' follows the replicate's seed"
     )
     states: int = Field(default=20, ge=1, description="states S")
@@ -38,7 +38,7 @@ class DigitalParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fa
     )
 
 
-class Digital:
+class Digital(Environment):
     """N agents with rewards of their own on one common Markov decision process.
 
     The optimum is Q* of the mean reward of all agents, which a team that agrees should find.
@@ -48,14 +48,13 @@ class Digital:
     kind = "observed-mdp"
     version = 1
     Parameters = DigitalParameters
+    parameters: DigitalParameters
     types = 1
     adjacency = ("index", 1.0)  #: metric and level of adjacent states unless the algorithm is given others
     dimension = 1
 
     def __init__(self, parameters: DigitalParameters, agents: int, instance: int) -> None:
-        if agents < 1:
-            raise ValueError(f"agents must be at least 1, got {agents}.")
-        self.parameters, self.agents, self.instance = parameters, agents, instance
+        super().__init__(parameters, agents, instance)
         self.states, self.actions, self.gamma = parameters.states, parameters.actions, parameters.gamma
         self.shared = parameters.coupling == "shared"
 

@@ -20,7 +20,7 @@ from envs.grids.observed import ObservedBlock
 from orchestrator.core import draw_alias, draw_integer, kernel
 
 
-class LandmarksParameters(GridParameters, frozen=True):
+class LandmarksParameters(GridParameters):
     """Size of the grid, what a step costs, how often a move goes astray."""
 
     size: int = Field(default=5, ge=2, description="rows and columns of the grid")
@@ -38,6 +38,7 @@ class Landmarks(GridProblem):
     kind = "observed-mdp"
     version = 1
     Parameters = LandmarksParameters
+    parameters: LandmarksParameters
 
     def __init__(self, parameters: LandmarksParameters, agents: int, instance: int) -> None:
         unseen = list(range(min(max(agents, 1), 4)))
@@ -77,7 +78,7 @@ class Landmarks(GridProblem):
         columns = self.chance.shape[1]
         successor = walked[:, :, None] if columns == 1 else np.repeat(walked[:, None, :], ACTIONS, axis=1)
         reached = sum(self.chance[:, w] * there[successor[:, :, w]] for w in range(columns))
-        reward = reached - given.step_cost * (1 - reached)
+        reward = np.asarray(reached - given.step_cost * (1 - reached))
         reward[there] = 0.0
         probability, alias = alias_tables(self.chance)
         return ObservedBlock(
@@ -104,8 +105,7 @@ class Landmarks(GridProblem):
 
     def block(self, members: range) -> ObservedBlock:
         """The tables of exactly these members (consecutive ids in 0..N-1)."""
-        if members.step != 1 or not 0 <= members.start <= members.stop <= self.agents:
-            raise ValueError(f"members must be consecutive agents in 0..{self.agents - 1}, got {members}.")
+        self.check_members(members)
         own = {"reward_of": np.zeros(len(members), np.int64), "type_of": self.type_of[members.start : members.stop]}
         return ObservedBlock(**(vars(self._process) | own))
 

@@ -19,7 +19,7 @@ from envs.grids.team_kernels import NAVIGATION, TeamWorld, moved
 from orchestrator.core import kernel
 
 
-class NavigationParameters(GridParameters, frozen=True):
+class NavigationParameters(GridParameters):
     """Size of the grid and what a step costs."""
 
     size: int = Field(default=5, ge=2, description="rows and columns of the grid")
@@ -35,6 +35,7 @@ class Navigation(TeamProblem):
     name = "navigation"
     version = 1
     Parameters = NavigationParameters
+    parameters: NavigationParameters
 
     def __init__(self, parameters: NavigationParameters, agents: int, instance: int) -> None:
         unseen = list(range(min(max(agents, 1), 4)))

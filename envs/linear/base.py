@@ -7,13 +7,14 @@ once per process, so 100 000 agents on 8 processes cost as much as 8.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from envs.common import chains
 from envs.linear import kernels
+from orchestrator.core import Environment, Instance, Parameters
 
 CHUNK = 1024  # processes drawn at a time: bounds the memory of anything that is not kept
 
@@ -23,10 +24,10 @@ def own(array: np.ndarray) -> np.ndarray:
     return np.array(array, dtype=np.float64, order="C")
 
 
-class LinearParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class LinearParameters(Parameters):
     """Parameters of every linear problem."""
 
-    instance: Annotated[int, Field(ge=0)] | Literal["seed"] = Field(
+    instance: Instance = Field(
         default=0,
         description="seed of the problem itself (kernels, rewards, features); 'seed' follows the replicate's seed",
     )
@@ -53,15 +54,13 @@ class LinearBlock(NamedTuple):
     average: bool
 
 
-class LinearProblem:
+class LinearProblem(Environment):
     """Base of the linear problems. A subclass draws processes; this class cuts them into blocks and chunks.
 
     Sub-streams are keyed (instance, tag, process), so a host that builds members 5..8 gets the bits a full build gives.
     """
 
-    name: ClassVar[str]
-    kind: ClassVar[str]
-    version: ClassVar[int]
+    parameters: LinearParameters
     states: int
     features: int
     rank: int
@@ -72,17 +71,13 @@ class LinearProblem:
     excluded_direction: np.ndarray | None = None
     """unit vector [d] that the features were projected off: an initial map must be orthogonal to it, too"""
 
-    def __init__(self, parameters: Any, agents: int, instance: int) -> None:
-        if agents < 1:
-            raise ValueError(f"agents must be at least 1, got {agents}.")
+    def __init__(self, parameters: LinearParameters, agents: int, instance: int) -> None:
+        super().__init__(parameters, agents, instance)
         if parameters.processes and agents % parameters.processes:
             raise ValueError(
                 f"agents must be a multiple of processes ({parameters.processes}), so that every process counts"
                 f" equally; got {agents}."
             )
-        self.parameters = parameters
-        self.agents = agents
-        self.instance = instance
         self.process_count = parameters.processes or agents
 
     @property
@@ -110,8 +105,7 @@ class LinearProblem:
 
     def block(self, members: range) -> LinearBlock:
         """The tables of exactly these members (consecutive ids in 0..N-1)."""
-        if members.step != 1 or not 0 <= members.start <= members.stop <= self.agents:
-            raise ValueError(f"members must be consecutive agents in 0..{self.agents - 1}, got {members}.")
+        self.check_members(members)
         runs = np.arange(members.start, members.stop) % self.process_count
         distinct, process = np.unique(runs, return_inverse=True)
         shape = (len(distinct), *self.phi.shape[:-1])

@@ -30,7 +30,7 @@ from envs.linear import kernels
 from envs.linear.base import LinearParameters, LinearProblem, own
 
 
-class SharedSubspaceMDPParameters(LinearParameters, frozen=True):
+class SharedSubspaceMDPParameters(LinearParameters):
     """Size and shape of the drawn problem; the objective is the average reward."""
 
     states: int = Field(default=15, ge=2, description="states S of every process")
@@ -78,6 +78,7 @@ class SharedSubspaceMDP(LinearProblem):
     kind = "linear-mdp"
     version = 1
     Parameters = SharedSubspaceMDPParameters
+    parameters: SharedSubspaceMDPParameters
     metrics = ("subspace_error", "head_error", "theta_error", "gain_error", "gain_gap")
 
     def __init__(self, parameters: SharedSubspaceMDPParameters, agents: int, instance: int) -> None:

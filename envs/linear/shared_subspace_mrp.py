@@ -30,7 +30,7 @@ from envs.linear import kernels
 from envs.linear.base import LinearMRP, LinearParameters, Processes
 
 
-class SharedSubspaceMRPParameters(LinearParameters, frozen=True):
+class SharedSubspaceMRPParameters(LinearParameters):
     """Size, objective and shape of the drawn problem."""
 
     states: int = Field(default=20, ge=2, description="states S of every process")
@@ -79,6 +79,7 @@ class SharedSubspaceMRP(LinearMRP):
     name = "shared-subspace-mrp"
     version = 1
     Parameters = SharedSubspaceMRPParameters
+    parameters: SharedSubspaceMRPParameters
 
     def __init__(self, parameters: SharedSubspaceMRPParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)

@@ -25,7 +25,7 @@ UP, RIGHT, DOWN, LEFT = range(4)
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))
 
 
-class WindyCliffParameters(LinearParameters, frozen=True):
+class WindyCliffParameters(LinearParameters):
     """Grid, discount and policy."""
 
     rows: int = Field(default=4, ge=2, description="rows of the grid; the last one holds start, cliff and goal")
@@ -98,6 +98,7 @@ class WindyCliff(LinearMRP):
     version = 1
     average = False
     Parameters = WindyCliffParameters
+    parameters: WindyCliffParameters
 
     def __init__(self, parameters: WindyCliffParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)

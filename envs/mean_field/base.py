@@ -9,12 +9,12 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from envs.mean_field import histograms
 from envs.mean_field.joint_lumping import JointLumping, joint_bytes
 from envs.mean_field.lumping import MOST_OPERATIONS, Lumping, operations, remembered
-from orchestrator.core import kernel
+from orchestrator.core import Environment, Parameters, kernel
 
 #: Bytes of the chain of everyone's states and actions at the most.
 MOST_JOINT = 1e9
@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
     local_actions: int  #: B
 
 
-class MeanFieldParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class MeanFieldParameters(Parameters):
     """What all these environments have. A subclass gives ``sizes``, which must not need the arrays."""
 
     gamma: float = Field(default=0.9, ge=0, lt=1, description="discount factor")
@@ -54,7 +54,7 @@ class MeanFieldParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=
         return self.lumpable(agents) and need <= MOST_OPERATIONS
 
 
-class MeanFieldProblem:
+class MeanFieldProblem(Environment):
     """Arrays of one model, which a subclass makes in ``fill``; agents are the n local ones.
 
     ``global_kernel`` float64 [G, A, G], ``local_kernel`` [S, G, B, S], ``global_reward`` [G, A], ``local_reward``
@@ -65,10 +65,8 @@ class MeanFieldProblem:
     Raises ValueError for fewer than one agent, and for rows that are no distributions, naming the row.
     """
 
-    name: ClassVar[str]
-    version: ClassVar[int]
-    Parameters: ClassVar[type]
-    kind: ClassVar[str] = "mean-field"
+    kind = "mean-field"
+    parameters: MeanFieldParameters
     concentration: ClassVar[float | None] = None
     global_kernel: np.ndarray
     local_kernel: np.ndarray
@@ -76,8 +74,8 @@ class MeanFieldProblem:
     local_reward: np.ndarray
     local_policy: np.ndarray
 
-    def __init__(self, parameters: Any, agents: int, instance: int) -> None:
-        self.parameters, self.agents, self.instance = parameters, agents, instance
+    def __init__(self, parameters: MeanFieldParameters, agents: int, instance: int) -> None:
+        super().__init__(parameters, agents, instance)
         self.gamma: float = parameters.gamma
         sizes: Sizes = parameters.sizes
         self.global_states, self.global_actions, self.local_states, self.local_actions = sizes
@@ -91,8 +89,6 @@ class MeanFieldProblem:
         raise NotImplementedError  # abstract
 
     def _check(self) -> None:
-        if self.agents < 1:
-            raise ValueError(f"agents must be at least 1, got {self.agents}.")
         for name in ("global_kernel", "local_kernel", "local_policy"):
             array = getattr(self, name)
             total = array.sum(axis=-1)

@@ -8,24 +8,23 @@ cell inside the box and -``penalty`` outside, r_g = 0. The values are drawn once
 [0, 1]: the box had best lie where cells are worth much, and where the robots are that it should hold.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from envs.common.instances import PROCESS, stream
 from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
+from orchestrator.core import Instance
 
 #: Row and column of a step: stay, up, right, down, left.
 STEPS = ((0, 0), (-1, 0), (0, 1), (1, 0), (0, -1))
 
 
-class ConstrainedExplorationParameters(MeanFieldParameters, frozen=True):
+class ConstrainedExplorationParameters(MeanFieldParameters):
     """How large grid and box are, who moves how reliably, and what being outside costs."""
 
-    instance: Annotated[int, Field(ge=0)] | Literal["seed"] = Field(
-        default=0, description="seed of the cells' values; 'seed' follows the replicate's seed"
-    )
+    instance: Instance = Field(default=0, description="seed of the cells' values; 'seed' follows the replicate's seed")
     side: int = Field(default=3, ge=2, le=5, description="rows and columns M of the grid")
     box: int = Field(default=2, ge=1, le=5, description="rows and columns d of the box, at most side")
     hit: float = Field(default=0.9, gt=0, le=1, description="chance that the box moves as the global agent wants")
@@ -49,6 +48,7 @@ class ConstrainedExploration(MeanFieldProblem):
     name = "constrained-exploration"
     version = 1
     Parameters = ConstrainedExplorationParameters
+    parameters: ConstrainedExplorationParameters
     values: np.ndarray  #: of the cells, float64 [S]
 
     def fill(self) -> None:

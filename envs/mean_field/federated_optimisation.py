@@ -21,7 +21,7 @@ from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
 SMALLEST, LARGEST = 0.1, 0.9
 
 
-class FederatedOptimisationParameters(MeanFieldParameters, frozen=True):
+class FederatedOptimisationParameters(MeanFieldParameters):
     """How fine the grids are, how noisy gradients are, and what clients pay."""
 
     levels: int = Field(default=5, ge=2, le=10, description="distances S of a client to its optimum, from 0 to 1")
@@ -42,6 +42,7 @@ class FederatedOptimisation(MeanFieldProblem):
     name = "federated-optimisation"
     version = 1
     Parameters = FederatedOptimisationParameters
+    parameters: FederatedOptimisationParameters
     distances: np.ndarray  #: of the levels, float64 [S]
     step_sizes: np.ndarray  #: float64 [G]
 

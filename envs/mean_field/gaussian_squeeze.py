@@ -17,7 +17,7 @@ from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
 from orchestrator.core import kernel
 
 
-class GaussianSqueezeParameters(MeanFieldParameters, frozen=True):
+class GaussianSqueezeParameters(MeanFieldParameters):
     """Where the sum should be, and what numbers there are."""
 
     gamma: float = Field(default=0.0, ge=0, lt=1, description="discount factor; 0: the stage alone counts")
@@ -40,6 +40,7 @@ class GaussianSqueeze(MeanFieldProblem):
     name = "gaussian-squeeze"
     version = 1
     Parameters = GaussianSqueezeParameters
+    parameters: GaussianSqueezeParameters
     kind = "pooled-mean-field"
 
     def fill(self) -> None:

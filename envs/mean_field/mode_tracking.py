@@ -11,7 +11,7 @@ from pydantic import Field
 from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
 
 
-class ModeTrackingParameters(MeanFieldParameters, frozen=True):
+class ModeTrackingParameters(MeanFieldParameters):
     """How many states, and who moves how reliably."""
 
     states: int = Field(default=2, ge=2, le=6, description="states S of the global agent and of each local one")
@@ -29,6 +29,7 @@ class ModeTracking(MeanFieldProblem):
     name = "mode-tracking"
     version = 1
     Parameters = ModeTrackingParameters
+    parameters: ModeTrackingParameters
 
     def fill(self) -> None:
         states = self.local_states

@@ -7,19 +7,18 @@ agent stays with chance ``persistence``, else moves by such a row of its state, 
 where s_i = s_g, and (1 - ``matching``) times a number uniform in [0, 1]; r_g is uniform in [0, ``global_weight``].
 """
 
-from typing import Annotated, Literal
-
 import numpy as np
 from pydantic import Field
 
 from envs.common.instances import PROCESS, stream
 from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
+from orchestrator.core import Instance
 
 
-class RandomPopulationParameters(MeanFieldParameters, frozen=True):
+class RandomPopulationParameters(MeanFieldParameters):
     """How many states and actions, and what rows and rewards are drawn from."""
 
-    instance: Annotated[int, Field(ge=0)] | Literal["seed"] = Field(
+    instance: Instance = Field(
         default=0, description="seed of the problem itself (kernels, rewards); 'seed' follows the replicate's seed"
     )
     states: int = Field(default=2, ge=2, le=4, description="states S of a local agent")
@@ -45,6 +44,7 @@ class RandomPopulation(MeanFieldProblem):
     name = "random-population"
     version = 1
     Parameters = RandomPopulationParameters
+    parameters: RandomPopulationParameters
 
     def fill(self) -> None:
         p, rng = self.parameters, stream(self.instance, PROCESS)

@@ -14,7 +14,7 @@ from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
 GLOBAL, LOCAL = np.arange(-2, 3), np.arange(-1, 2)
 
 
-class TrackingLineParameters(MeanFieldParameters, frozen=True):
+class TrackingLineParameters(MeanFieldParameters):
     """The discount; the rest is the source's."""
 
     @property
@@ -28,6 +28,7 @@ class TrackingLine(MeanFieldProblem):
     name = "tracking-line"
     version = 1
     Parameters = TrackingLineParameters
+    parameters: TrackingLineParameters
 
     def fill(self) -> None:
         self.global_kernel = _reaches(GLOBAL[:, None] + GLOBAL, GLOBAL)

@@ -15,7 +15,7 @@ from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
 ZONES = 5
 
 
-class WarehouseParameters(MeanFieldParameters, frozen=True):
+class WarehouseParameters(MeanFieldParameters):
     """The discount; the rest is the source's."""
 
     gamma: float = Field(default=0.95, ge=0, lt=1, description="discount factor")
@@ -31,6 +31,7 @@ class Warehouse(MeanFieldProblem):
     name = "warehouse"
     version = 1
     Parameters = WarehouseParameters
+    parameters: WarehouseParameters
     concentration = 0.3
 
     def fill(self) -> None:

@@ -12,19 +12,19 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from envs.networks import message_line_kernels as kernels
 from envs.networks.kernels import hop_counts
 from envs.networks.rollout import checked_policy
-from orchestrator.core import Graph, named_graph
+from orchestrator.core import Environment, Graph, Parameters, named_graph
 
 FIRST_REWARD, REWARD = 1.0, 0.1  # for arriving in state 1: agent 0, the others
 MOST_AGENTS = 14  # of an exact evaluation: 2^n joint states
 BUFFER = 2**16  # entries, half a megabyte: within a core's own cache, and one pass for local policies at 14 agents
 
 
-class MessageLineParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class MessageLineParameters(Parameters):
     """How long, and how reliable an agent is on its own."""
 
     gamma: float = Field(default=0.99, ge=0, lt=1, description="discount factor of the occupancies")
@@ -34,7 +34,7 @@ class MessageLineParameters(BaseModel, frozen=True, extra="forbid", allow_inf_na
     )
 
 
-class MessageLine:
+class MessageLine(Environment):
     """n >= 2 agents on a line, agent 0 the one that profits.
 
     Policies are float64 [n, O, 2]; agent i's row is sum_k 2^k s_j over the k-th j of indices[indptr[i]:indptr[i + 1]],
@@ -46,14 +46,14 @@ class MessageLine:
     kind = "network-mdp"
     version = 1
     Parameters = MessageLineParameters
+    parameters: MessageLineParameters
+    fewest_agents = 2
     states = 2
     actions = 2
     closed_form = False
 
     def __init__(self, parameters: MessageLineParameters, agents: int, instance: int) -> None:
-        if agents < 2:
-            raise ValueError(f"agents must be at least 2, got {agents}.")
-        self.parameters, self.agents, self.instance = parameters, agents, instance
+        super().__init__(parameters, agents, instance)
         self.gamma = parameters.gamma
         self.graph: Graph = named_graph("line", agents)
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 
 from envs.networks.kernels import (
     heard_influence,
@@ -28,10 +28,10 @@ from envs.networks.kernels import (
     span_beyond,
 )
 from envs.networks.rollout import BASE, BY_ACTION, BY_STATE, checked_policy, discounted_returns, rollout_voters
-from orchestrator.core import GRAPH_NAMES, check_graph_name, named_graph
+from orchestrator.core import GRAPH_NAMES, Environment, Parameters, check_graph_name, named_graph
 
 
-class VoterNetworkParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class VoterNetworkParameters(Parameters):
     """Who follows whom, and how much."""
 
     beta: float = Field(default=0.5, ge=0, lt=1, description="weight of the neighbours' states in an agent's next one")
@@ -50,7 +50,7 @@ class AffineQ(NamedTuple):
     on_action: np.ndarray  #: [n, n]
 
 
-class VoterNetwork:
+class VoterNetwork(Environment):
     """n binary agents on a connected graph. Policies are ``pi`` float64 [n, 2, 2], pi[i, s, a]; rewards likewise.
 
     An agent without neighbours (n = 1) sees a mean of 0. Raises ValueError for a graph that is not connected and, in
@@ -61,6 +61,7 @@ class VoterNetwork:
     kind = "exact-network-mdp"
     version = 1
     Parameters = VoterNetworkParameters
+    parameters: VoterNetworkParameters
     states = 2
     actions = 2
     horizon: int | None = None  #: episodes have no end of their own
@@ -68,9 +69,7 @@ class VoterNetwork:
     exact = False  #: under policies that observe their neighbours
 
     def __init__(self, parameters: VoterNetworkParameters, agents: int, instance: int) -> None:
-        if agents < 1:
-            raise ValueError(f"agents must be at least 1, got {agents}.")
-        self.parameters, self.agents, self.instance = parameters, agents, instance
+        super().__init__(parameters, agents, instance)
         self.beta, self.gamma = parameters.beta, parameters.gamma
         self.graph = named_graph(parameters.graph, agents)
         apart = np.flatnonzero(hops_from(self.graph.indptr, self.graph.indices, 0) < 0)

@@ -17,16 +17,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from envs.networks.kernels import hop_counts
 from envs.networks.rollout import checked_policy, draw_action, observed_row
-from orchestrator.core import Graph, kernel, uniform
+from orchestrator.core import Environment, Graph, Parameters, kernel, uniform
 
 GOT_THROUGH, LAST_SLOT, FRESH = 1, 2, 4  # bits of a state: flag, packet with one slot left, packet with two
 
 
-class WirelessAccessParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class WirelessAccessParameters(Parameters):
     """How long, how busy, how noisy."""
 
     gamma: float = Field(default=0.7, ge=0, lt=1, description="discount factor")
@@ -35,7 +35,7 @@ class WirelessAccessParameters(BaseModel, frozen=True, extra="forbid", allow_inf
     success: float = Field(default=0.8, ge=0, le=1, description="chance that a packet sent without collision arrives")
 
 
-class WirelessAccess:
+class WirelessAccess(Environment):
     """side * side users, s_i = 4 [a packet with two slots left] + 2 [one with one] + [the last slot's got through].
 
     Actions are 0, idle, and 1..4, sending to the k-th of the user's own access points in ascending order. Policies are
@@ -48,6 +48,7 @@ class WirelessAccess:
     kind = "access-network-mdp"
     version = 1
     Parameters = WirelessAccessParameters
+    parameters: WirelessAccessParameters
     states = 8
     actions = 5
     closed_form = False
@@ -57,7 +58,8 @@ class WirelessAccess:
         side = math.isqrt(max(agents, 0))
         if side < 2 or side * side != agents:
             raise ValueError(f"agents must be the square of a number from 2 on (4, 9, 16, 25, ...), got {agents}.")
-        self.parameters, self.agents, self.instance, self.side = parameters, agents, instance, side
+        super().__init__(parameters, agents, instance)
+        self.side = side
         self.gamma = parameters.gamma
         self.points = (side - 1) ** 2
         #: int64 [n, 4], a user's own access points, numbered row by row, then -1

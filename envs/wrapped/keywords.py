@@ -4,10 +4,12 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, create_model
+
+from orchestrator.core import Instance, Parameters
 
 #: Arguments that say how an environment is shown, not what it is.
 SHOWN = ("self", "render_mode")
@@ -15,10 +17,10 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 RANGE = re.compile(rf"\s*({_NUMBER})\s*\.\.\s*({_NUMBER})\s*")
 
 
-class WrappedParameters(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class WrappedParameters(Parameters):
     """Parameters of every wrapped environment, beside the keywords of its own."""
 
-    instance: Annotated[int, Field(ge=0)] | Literal["seed"] = Field(
+    instance: Instance = Field(
         default=0,
         description="seed of what is drawn: keywords with a range, estimated processes; 'seed' follows the replicate's",
     )

@@ -27,7 +27,7 @@ from orchestrator.core import kernel
 NEARLY_ONE = 1.0 - 1e-8
 
 
-class ChainParameters(WrappedParameters, frozen=True):
+class ChainParameters(WrappedParameters):
     """Rank of the shared map."""
 
     rank: int = Field(
@@ -35,7 +35,7 @@ class ChainParameters(WrappedParameters, frozen=True):
     )
 
 
-class EvaluationParameters(ChainParameters, frozen=True):
+class EvaluationParameters(ChainParameters):
     """Discount and policy."""
 
     gamma: float = Field(default=0.95, ge=0, lt=1, description="discount factor")
@@ -93,6 +93,7 @@ class WrappedEvaluation(Chain, LinearMRP):
 
     average = False
     Base = EvaluationParameters
+    parameters: EvaluationParameters
 
     def __init__(self, parameters: EvaluationParameters, agents: int, instance: int) -> None:
         self._restart(parameters, agents, instance)
@@ -126,6 +127,7 @@ class WrappedControl(Chain, SharedSubspaceMDP):
     """
 
     Base = ChainParameters
+    parameters: ChainParameters
 
     def __init__(self, parameters: ChainParameters, agents: int, instance: int) -> None:
         self._restart(parameters, agents, instance)

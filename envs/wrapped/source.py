@@ -9,6 +9,7 @@ import numpy as np
 from envs.common.instances import PROCESS, stream
 from envs.wrapped.discrete import Process
 from envs.wrapped.keywords import WrappedParameters, drawn, keywords, spread, whole
+from orchestrator.core import Environment
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,16 @@ class Source:
     build: Callable[[str, int, int], "Built"]
 
 
-class Wrapped:
+class Wrapped(Environment):
     """What the faces of a wrapped environment share: which agent is in which process."""
 
     source: ClassVar[Source]
     version = 1
     Base: ClassVar[type[WrappedParameters]]
-    Parameters: ClassVar[type[Any]]
+    parameters: WrappedParameters
 
-    def _read(self, parameters: Any, agents: int, instance: int) -> None:
-        if agents < 1:
-            raise ValueError(f"agents must be at least 1, got {agents}.")
-        self.parameters, self.agents, self.instance = parameters, agents, instance
+    def _read(self, parameters: WrappedParameters, agents: int, instance: int) -> None:
+        Environment.__init__(self, parameters, agents, instance)
         self._keywords = keywords(parameters, self.Base)
         try:
             built = self._built(0)

@@ -1,7 +1,7 @@
 """An environment of another package as tabular algorithms see it: episodes in a finite process, exact returns."""
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -16,7 +16,7 @@ from orchestrator.core import kernel
 LIMIT = 200
 
 
-class TableParameters(WrappedParameters, frozen=True):
+class TableParameters(WrappedParameters):
     """Discount and length of episodes."""
 
     optimum_known: ClassVar[bool] = False  # returns of whole episodes are compared instead
@@ -32,9 +32,10 @@ class WrappedTables(Wrapped):
 
     kind = "observed-mdp"
     Base = TableParameters
+    parameters: TableParameters
     types = 1
 
-    def __init__(self, parameters: Any, agents: int, instance: int) -> None:
+    def __init__(self, parameters: TableParameters, agents: int, instance: int) -> None:
         self._read(parameters, agents, instance)
         self.gamma = parameters.gamma
         self.limit = parameters.limit or self.source.steps or LIMIT

@@ -30,6 +30,8 @@ LAW_FIELDS = {
 }
 #: x axis of a claim about a learning curve: the rounds of one run, its metric the mean since the last record.
 ROUND = "round"
+#: Column of the rounds that a replicate should take; ``rounds`` of the tables are those that it took.
+PLANNED_ROUNDS = "planned_rounds"
 #: Cost columns of ``runs`` that may be claimed about like a metric.
 COSTS = ("rounds", "agent_steps", "calls", "messages", "bytes_sent")
 
@@ -205,6 +207,11 @@ class Claim(BaseModel):
 def bare(metric: str) -> str:
     """The metric itself: ``rounds_to_error`` and ``error_tail`` are about ``error``."""
     return metric.removeprefix("rounds_to_").removesuffix("_tail").removesuffix("_final").removesuffix("_window")
+
+
+def column(key: str) -> str:
+    """The column of a grid key: ``env.gamma`` is ``env_gamma``."""
+    return f"env_{key.removeprefix('env.')}" if key.startswith("env.") else key
 
 
 def read_claim(data: Mapping[str, Any]) -> Claim:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.claims.claim import COSTS, ROUND, Claim
+from orchestrator.claims.claim import COSTS, PLANNED_ROUNDS, ROUND, Claim, column
 from orchestrator.errors import UserError
 from orchestrator.plugins import registry
 from orchestrator.store.schema import text
@@ -35,15 +35,6 @@ class Sample:
     seeds: tuple[int, ...]
     aside: tuple[tuple[float, np.ndarray], ...]
     notes: tuple[str, ...]
-
-
-def column(key: str) -> str:
-    """The column of a grid key: ``env.gamma`` is ``env_gamma``."""
-    return f"env_{key.removeprefix('env.')}" if key.startswith("env.") else key
-
-
-#: Rounds that a replicate should take; ``rounds`` of the tables are those that it took.
-PLANNED_ROUNDS = "planned_rounds"
 
 
 def _axis(key: str, frame: pd.DataFrame) -> str:

@@ -1,8 +1,11 @@
 """The verdict on a claim, and its points."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,12 @@ class Verdict:
         names = ("case", "metric", "versus", "law", "estimate", "ci_low", "ci_high", "interval", "expected", "verdict")
         row = key | {name: getattr(self, name) for name in names} | {"reason": self.reason}
         return row, [key | vars(point) for point in self.points]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A sweep judged once: the rows that were judged, and one verdict per claim in the order of the claims."""
+
+    summary: "pd.DataFrame"  #: finished replicates, one row each
+    curves: "pd.DataFrame"  #: one row per record
+    verdicts: "Sequence[Verdict]"

@@ -1,4 +1,4 @@
-"""Connections to Ray: a cluster that is up, or a Ray of our own for as long as it takes."""
+"""Connections to Ray: to a running cluster, or to a Ray that is started for one run."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.cluster.nodes import usable
 from orchestrator.errors import UserError, line
 from orchestrator.planning.preflight import Node
-from orchestrator.planning.sweeps import Sweep
+from orchestrator.planning.sweep import Sweep
 from orchestrator.plugins import references
 from orchestrator.process import environment
 
@@ -24,10 +24,10 @@ TOKEN = (
 
 
 @contextmanager
-def connected(address: str | None, plugins: Iterable[str] = ()) -> Iterator[None]:
-    """A connection to the cluster at ``address`` (or RAY_ADDRESS), or a Ray of our own for as long as it takes.
+def ray_connection(address: str | None, plugins: Iterable[str] = ()) -> Iterator[None]:
+    """Connect to the cluster at ``address`` (or RAY_ADDRESS). Without an address, start Ray and stop it at the end.
 
-    The files of pinned ``plugins`` are shipped to a cluster's nodes. Raises ``UserError`` if it cannot be had.
+    The files of pinned ``plugins`` are shipped to a cluster's nodes. Raises ``UserError`` if no connection is made.
     """
     import ray
     from ray.exceptions import AuthenticationError
@@ -35,26 +35,26 @@ def connected(address: str | None, plugins: Iterable[str] = ()) -> Iterator[None
     if ray.is_initialized():
         yield
         return
-    found = address or os.environ.get("RAY_ADDRESS")
-    own: dict[str, Any] = {} if found else {"include_dashboard": False, "num_cpus": max(1, os.cpu_count() or 1)}
+    cluster = address or os.environ.get("RAY_ADDRESS")
+    own: dict[str, Any] = {} if cluster else {"include_dashboard": False, "num_cpus": max(1, os.cpu_count() or 1)}
     runtime: dict[str, Any] = {"env_vars": environment()}
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder:
-        if found and plugins and not _in_job():  # a job brought them along
+        if cluster and plugins and not _in_job():  # a job has its own copies
             references.ship(plugins, Path(folder))
             runtime["working_dir"] = folder
         try:
             ray.init(
-                address=found or "local",
+                address=cluster or "local",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 runtime_env=runtime,
                 **own,
             )
         except AuthenticationError as error:
-            raise UserError(f"address {found}: the cluster does not accept this token. {TOKEN}") from error
+            raise UserError(f"address {cluster}: the cluster does not accept this token. {TOKEN}") from error
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            hint = f" If the cluster asks for a token: {TOKEN}" if found else ""
-            raise UserError(f"address {found or 'local'}: no Ray answers there ({line(error)}).{hint}") from error
+            hint = f" If the cluster asks for a token: {TOKEN}" if cluster else ""
+            raise UserError(f"address {cluster or 'local'}: no Ray answers there ({line(error)}).{hint}") from error
     try:
         yield
     finally:
@@ -66,16 +66,17 @@ def _in_job() -> bool:
 
 
 @contextmanager
-def joined(address: str | None, sweep: Sweep) -> Iterator[list[Node] | None]:
-    """The nodes that ``sweep`` may use of the cluster at ``address`` (or RAY_ADDRESS), or of a Ray that runs already.
+def cluster_nodes(address: str | None, sweep: Sweep) -> Iterator[list[Node] | None]:
+    """Connect to the cluster at ``address`` (or RAY_ADDRESS), or use a Ray that runs already. Yields its nodes.
 
-    None if there is neither: a local Ray is started when it is needed.
+    Only nodes with the labels of ``sweep`` count. Yields None if there is neither: a local Ray is started when it is
+    needed.
     """
     if not (address or os.environ.get("RAY_ADDRESS") or _running()):
         yield None
         return
     check_reachable(address)
-    with connected(address, sweep.plugins):
+    with ray_connection(address, sweep.plugins):
         yield usable(sweep.placement.labels)
 
 
@@ -86,7 +87,7 @@ def _running() -> bool:
 
 
 def check_reachable(address: str | None) -> None:
-    """Ray itself tries for minutes. Raises ``UserError`` if nothing listens at HOST:PORT of a cluster's address."""
+    """Raise ``UserError`` if nothing listens at HOST:PORT of a cluster's address. Ray itself would try for minutes."""
     address = address or os.environ.get("RAY_ADDRESS", "")
     host, colon, port = address.rpartition("://")[2].rpartition(":")
     if colon and port.isdigit():

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.cluster.connection import TOKEN, check_reachable
-from orchestrator.cluster.order import BEGUN, ORDER, Order
-from orchestrator.errors import UserError, line
-from orchestrator.planning.sweeps import Sweep
-from orchestrator.plugins import references, registry
+from orchestrator.cluster.order import ORDER, STARTED, Order
+from orchestrator.errors import UserError, line, nearest
+from orchestrator.planning.sweep import Sweep
+from orchestrator.planning.sweeps import Packing
+from orchestrator.plugins import references
 from orchestrator.process import release
 from orchestrator.store.remote import title
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at a job.
 PAUSE = 0.5
-#: Seconds after which a job that has not begun is left to itself.
+#: Seconds to wait for a job's start.
 PATIENCE = 180.0
 ENTRYPOINT = "python -m orchestrator.commands.job_entry"
 
@@ -56,19 +57,19 @@ class JobServer:
     def __init__(self, address: str):
         self.address = address
         check_reachable(address)
-        with self._plain():
+        with self._refusals_as_sentences():
             try:
                 from ray.job_submission import JobSubmissionClient
             except ImportError as error:
                 raise UserError("Jobs need Ray's job client: pip install 'marl-orchestrator[cluster]'.") from error
             self._client: JobSubmissionClient = JobSubmissionClient(address)
         for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
-            logging.getLogger(name).setLevel(logging.WARNING)  # they tell of every upload
+            logging.getLogger(name).setLevel(logging.WARNING)  # they log every upload
 
     def submit(
-        self, sweep: Sweep, results: str, agents_per_actor: int | str | None, retry_failed: bool
+        self, sweep: Sweep, results: str, agents_per_actor: Packing | None, retry_failed: bool
     ) -> tuple[Job, bool]:
-        """Submit a sweep and wait until it has begun. Returns its job, and whether it was running already.
+        """Submit a sweep and wait until it has started. Returns its job, and whether it was running already.
 
         A sweep that runs already, with the same cells, seeds and results, is joined. Raises UserError if another
         version of the sweep runs into the same results, and for whatever the job refuses before its first trial.
@@ -103,9 +104,9 @@ class JobServer:
 
     def jobs(self) -> list[Job]:
         """All sweeps that were submitted to this cluster since it was started, newest first."""
-        with self._plain():
-            found = [details for details in self._client.list_jobs() if (details.metadata or {}).get("orchestrator")]
-        return [_job(details) for details in sorted(found, key=lambda details: -(details.start_time or 0))]
+        with self._refusals_as_sentences():
+            ours = [details for details in self._client.list_jobs() if (details.metadata or {}).get("orchestrator")]
+        return [_job(details) for details in sorted(ours, key=lambda details: -(details.start_time or 0))]
 
     def job(self, name: str) -> Job:
         """A job by its id, or the newest of a sweep by the sweep's name. Raises UserError if there is none."""
@@ -113,28 +114,28 @@ class JobServer:
         for job in known:
             if name in (job.job, job.sweep):
                 return job
-        raise UserError(f"There is no job {name!r}: {registry.nearest(name, [job.job for job in known])}")
+        raise UserError(f"There is no job {name!r}: {nearest(name, [job.job for job in known])}")
 
     def logs(self, name: str) -> str:
         """What the job has printed so far."""
-        with self._plain():
+        with self._refusals_as_sentences():
             return self._client.get_job_logs(name)
 
     def follow(self, name: str, say: Callable[[str], None]) -> int:
         """Pass on what the job prints until it ends. Returns its exit code."""
-        told = 0
+        printed = 0
         while True:
             over = self.job(name).over
             text = self.logs(name)
-            say(text[told:])
-            told = len(text)
+            say(text[printed:])
+            printed = len(text)
             if over:
                 return self._exit_code(name)
             time.sleep(PAUSE)
 
     def cancel(self, name: str) -> bool:
         """Stop a job; what it has finished stays stored. Returns False if it had ended already."""
-        with self._plain():
+        with self._refusals_as_sentences():
             return self._client.stop_job(name)
 
     def _send(self, name: str, order: Order, sweep: Sweep) -> bool:
@@ -142,7 +143,7 @@ class JobServer:
         # Ray kills a job that has not stopped within 3 s; storing what is finished in a bucket can take longer.
         runtime: dict[str, Any] = {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "60"}}
         about = {"orchestrator": order.release, "sweep": sweep.name, "results": title(order.results)}
-        with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder, self._plain():
+        with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder, self._refusals_as_sentences():
             Path(folder, ORDER).write_text(order.model_dump_json())
             references.ship(sweep.plugins, Path(folder))
             runtime["working_dir"] = folder
@@ -165,12 +166,12 @@ class JobServer:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             over, text = self.job(name).over, self.logs(name)
-            if BEGUN in text or (over and not self._exit_code(name)):
+            if STARTED in text or (over and not self._exit_code(name)):
                 return
             if over:
-                said = text.strip() or self._details(name).message or "it said nothing"
+                output = text.strip() or self._details(name).message or "it printed nothing"
                 refused = self._exit_code(name) == 2
-                raise UserError(said.splitlines()[-1] if refused else f"The job {name} failed at its start: {said}")
+                raise UserError(output.splitlines()[-1] if refused else f"The job {name} failed at its start: {output}")
             time.sleep(PAUSE)
 
     def _exit_code(self, name: str) -> int:
@@ -181,11 +182,11 @@ class JobServer:
         return {"SUCCEEDED": 0, "STOPPED": 130}.get(details.status, 1)
 
     def _details(self, name: str) -> "JobDetails":
-        with self._plain():
+        with self._refusals_as_sentences():
             return self._client.get_job_info(name)
 
     @contextmanager
-    def _plain(self) -> Iterator[None]:
+    def _refusals_as_sentences(self) -> Iterator[None]:
         """Ray's and HTTP's refusals as sentences."""
         from ray.exceptions import AuthenticationError
 

@@ -12,7 +12,7 @@ from orchestrator.store import Store
 
 log = logging.getLogger("orchestrator")
 
-#: Seconds to wait for every node's word on the results folder.
+#: Seconds to wait for each node's answer.
 PATIENCE = 60.0
 MISMATCH = "Install the same on every node."
 
@@ -22,21 +22,21 @@ def usable(labels: Mapping[str, str]) -> list[Node]:
     import ray
 
     alive = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
-    found = [node for node in alive if labels.items() <= node.get("Labels", {}).items()]
-    if alive and not found:
+    fitting = [node for node in alive if labels.items() <= node.get("Labels", {}).items()]
+    if alive and not fitting:
         raise UserError(
-            f"placement.labels is {_shown(labels)}: no node of the cluster carries that. There are "
+            f"placement.labels is {_shown(labels)}: no node of the cluster has these labels. There are "
             f"{'; '.join(sorted({_shown(_own(node)) or 'nodes without labels' for node in alive}))}."
         )
-    resources = [(node, node["Resources"]) for node in found]
+    resources = [(node, node["Resources"]) for node in fitting]
     return [
         Node(node["NodeID"], node["NodeManagerAddress"], int(has["CPU"]), float(has.get("memory", 0.0)))
         for node, has in resources
     ]
 
 
-def check(nodes: Sequence[Node], location: str, token: str) -> list[Node]:
-    """The nodes that do not see the results folder: a trial that is lost there starts its cells from the beginning.
+def check_nodes(nodes: Sequence[Node], location: str, token: str) -> list[Node]:
+    """The nodes that do not see the results folder. A trial that is lost there starts its cells from the beginning.
 
     Raises UserError for a node that has another version of this program, or none, or does not answer.
     """
@@ -44,17 +44,17 @@ def check(nodes: Sequence[Node], location: str, token: str) -> list[Node]:
     from ray.exceptions import GetTimeoutError, NodeDiedError, RayError, TaskUnschedulableError, WorkerCrashedError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    asked = ray.remote(answer)
+    remote_answer = ray.remote(answer)
     options: dict[str, Any] = {"num_cpus": 0, "max_retries": 0}
     where = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in nodes]
-    refs = [asked.options(**options, scheduling_strategy=there).remote(location, token) for there in where]
+    refs = [remote_answer.options(**options, scheduling_strategy=there).remote(location, token) for there in where]
     blind = []
     for node, ref in zip(nodes, refs, strict=True):
         try:
-            there, found = ray.get(ref, timeout=PATIENCE)
+            there, sees_folder = ray.get(ref, timeout=PATIENCE)
         except (GetTimeoutError, NodeDiedError, WorkerCrashedError, TaskUnschedulableError) as error:
             if not any(alive["NodeID"] == node.id and alive["Alive"] for alive in ray.nodes()):
-                log.warning("node %s was lost meanwhile", node.address)
+                log.warning("node %s was lost", node.address)
                 continue
             raise UserError(
                 f"Node {node.address} did not answer within {PATIENCE:.0f} s. Try again, or remove it."
@@ -65,23 +65,23 @@ def check(nodes: Sequence[Node], location: str, token: str) -> list[Node]:
             ) from error
         if there != release():
             raise UserError(mismatch(node.address, there, release()))
-        if not found:
+        if not sees_folder:
             blind.append(node)
     return blind
 
 
 def mismatch(address: str, there: str, here: str) -> str:
-    """What is said of a node that has another version of this program."""
+    """The message about a node that has another version of this program."""
     return f"Node {address} has {there}, this process {here}. {MISMATCH}"
 
 
 def answer(location: str, token: str) -> tuple[str, bool]:
-    """What a node says of itself: its version of this program, and whether it sees the results folder."""
+    """A node's version of this program, and whether it sees the results folder."""
     return release(), sees(location, token)
 
 
 def sees(location: str, token: str) -> bool:
-    """Whether ``location``, seen from this process, is the very folder that holds the blob ``token``; writes there."""
+    """Whether this process can read the blob ``token`` at ``location`` and write there."""
     try:
         checkpoints = Store.open(location).checkpoints
         if checkpoints.read(token) is None:

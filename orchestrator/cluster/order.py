@@ -4,10 +4,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from orchestrator.planning.sweeps import Packing
+
 #: The file in the job's folder that says what to run.
 ORDER = "order.json"
-#: Printed when nothing can be refused any more: the sweep's first trials are about to start.
-BEGUN = "The sweep has begun."
+#: Printed when nothing can be refused any more and the sweep's first trials are about to start.
+STARTED = "The sweep has started."
 
 
 class Order(BaseModel):
@@ -18,5 +20,5 @@ class Order(BaseModel):
     release: str  #: of the client: both must be the same, or numbers and ids may differ
     definition: dict[str, Any]
     results: str
-    agents_per_actor: int | str | None = None
+    agents_per_actor: Packing | None = None
     retry_failed: bool = False

@@ -18,7 +18,7 @@ from orchestrator.fleet.base import Deadly, HostsGone
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.fleet.ray import RayFleet
 from orchestrator.planning.preflight import Node, instances, reserved
-from orchestrator.planning.sweeps import Placement
+from orchestrator.planning.sweep import Placement
 from orchestrator.planning.tasks import Task, Unit
 from orchestrator.process import prepare
 from orchestrator.progress.watcher import Watcher

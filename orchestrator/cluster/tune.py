@@ -1,4 +1,4 @@
-"""A plan as Ray Tune trials: batches of cells, tried again where a process dies."""
+"""A plan run as Ray Tune trials: batches of cells, tried again where a process dies."""
 
 import logging
 import os
@@ -6,11 +6,11 @@ import tempfile
 import uuid
 from typing import Any
 
-from orchestrator.cluster.nodes import check, usable
+from orchestrator.cluster.nodes import check_nodes, usable
 from orchestrator.errors import line
 from orchestrator.planning.batches import batches, units
 from orchestrator.planning.plan import Plan
-from orchestrator.planning.tasks import left
+from orchestrator.planning.tasks import unfinished
 from orchestrator.process import release
 from orchestrator.running.rows import failures
 from orchestrator.running.writer import Writer
@@ -19,21 +19,21 @@ from orchestrator.store import Store
 log = logging.getLogger("orchestrator")
 
 
-#: Empty blobs that show a process whether it sees this very results folder.
+#: Prefix of empty blobs. A process that can read one sees this very results folder.
 PROBE = "probe"
-#: A trial whose process dies is started again so often; a cell that has died in two trials is recorded as failed.
+#: How often a trial whose process dies is started again. A cell that has died in two trials is stored as failed.
 RETRIES = 1
-#: Batches to cut, at least, for nodes that are still to come: so many trials Tune has waiting at a time.
+#: Least number of batches while no node is there yet: Tune has so many trials waiting at a time.
 WAITING = 16
 
 
 def run_trials(planned: Plan, store: Store, writer: Writer) -> None:
-    """Run until nothing is missing; a process that dies takes only its unfinished cells with it."""
+    """Run until nothing is missing. A process that dies loses only its unfinished cells."""
     probe = f"{PROBE}-{planned.sweep.hash}-{uuid.uuid4().hex[:8]}"
     store.checkpoints.write(probe, b"")
     try:
         nodes = planned.nodes or []
-        if blind := check(nodes, _absolute(store), probe):
+        if blind := check_nodes(nodes, _absolute(store), probe):
             log.warning(
                 "%d of %d nodes do not see the results folder %s (%s): cells keep no checkpoints there",
                 *(len(blind), len(nodes), store.folder.title, ", ".join(node.address for node in blind)),
@@ -50,18 +50,18 @@ def _attempts(planned: Plan, store: Store, writer: Writer, probe: str) -> None:
     slots = sum(node.cpus for node in nodes) or WAITING
     reason = ""
     for alone in (False, True):
-        tasks = left(planned.tasks, writer.finished)
+        tasks = unfinished(planned.tasks, writer.finished)
         if not tasks:
             return
-        found = units(tasks, planned.agents_per_actor, planned.sweep.seeds)
+        parts = units(tasks, planned.agents_per_actor, planned.sweep.seeds)
         # After a crash every unit has a trial of its own, so that one bad cell takes no other with it.
-        cut = [[unit] for unit in found] if alone else batches(found, slots)
-        placements = [bundles(batch, planned.sweep.placement, nodes, planned.held) for batch in cut]
+        cut = [[unit] for unit in parts] if alone else batches(parts, slots)
+        placements = [bundles(batch, planned.sweep.placement, nodes, planned.environments) for batch in cut]
         given = {"batches": list(cut), "location": _absolute(store), "probe": probe, "release": release()}
         writer.watcher.prepares("starting processes, compiling")
         # On a cluster trials may wait for nodes: that is how it knows that more are wanted.
         reason = _trials(given, placements, slots if planned.nodes is None else None, writer)
-    for task in left(planned.tasks, writer.finished):
+    for task in unfinished(planned.tasks, writer.finished):
         writer.add(failures(task, f"Its process ended early {2 * (1 + RETRIES)} times, the last time with: {reason}"))
 
 
@@ -71,7 +71,7 @@ def _trials(given: dict[str, Any], placements: list[Any], most: int | None, writ
 
     from orchestrator.cluster.trial import CellTrial, Receiver
 
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of its errors is told below
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of its errors is logged below
     trainable = tune.with_resources(
         tune.with_parameters(CellTrial, **given), lambda config: placements[config["batch"]]
     )

@@ -9,12 +9,10 @@ from pydantic import BaseModel
 
 from orchestrator.commands.printing import console, grid
 from orchestrator.errors import UserError
-from orchestrator.planning.plan import plan
-from orchestrator.planning.preflight import estimate
-from orchestrator.planning.sweeps import Sweep, load
+from orchestrator.planning.sweep import Sweep
+from orchestrator.planning.sweeps import load
 from orchestrator.plugins import registry
 from orchestrator.reference.words import module_text, parameter_rows
-from orchestrator.store.store import existing
 
 #: Columns of the screen from which parameters are shown as a table.
 WIDE = 110
@@ -57,21 +55,7 @@ def show(name: str) -> None:
         _sweep(load(name))
     else:
         known = [*registry.names("algorithm"), *registry.names("environment"), *registry.sweeps()]
-        raise UserError(f"Nothing is called {name!r}: {registry.nearest(name, known)}")
-
-
-def show_plan(sweep: Sweep, results: str, backend: Any, per_actor: Any, retry_failed: bool) -> None:
-    """Print what a sweep would run."""
-    planned = plan(sweep, existing(results), backend, per_actor, retry_failed)
-    left = {task.cell.id: task for task in planned.tasks}
-    rows = []
-    for case, cell in sweep.cells:
-        task = left.get(cell.id)
-        cost = estimate(task, planned.agents_per_actor) if task else None
-        todo = ",".join(str(seed) for seed in task.seeds) if task else "stored"
-        rows.append((case, cell.id, cell.agents, cell.rounds, todo, cost.actors if cost else 0))
-    grid(("case", "cell", "agents", "rounds", "seeds to run", "agent processes"), rows, (False, False, True, True))
-    print(f"{planned.total - planned.finished} of {planned.total} replicates to run.")
+        raise UserError(f"Unknown name {name!r}: {registry.nearest(name, known)}")
 
 
 def _algorithm(found: Any) -> None:
@@ -95,7 +79,7 @@ def _environment(found: Any) -> None:
     screen.print("\n[bold]parameters[/] (env.NAME on the command line and in grids)")
     _parameters(found.Parameters)
     _fitting("algorithms", [algorithm for algorithm in _all("algorithm") if registry.fits(found, algorithm)])
-    for face in getattr(found, "faces", {}).values():
+    for face in found.faces.values():
         screen.print()
         _environment(face)
 
@@ -120,7 +104,7 @@ def _sweep(sweep: Sweep) -> None:
     screen.print("\n[bold]cases[/]")
     grid(("", "", ""), [(f"  {case}", own["algorithm"], _settings(own)) for case, own in sweep.cases.items()])
     screen.print("\n[bold]claims[/]")
-    grid(("", "", ""), [(f"  {c.name}", f"{c.quantity} ({c.case})", c.expected) for c in sweep.judged])
+    grid(("", "", ""), [(f"  {c.name}", f"{c.quantity} ({c.case})", c.expected) for c in sweep.checked_claims])
 
 
 def _settings(own: dict[str, Any]) -> str:

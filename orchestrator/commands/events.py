@@ -1,4 +1,4 @@
-"""What was told of a sweep or a cell: the log, and what the tables know of its replicates."""
+"""The log of a sweep, and what the log and the tables hold about a cell or a replicate."""
 
 import re
 import time
@@ -23,41 +23,41 @@ def known(results: str, name: str) -> bool:
     """Whether ``name`` is a sweep, a cell or a replicate of the results folder; False if there is no such folder."""
     if existing(results) is None:
         return False
-    found = Results(results)
-    return name in found.sweeps() or bool(_cases(found, name))
+    folder = Results(results)
+    return name in folder.sweeps() or bool(_cases(folder, name))
 
 
 def unknown(results: str, name: str) -> UserError:
-    """The refusal of a name that is neither here nor a job."""
+    """The error for a name that is neither in the results folder nor a job."""
     if existing(results) is None:
         return UserError(
             f"There are no results in {results}, hence no sweep and no cell {name!r}: name the folder that has them "
             "with --results, or a cluster with --address."
         )
-    found = Results(results)
+    folder = Results(results)
     return UserError(
-        f"{found.store.folder.title} holds no sweep and no cell {name!r}: {nearest(name, found.sweeps())} "
+        f"{folder.store.folder.title} holds no sweep and no cell {name!r}: {nearest(name, folder.sweeps())} "
         "For a job of a cluster give --address."
     )
 
 
-def told(results: str, name: str) -> str:
-    """Everything that was told so far of a sweep, a cell or a replicate that is ``known``."""
-    found = Results(results)
-    cases = _cases(found, name)
+def log_text(results: str, name: str) -> str:
+    """The log of a sweep, or what is stored and logged of a cell or a replicate. ``known(results, name)`` holds."""
+    folder = Results(results)
+    cases = _cases(folder, name)
     if not cases:
-        return _text(logfile.place(found.store.folder, name)) or f"No log of {name} is kept in {results}.\n"
-    lines = _replicates(found, name, cases)
+        return _text(logfile.log_path(folder.store.folder, name)) or f"No log of {name} is kept in {results}.\n"
+    lines = _replicates(folder, name, cases)
     for sweep in dict.fromkeys(sweep for sweep, _ in cases):
-        log = _text(logfile.place(found.store.folder, sweep)).splitlines()
+        log = _text(logfile.log_path(folder.store.folder, sweep)).splitlines()
         if own := [line for line in log if name in line or (match(name)[0] in line and not match(name)[1])]:
             lines += ["", f"in the log of {sweep}:", *own]
     return "\n".join(lines) + "\n"
 
 
 def follow(results: str, sweep: str, say: Callable[[str], None]) -> None:
-    """Pass on a sweep's log as it grows, until no driver writes it any more."""
-    path = logfile.place(Results(results).store.folder, sweep)
+    """Hand a sweep's log to ``say`` as it grows, until no process writes it any more."""
+    path = logfile.log_path(Results(results).store.folder, sweep)
     at = 0
     while True:
         running = logfile.running(path)
@@ -70,24 +70,24 @@ def follow(results: str, sweep: str, say: Callable[[str], None]) -> None:
 
 
 def match(name: str) -> tuple[str, str]:
-    """Cell id and seed that a name is made of; both empty if it is none of a cell or replicate."""
-    found = CELL.fullmatch(name)
-    return (found[1], found[2] or "") if found else ("", "")
+    """Cell id and seed of a cell's or replicate's name. Both are empty for another name."""
+    parts = CELL.fullmatch(name)
+    return (parts[1], parts[2] or "") if parts else ("", "")
 
 
-def _cases(found: Results, name: str) -> "Sequence[tuple[str, str]]":
+def _cases(folder: Results, name: str) -> "Sequence[tuple[str, str]]":
     """Sweep and case of every membership of the named cell."""
     cell, _ = match(name)
     if not cell:
         return []
-    rows = found.store.query(f"SELECT DISTINCT sweep, \"case\" FROM members WHERE cell_id = '{cell}' ORDER BY ALL")
+    rows = folder.store.query(f"SELECT DISTINCT sweep, \"case\" FROM members WHERE cell_id = '{cell}' ORDER BY ALL")
     return [(row["sweep"], row["case"]) for row in rows.to_pylist()]
 
 
-def _replicates(found: Results, name: str, cases: "Sequence[tuple[str, str]]") -> list[str]:
+def _replicates(folder: Results, name: str, cases: "Sequence[tuple[str, str]]") -> list[str]:
     cell, seed = match(name)
     only = f"cell_id = '{cell}'" + (f" AND seed = {seed}" if seed else "")
-    runs = found.store.query(
+    runs = folder.store.query(
         f"SELECT seed, algorithm, env, agents, status, rounds, error, note FROM runs WHERE {only} ORDER BY seed"
     ).to_pylist()
     where = "; ".join(f"case {case} of {sweep}" for sweep, case in cases)
@@ -103,9 +103,9 @@ def _replicates(found: Results, name: str, cases: "Sequence[tuple[str, str]]") -
             + (f" after {run['rounds']} rounds" if run["rounds"] is not None else "")
         )
         lines += list(_indented(run["error"])) + list(_indented(run["note"]))
-    columns = found.store.query(f"SELECT * FROM timings WHERE cell_id = '{cell}' ORDER BY written").to_pylist()
+    columns = folder.store.query(f"SELECT * FROM timings WHERE cell_id = '{cell}' ORDER BY written").to_pylist()
     events = [line for row in columns for line in (row.get("events") or "").splitlines()]
-    return lines + (["", "what happened on the way:", *events] if events else [])
+    return lines + (["", "events of the run:", *events] if events else [])
 
 
 def _indented(text: str | None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A sweep's tables for other programs: CSV, JSON, one parquet file a table, TensorBoard's event files."""
+"""A sweep's tables for other programs: CSV, JSON, one parquet file per table, or TensorBoard's event files."""
 
 import re
 from collections import Counter
@@ -31,54 +31,54 @@ TABLES = ("tidy", "summary", "curves", *STORED)
 def export(
     results: str | Path, sweep: str, format: str, tables: Sequence[str] | None = None, folder: str | Path | None = None
 ) -> list[Path]:
-    """Write the sweep's ``tables`` (default: all that have rows) into a new or empty folder; returns what was written.
+    """Write the sweep's ``tables`` (default: all that have rows) into a new or empty folder. Returns the paths.
 
-    Raises ``UserError`` for unknown names and a folder that holds something already.
+    Raises ``UserError`` for unknown names and for a folder that is not empty.
     """
-    found = Results(results)
-    found.definition(sweep)  # an unknown sweep is refused here
+    source = Results(results)
+    source.stored(sweep)  # refuses an unknown sweep
     for name in tables or ():
         if name not in TABLES:
             raise UserError(f"table is {name!r}: {nearest(name, TABLES)}")
     if tables and format == TENSORBOARD:
         raise UserError("table: TensorBoard takes the curves; leave --table out.")
-    place = Path(folder) if folder is not None else _default(found, f"{sweep}-{format}")
+    place = Path(folder) if folder is not None else _default(source, f"{sweep}-{format}")
     try:
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise UserError(f"output: {place} holds something already; remove it or name another --output.")
+            raise UserError(f"output: {place} is not empty; remove it or name another --output.")
         place.mkdir(parents=True, exist_ok=True)
         return list(
-            _events(found, sweep, place) if format == TENSORBOARD else _files(found, sweep, format, tables, place)
+            _events(source, sweep, place) if format == TENSORBOARD else _files(source, sweep, format, tables, place)
         )
     except OSError as error:
         raise UserError(f"output: {place} cannot be written: {error.strerror or error}.") from error
 
 
-def _default(found: Results, name: str) -> Path:
-    return (found.store.folder.local or Path()) / "exports" / name
+def _default(source: Results, name: str) -> Path:
+    return (source.store.folder.local or Path()) / "exports" / name
 
 
-def _files(found: Results, sweep: str, format: str, tables: Sequence[str] | None, place: Path) -> Iterator[Path]:
+def _files(source: Results, sweep: str, format: str, tables: Sequence[str] | None, place: Path) -> Iterator[Path]:
     for name in tables or TABLES:
-        rows = _rows(found, sweep, name)
+        rows = _rows(source, sweep, name)
         if len(rows) or tables:
             path = place / f"{name}.{format}"
             printing.table(pa.Table.from_pandas(rows, preserve_index=False), format, str(path))
             yield path
 
 
-def _rows(found: Results, sweep: str, name: str) -> "pd.DataFrame":
+def _rows(source: Results, sweep: str, name: str) -> "pd.DataFrame":
     if name in STORED:
-        return found.sql(STORED[name].replace("{sweep}", sweep)).dropna(axis="columns", how="all")
-    return getattr(found, name)(sweep)
+        return source.sql(STORED[name].replace("{sweep}", sweep)).dropna(axis="columns", how="all")
+    return getattr(source, name)(sweep)
 
 
-def _events(found: Results, sweep: str, place: Path) -> Iterator[Path]:
-    """One run a replicate: a scalar a metric at each recorded round, stamped with the time at which it was stored."""
+def _events(source: Results, sweep: str, place: Path) -> Iterator[Path]:
+    """One TensorBoard run per replicate. Each metric is a scalar at each recorded round, with the time of storing."""
     from tensorboardX import SummaryWriter
 
-    keys, when = found.varying(sweep), _stored_at(found, sweep)
-    tidy = found.tidy(sweep)
+    keys, when = source.varying(sweep), _stored_at(source, sweep)
+    tidy = source.tidy(sweep)
     points = {
         (case, cell): ",".join(f"{key}={printing.shown(rows[key].iloc[0])}" for key in keys) or str(cell)
         for (case, cell), rows in tidy.groupby(["case", "cell_id"], sort=True)
@@ -95,10 +95,10 @@ def _events(found: Results, sweep: str, place: Path) -> Iterator[Path]:
 
 
 def _named(text: str) -> str:
-    """A folder's name: a case may be called anything, a path too."""
+    """A folder's name. A case may be called anything, even like a path."""
     return re.sub(r"[^\w.,=+-]", "_", text).lstrip(".") or "_"
 
 
-def _stored_at(found: Results, sweep: str) -> dict[str, float]:
-    rows: Any = found.sql(f"SELECT replicate_id, epoch(written) AS at FROM summary WHERE sweep = $${sweep}$$")
+def _stored_at(source: Results, sweep: str) -> dict[str, float]:
+    rows: Any = source.sql(f"SELECT replicate_id, epoch(written) AS at FROM summary WHERE sweep = $${sweep}$$")
     return dict(zip(rows["replicate_id"], rows["at"], strict=True))

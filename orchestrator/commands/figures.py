@@ -1,6 +1,7 @@
 """The commands ``report`` and ``plot``: pages to read and figures to print."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,8 +44,8 @@ def report(
 
     if (sweep is None) != everything:
         raise UserError("report takes the name of one sweep, or --all for every sweep in the results folder.")
-    found = Results(results)
-    print(found.report_all(folder) if sweep is None else found.report(sweep, folder))
+    tables = Results(results)
+    print(tables.report_all(folder) if sweep is None else tables.report(sweep, folder))
 
 
 @app.command()
@@ -60,9 +61,15 @@ def plot(
 ) -> None:
     """Draw one claim's figure for a paper.
 
-    Points with intervals, fitted and expected law.
+    It shows the points with their intervals, the fitted law and the expected law.
     """
     from orchestrator.report import write
     from orchestrator.results import Results
 
-    print(write.write_plot(Results(results), sweep, claim, format.value, width.value, output))
+    folder = Results(results)
+    stored = folder.stored(sweep)
+    wanted = write.claim_named(stored, claim)
+    axes = folder.plot(sweep, claim, width.value)
+    name = write.figure_name(stored, wanted, width.value, format.value)
+    path = Path(output) if output else folder.local / "figures" / sweep / name
+    print(write.write_figure(axes, format.value, path))

@@ -5,18 +5,18 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
-from orchestrator.cluster.order import BEGUN, ORDER, Order
+from orchestrator.cluster.order import ORDER, STARTED, Order
 from orchestrator.errors import UserError
 from orchestrator.process import release
 
 
 def main(folder: Path) -> int:
-    """Carry out the order in ``folder``. Returns the exit code of ``orchestrator sweep``."""
+    """Run the order in ``folder``. Returns the exit code of ``orchestrator sweep``."""
     from orchestrator.api import carry_out
     from orchestrator.commands import printing
     from orchestrator.planning import sweeps
+    from orchestrator.planning.plan import Plan
 
     order = json.loads((folder / ORDER).read_text())
     if order["release"] != release():
@@ -26,12 +26,12 @@ def main(folder: Path) -> int:
     order = Order.model_validate(order)
     definition = sweeps.checked(order.definition, "the submitted sweep")
 
-    def announce(planned: Any) -> None:
-        signal.signal(signal.SIGTERM, _stopped)  # Ray, which is connected by now, has put its own in place
+    def announce(planned: Plan) -> None:
+        signal.signal(signal.SIGTERM, _stopped)  # Ray has set its own handler by now
         printing.announce(planned)
-        print(BEGUN, file=sys.stderr, flush=True)
+        print(STARTED, file=sys.stderr, flush=True)
 
-    found = carry_out(
+    results = carry_out(
         definition,
         order.results,
         address="auto",
@@ -39,11 +39,11 @@ def main(folder: Path) -> int:
         retry_failed=order.retry_failed,
         announce=announce,
     )
-    return 1 if printing.outcome(found, definition) else 0
+    return 1 if printing.outcome(results, definition.name) else 0
 
 
 def _stopped(*_: object) -> None:
-    raise KeyboardInterrupt  # as Ctrl-C does: what is finished is stored
+    raise KeyboardInterrupt  # as Ctrl-C does: what is finished gets stored
 
 
 if __name__ == "__main__":

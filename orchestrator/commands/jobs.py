@@ -124,7 +124,7 @@ def _local(results: str, name: str, follow: bool) -> None:
     from orchestrator.commands import events
 
     if not follow or events.match(name)[0]:
-        sys.stdout.write(events.told(results, name))
+        sys.stdout.write(events.log_text(results, name))
         return
     try:
         events.follow(results, name, lambda text: print(text, end="", flush=True))

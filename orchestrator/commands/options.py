@@ -1,12 +1,15 @@
-"""Options and arguments that commands share, and what becomes of their words."""
+"""Options and arguments that commands share, and how their words are read."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.commands import completion
 from orchestrator.errors import UserError
+
+if TYPE_CHECKING:
+    from orchestrator.planning.sweeps import Packing
 
 
 class Backend(StrEnum):
@@ -43,35 +46,36 @@ class Kind(StrEnum):
 ResultsOption = Annotated[str, typer.Option("--results", help="Results folder, or URI of one.")]
 SettingsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="alpha=0.1 sets, agents=2,4,8 spans, env.states=50."),
+    typer.Argument(metavar="KEY=VALUE", help="Such as alpha=0.1, env.states=50, or agents=2,4,8 (several values)."),
 ]
-SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Such as 0..7 or 0,2,5.")]
+SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Seeds, such as 0..7 or 0,2,5.")]
 PackingOption = Annotated[
     str | None,
-    typer.Option("--agents-per-actor", help="Agents held by one Ray actor: a number, or auto for no actors."),
+    typer.Option("--agents-per-actor", help="Agents per Ray actor: a number, or auto for no actors."),
 ]
-BackendOption = Annotated[Backend, typer.Option("--backend", help="Ray actors, or everything in this process.")]
-AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster to join; default: a local one.")]
+BackendOption = Annotated[Backend, typer.Option("--backend", help="Ray actors, or all in this process.")]
+AddressOption = Annotated[str | None, typer.Option("--address", help="Ray cluster to use (default: a local one).")]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed replicates again.")]
 StrategyOption = Annotated[
-    Strategy | None, typer.Option("--strategy", help="A cell's actors on one node of a cluster, or on all.")
+    Strategy | None,
+    typer.Option("--strategy", help="Actors on one node (pack) or on all nodes (spread)."),
 ]
 LabelOption = Annotated[
-    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Use nodes with this label only; repeatable.")
+    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Use only nodes with this label. Repeatable.")
 ]
 AlgorithmArgument = Annotated[
     str,
     typer.Argument(
-        metavar="ALGORITHM", help="Registered name, or ./file.py:Name.", autocompletion=completion.algorithms
+        metavar="ALGORITHM", help="A registered name, or ./file.py:Name.", autocompletion=completion.algorithms
     ),
 ]
 EnvironmentArgument = Annotated[
     str,
-    typer.Argument(metavar="ENV", help="Registered name, or ./file.py:Name.", autocompletion=completion.environments),
+    typer.Argument(metavar="ENV", help="A registered name, or ./file.py:Name.", autocompletion=completion.environments),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print rows.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How rows are printed.")]
 SweepArgument = Annotated[
-    str | None, typer.Argument(metavar="SWEEP", help="One sweep; default: all.", autocompletion=completion.stored)
+    str | None, typer.Argument(metavar="SWEEP", help="One sweep (default: all).", autocompletion=completion.stored)
 ]
 StoredSweep = Annotated[
     str,
@@ -84,12 +88,12 @@ SweepOrFile = Annotated[
 
 
 def settings(given: list[str] | None) -> dict[str, list[Any]]:
-    """KEY=VALUE words as key -> values. Raises ``UserError`` for words that are none."""
+    """KEY=VALUE words as key -> values. Raises ``UserError`` for other words."""
     found = {}
     for setting in given or []:
         key, equals, text = setting.partition("=")
         if not equals or not key or not text:
-            raise UserError(f"{setting!r} is no setting; a setting is KEY=VALUE, or KEY=V1,V2,… to span values.")
+            raise UserError(f"{setting!r} is not a setting: write KEY=VALUE, or KEY=V1,V2,… to span values.")
         if key in found:
             raise UserError(f"{key} is given twice; to span values write {key}=V1,V2,…")
         found[key] = values(text)
@@ -97,7 +101,7 @@ def settings(given: list[str] | None) -> dict[str, list[Any]]:
 
 
 def single(given: list[str] | None) -> dict[str, Any]:
-    """KEY=VALUE words as key -> value. Raises ``UserError`` for several values of one."""
+    """KEY=VALUE words as key -> value. Raises ``UserError`` for a key with several values."""
     found = settings(given)
     if several := [key for key, held in found.items() if len(held) > 1]:
         raise UserError(f"{several[0]} is given several values; it takes one here.")
@@ -118,8 +122,8 @@ def labels(given: list[str] | None) -> dict[str, str] | None:
     return dict(label.split("=", 1) for label in given) if given else None
 
 
-def packing(text: str | None) -> Any:
+def packing(text: str | None) -> "Packing | None":
     """The value of --agents-per-actor, if one is given. Raises ``UserError``."""
-    from orchestrator.planning.sweeps import check_agents_per_actor
+    from orchestrator.planning.sweeps import read_packing
 
-    return None if text is None else check_agents_per_actor(text)
+    return None if text is None else read_packing(text)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.checks.finding import Finding
     from orchestrator.claims.verdict import Verdict
     from orchestrator.planning.plan import Plan
-    from orchestrator.planning.sweeps import Sweep
+    from orchestrator.planning.sweep import Sweep
     from orchestrator.results import Results
 
 #: Rows of a table printed on a terminal before it is cut.
@@ -51,7 +51,7 @@ def grid(titles: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Sequence
 
 
 def records(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a line a value, a paragraph a row: for rows that are wider than the screen."""
+    """Print one line per value and one paragraph per row, for rows that are wider than the screen."""
     width = max(map(len, titles))
     for row in rows:
         print("\n".join(f"{title:{width}}  {shown(cell)}" for title, cell in zip(titles, row, strict=True)) + "\n")
@@ -137,18 +137,24 @@ def frame(rows: "pd.DataFrame", format: str) -> None:
     table(pa.Table.from_pandas(rows, preserve_index=False), format)
 
 
-def verdicts(found: "Mapping[str, Sequence[Verdict]]", format: str) -> None:
+def rows(titles: Sequence[str], records: Sequence[Mapping[str, Any]], format: str) -> None:
+    """Print records that have the columns ``titles``, words first and then whole numbers."""
+    cells = [[record[title] for title in titles] for record in records]
+    if format == "table":
+        grid(titles, cells, [bool(cells) and isinstance(cell, int) for cell in (cells or [titles])[0]])
+    else:
+        table(pa.table({title: [row[k] for row in cells] for k, title in enumerate(titles)}), format)
+
+
+def verdicts(of_sweeps: "Mapping[str, Sequence[Verdict]]", format: str) -> None:
     """Print the verdicts of several sweeps."""
     if format != "table":
-        rows = [verdict.to_rows(sweep, "")[0] for sweep, of_sweep in found.items() for verdict in of_sweep]
-        if format == "json":
-            print(json.dumps([{k: v for k, v in row.items() if k != "sweep_hash"} for row in rows], indent=1))
-        else:
-            table(pa.Table.from_pylist(rows), format)
+        records = [verdict.to_rows(sweep, "")[0] for sweep, own in of_sweeps.items() for verdict in own]
+        table(pa.Table.from_pylist(records).drop_columns(["sweep_hash"] if records else []), format)
         return
     screen = console()
-    for sweep, of_sweep in found.items():
-        for verdict in of_sweep:
+    for sweep, own in of_sweeps.items():
+        for verdict in own:
             colour = COLOURS[verdict.verdict]
             screen.print(f"[{colour}]{verdict.verdict:12}[/] {sweep}: ", end="")
             screen.print(verdict.claim, markup=False, style="bold")
@@ -156,25 +162,38 @@ def verdicts(found: "Mapping[str, Sequence[Verdict]]", format: str) -> None:
 
 
 def announce(planned: "Plan") -> None:
-    """Say on stderr what will run before it does."""
-    from orchestrator.planning.preflight import estimate
-
+    """Print on stderr what will run, before it does."""
     name, left = planned.sweep.name, planned.total - planned.finished
     if not left:
         print(f"{name}: all {planned.total} replicates are stored; nothing to run.", file=sys.stderr)
         return
     words = f"{name}: {left} of {planned.total} replicates to run ({len(planned.tasks)} cells)"
-    costs = [estimate(task, planned.agents_per_actor) for task in planned.tasks]
+    costs = planned.costs.values()
     if actors := max(cost.actors for cost in costs):
-        seconds = sum(cost.rounds for cost in costs) + max(cost.start for cost in costs)
-        words += f", up to {actors} agent processes a cell, about {seconds:.0f} s to start them and to call them"
+        seconds = sum(cost.calls for cost in costs) + max(cost.start for cost in costs)
+        words += f", up to {actors} agent processes per cell, about {seconds:.0f} s to start and to call them"
     print(words + ".", file=sys.stderr)
 
 
-def findings(found: Iterable["Finding"], well: str, ill: str) -> bool:
-    """Print each as it comes: what is there, and below it what that means. Returns whether all is well."""
+def plan_table(planned: "Plan") -> None:
+    """Print what a sweep would run."""
+    tasks = {task.cell.id: task for task in planned.tasks}
+    lines = []
+    for case, cell in planned.sweep.cells:
+        task, cost = tasks.get(cell.id), planned.costs.get(cell.id)
+        todo = ",".join(map(str, task.seeds)) if task else "stored"
+        lines.append((case, cell.id, cell.agents, cell.rounds, todo, cost.actors if cost else 0))
+    titles = ("case", "cell", "agents", "rounds", "seeds to run", "agent processes")
+    grid(titles, lines, (False, False, True, True))
+    for text in planned.warnings:
+        print(text, file=sys.stderr)
+    print(f"{planned.total - planned.finished} of {planned.total} replicates to run.")
+
+
+def findings(results: Iterable["Finding"], well: str, ill: str) -> bool:
+    """Print each finding as it comes, and below it what it means. Returns whether nothing is wrong."""
     screen, width, wrong = console(), 6, []
-    for one in found:
+    for one in results:
         screen.print(f"[{STATES[one.state]}]{one.state:{width}}[/]", end="")
         screen.print(f"{one.what}: {one.found}", markup=False, soft_wrap=True)
         print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width), flush=True)
@@ -183,18 +202,18 @@ def findings(found: Iterable["Finding"], well: str, ill: str) -> bool:
     return not wrong
 
 
-def under_way(found: "Results", sweeps: Iterable[str]) -> None:
-    """Say on stderr which sweeps a driver on this machine runs now, and where it writes its log."""
+def running_sweeps(folder: "Results", sweeps: Iterable[str]) -> None:
+    """Print on stderr which sweeps a process of this machine runs now, and the path of each log."""
     from orchestrator.progress import logfile
 
     for sweep in sweeps:
-        path = logfile.place(found.store.folder, sweep)
+        path = logfile.log_path(folder.store.folder, sweep)
         if logfile.running(path):
             print(f"{sweep} is running; its log is {path}.", file=sys.stderr)
 
 
 def stopped(definition: "Sweep", results: str, words: Sequence[str]) -> None:
-    """Say after Ctrl-C what is stored, and the command that goes on from there; ``words`` are those of this one."""
+    """After Ctrl-C, print what is stored and the command that continues. ``words`` are those of this command."""
     from orchestrator.store.store import existing
 
     cells = {cell.id for _, cell in definition.cells}
@@ -202,38 +221,36 @@ def stopped(definition: "Sweep", results: str, words: Sequence[str]) -> None:
     stored = sum(seed in definition.seeds for _, seed in store.finished(cells)) if store else 0
     command = shlex.join(["orchestrator", *words])
     print(
-        f"Stopped. {stored} of {len(cells) * len(definition.seeds)} replicates are stored. To go on:\n  {command}",
+        f"Stopped. {stored} of {len(cells) * len(definition.seeds)} replicates are stored. To continue:\n  {command}",
         file=sys.stderr,
     )
 
 
-def outcome(found: "Results", definition: "Sweep") -> int:
-    """Print what came of a sweep: verdicts, or the metrics where nothing is claimed. Returns failed replicates."""
-    name = definition.name
-    if definition.claims:
-        verdicts({name: found.judge(name, definition)}, "table")
+def outcome(folder: "Results", sweep: str) -> int:
+    """Judge a sweep and print the verdicts, or the metrics where it makes no claims. Returns failed replicates."""
+    if folder.stored(sweep).claims:
+        verdicts({sweep: folder.judge(sweep).verdicts}, "table")
     else:
-        _metrics(found, definition)
-    status = found.status(name)
-    failed, diverged = int(status["failed"].sum()), int(status["diverged"].sum())
+        _metrics(folder, sweep)
+    counts = folder.status_rows(sweep)
+    failed, diverged = (sum(row[state] for row in counts) for state in ("failed", "diverged"))
     if diverged:
-        print(f"{diverged} replicates diverged: a result, which running them again does not change.", file=sys.stderr)
+        print(f"{diverged} replicates diverged. That is a result: another run would diverge again.", file=sys.stderr)
     if failed:
-        print(f"{failed} replicates failed. They stay so until they are run with --retry-failed.", file=sys.stderr)
+        print(f"{failed} replicates failed. They are run again only with --retry-failed.", file=sys.stderr)
     if failed or diverged:
-        sql = f"SELECT replicate_id, status, error FROM summary WHERE sweep = '{name}' AND status <> 'done'"
-        where = "" if found.store.location == "results" else f" --results {found.store.folder.title}"
+        sql = f"SELECT replicate_id, status, error FROM summary WHERE sweep = '{sweep}' AND status <> 'done'"
+        where = "" if folder.store.location == "results" else f" --results {folder.store.folder.title}"
         print(f'What happened: orchestrator query "{sql}"{where}', file=sys.stderr)
     return failed
 
 
-def _metrics(found: "Results", definition: "Sweep") -> None:
-    """Mean over seeds of each metric in the last half of the runs, a row a cell, with the settings that vary."""
-    summary = found.summary(definition.name)
+def _metrics(folder: "Results", sweep: str) -> None:
+    """Mean over seeds of each metric in the last half of the runs: one row per cell, with the settings that vary."""
+    summary = folder.summary(sweep)
     done = summary[summary["status"] == "done"]
     tails = [column for column in done.columns if column.endswith("_tail")]
-    keys = [key.replace("env.", "env_") for key in (*definition.grid, *definition.zip)]
-    keys = ["case", *(key for key in dict.fromkeys(["agents", *keys]) if key in done.columns)]
+    keys = ["case", *(key for key in folder.varying(sweep) if key in done.columns)]
     if len(done):
         cells = done.groupby(keys, dropna=False)  # a case that does not know a key has no value of it
         means = cells[tails].mean().reset_index()

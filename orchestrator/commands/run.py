@@ -1,7 +1,7 @@
 """The commands ``run``, ``sweep`` and ``check``."""
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,10 +23,14 @@ from orchestrator.commands.options import (
 )
 from orchestrator.errors import UserError
 
+if TYPE_CHECKING:
+    from orchestrator.planning.sweep import Sweep
+    from orchestrator.planning.sweeps import Packing
+
 app = typer.Typer()
 
 
-#: What a shell makes of Ctrl-C, and typer, too.
+#: Exit code after Ctrl-C, as shells and typer have it.
 INTERRUPTED = 130
 
 
@@ -38,12 +42,17 @@ def run(
     agents: Annotated[str, typer.Option("--agents", help="Number of agents N; 2,4,8 spans.")] = "2",
     seeds: SeedsOption = "0..7",
     rounds: Annotated[str, typer.Option("--rounds", help="Communication rounds T.")] = "1000",
+    record_every: Annotated[
+        int | None, typer.Option("--record-every", help="Measure every so many rounds (default: rounds / 1000).")
+    ] = None,
     agents_per_actor: PackingOption = "1",
     backend: BackendOption = Backend.ray,
     address: AddressOption = None,
     strategy: StrategyOption = None,
     label: LabelOption = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the sweep it is; default run/ALGORITHM.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name under which the run is stored (default: run/ALGORITHM).")
+    ] = None,
     retry_failed: RetryOption = False,
     results: ResultsOption = "results",
     pdb: Annotated[bool, typer.Option("--pdb", help="Stop in the debugger where an agent or algorithm fails.")] = False,
@@ -54,12 +63,14 @@ def run(
     if pdb:
         backend = Backend.inline
         _debug_failures()
-    given = options.settings(settings)
+    spans = options.settings(settings)
     for key, text, default in (("agents", agents, "2"), ("rounds", rounds, "1000")):
-        if key in given and text != default:
+        if key in spans and text != default:
             raise UserError(f"{key} is given twice: --{key} {text} and {key}=….")
-        given.setdefault(key, options.values(text))
-    definition = sweeps.adhoc(algorithm, environment, given, seeds, name, options.packing(agents_per_actor))
+        spans.setdefault(key, options.values(text))
+    record = None if record_every is None else {"every": record_every}
+    packing = sweeps.read_packing(agents_per_actor)
+    definition = sweeps.adhoc(algorithm, environment, spans, seeds, name, packing, record)
     definition = definition.placed(strategy, options.labels(label))
     _carry_out(definition, results, backend, address, None, retry_failed, quiet=pdb)
 
@@ -72,19 +83,21 @@ def check(
     agents: Annotated[int, typer.Option("--agents", help="Number of agents N.")] = 3,
     rounds: Annotated[int, typer.Option("--rounds", help="Communication rounds T; a few are enough.")] = 6,
 ) -> None:
-    """Try whether an algorithm keeps its numbers.
+    """Check that an algorithm is reproducible.
 
-    Seeds 0 and 1: interpreted and compiled, again, in other blocks, leapt, from every snapshot, measured more and
-    less often. Nothing is stored. Exits with 1 if something is wrong.
+    Runs seeds 0 and 1 interpreted and compiled, repeated, with other block sizes, with fused rounds, resumed from every
+    snapshot and measured at other intervals, and compares all numbers. Nothing is stored. Exits with 1 if a number
+    differs.
     """
     from orchestrator.checks import contract
     from orchestrator.commands import printing
     from orchestrator.planning.cells import make_cell
     from orchestrator.planning.tasks import Task
 
-    given = options.single(settings) | {"agents": agents, "rounds": rounds}
-    task = Task(make_cell(algorithm, environment, given), (0, 1))
-    if not printing.findings(contract.examine(task), "The contract is kept.", "Not kept"):
+    values = options.single(settings) | {"agents": agents, "rounds": rounds}
+    task = Task(make_cell(algorithm, environment, values), (0, 1))
+    _ = task.outlook  # refuses what cannot be built
+    if not printing.findings(contract.examine(task), "The algorithm is reproducible.", "Not reproducible"):
         raise typer.Exit(1)
 
 
@@ -92,7 +105,7 @@ def check(
 def sweep(
     reference: SweepOrFile,
     settings: SettingsArgument = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; run nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and run nothing.")] = False,
     seeds: SeedsOption = None,
     agents_per_actor: PackingOption = None,
     backend: BackendOption = Backend.ray,
@@ -108,27 +121,30 @@ def sweep(
     definition = sweeps.load(reference, options.settings(settings), seeds).placed(strategy, options.labels(label))
     packing = options.packing(agents_per_actor)
     if dry_run:
-        from orchestrator.commands import catalogue
+        from orchestrator.commands import printing
+        from orchestrator.planning.plan import plan
+        from orchestrator.store.store import existing
 
-        catalogue.show_plan(definition, results, backend.value, packing, retry_failed)
+        printing.plan_table(plan(definition, existing(results), backend.value, packing, retry_failed))
         return
     _carry_out(definition, results, backend, address, packing, retry_failed)
 
 
 def _carry_out(
-    definition: Any,
+    definition: "Sweep",
     results: str,
     backend: Backend,
     address: str | None,
-    packing: Any,
+    packing: "Packing | None",
     retry_failed: bool,
     quiet: bool = False,
 ) -> None:
+    """Run, judge and print. Exits with 1 if a replicate failed."""
     from orchestrator.api import carry_out
     from orchestrator.commands import printing
 
     try:
-        found = carry_out(
+        folder = carry_out(
             definition,
             results,
             backend=backend.value,
@@ -142,8 +158,7 @@ def _carry_out(
     except KeyboardInterrupt:
         printing.stopped(definition, results, sys.argv[1:])
         raise typer.Exit(INTERRUPTED) from None
-    failed = printing.outcome(found, definition)
-    if failed:
+    if printing.outcome(folder, definition.name):
         raise typer.Exit(1)
 
 

@@ -17,21 +17,21 @@ app = typer.Typer()
 def status(
     sweep: SweepArgument = None, results: ResultsOption = "results", format: FormatOption = Format.table
 ) -> None:
-    """Count done, failed and missing replicates, also meanwhile."""
+    """Count finished, failed and missing replicates, also while a sweep runs."""
     from orchestrator.commands import printing
     from orchestrator.results import Results
 
-    found = Results(results)
-    rows = found.status(sweep)
-    printing.frame(rows, format.value)
-    printing.under_way(found, rows["sweep"].unique())
+    folder = Results(results)
+    rows = folder.status_rows(sweep)
+    printing.rows(("sweep", "case", "planned", "done", "diverged", "failed", "missing"), rows, format.value)
+    printing.running_sweeps(folder, {row["sweep"]: None for row in rows})
 
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="DuckDB SQL over the views; it can only read.")],
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="DuckDB SQL over the views. It can only read.")],
     format: FormatOption = Format.table,
-    file: Annotated[str | None, typer.Option("--output", help="Write to this file, not to the terminal.")] = None,
+    file: Annotated[str | None, typer.Option("--output", help="Write to this file instead of the terminal.")] = None,
     results: ResultsOption = "results",
 ) -> None:
     """Read the tables with SQL.
@@ -39,11 +39,11 @@ def query(
     They are members, runs, metrics, agents, timings, claims, claim_points, summary and curves (docs/tables.md).
     """
     from orchestrator.commands import printing
-    from orchestrator.store import Store  # and not all of api, which takes longer to import than most queries do
+    from orchestrator.store import Store
 
-    with _ended_at_once():
-        found = Store.open(results).query(sql)
-    printing.table(found, format.value, file)
+    with _interruptible():
+        rows = Store.open(results).query(sql)
+    printing.table(rows, format.value, file)
 
 
 @app.command()
@@ -53,14 +53,14 @@ def claims(
     format: FormatOption = Format.table,
     results: ResultsOption = "results",
 ) -> None:
-    """Judge the claims of a sweep, or of all."""
+    """Judge the claims of one sweep, or of all."""
     from orchestrator.commands import printing
     from orchestrator.results import Results
 
-    found = Results(results)
-    if sweep and not found.definition(sweep).claims:
+    folder = Results(results)
+    if sweep and not folder.stored(sweep).claims:
         print(f"{sweep} makes no claims.", file=sys.stderr)
-    verdicts = {name: found.judge(name) for name in ([sweep] if sweep else found.readable())}
+    verdicts = {name: folder.judge(name).verdicts for name in ([sweep] if sweep else folder.loadable_sweeps())}
     printing.verdicts(verdicts, format.value)
     if strict and any(verdict.verdict == "refuted" for of_sweep in verdicts.values() for verdict in of_sweep):
         raise typer.Exit(1)
@@ -68,31 +68,31 @@ def claims(
 
 @app.command()
 def fingerprint(sweep: StoredSweep, results: ResultsOption = "results") -> None:
-    """SHA-256 over a sweep's numbers.
+    """Print the SHA-256 of a sweep's numbers.
 
     It is equal wherever, however often and on however many processes the sweep was run.
     """
     from orchestrator.results import Results
 
-    found = Results(results)
-    print(found.fingerprint(sweep))
-    status = found.status(sweep)
-    if missing := int(status["missing"].sum()):
-        print(f"{missing} of {int(status['planned'].sum())} replicates are missing.", file=sys.stderr)
+    folder = Results(results)
+    print(folder.fingerprint(sweep))
+    rows = folder.status_rows(sweep)
+    if missing := sum(row["missing"] for row in rows):
+        print(f"{missing} of {sum(row['planned'] for row in rows)} replicates are missing.", file=sys.stderr)
 
 
 @app.command()
 def compact(results: ResultsOption = "results") -> None:
-    """Merge the small files of a results folder, one a table."""
-    from orchestrator.results import Results
+    """Merge the small files of a results folder into one per table."""
+    from orchestrator.store import Store
 
-    for name, (before, after) in Results(results).store.compact().items():
+    for name, (before, after) in Store.open(results).compact().items():
         print(f"{name}: {before} -> {after} files")
 
 
 @contextlib.contextmanager
-def _ended_at_once() -> Iterator[None]:
-    """Ctrl-C ends the process: DuckDB does not look up from a long query, and a query only reads."""
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the process. DuckDB does not call Python's signal handler during a query, which only reads."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield

@@ -1,6 +1,7 @@
 """What an algorithm or an environment is written in; the only room of the engine that authors import."""
 
 from orchestrator.core.blocks import Block, Persistent
+from orchestrator.core.environment import Environment, Instance
 from orchestrator.core.graphs import GRAPH_NAMES, Graph, check_graph_name, named_graph
 from orchestrator.core.kernels import (
     draw_alias,
@@ -34,8 +35,10 @@ __all__ = [
     "Call",
     "Conversation",
     "Coordinator",
+    "Environment",
     "Exchange",
     "Graph",
+    "Instance",
     "Parameters",
     "Persistent",
     "Reply",

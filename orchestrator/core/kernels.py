@@ -1,26 +1,64 @@
-"""Compiled building blocks: random draws from per-member streams and reductions whose order never changes.
+"""Compiled functions: the decorators, random draws from per-member streams, and sums in a fixed order.
 
-Every function here is a pure function of its arrays. No fast math, no parallel loops: either would let the same
-inputs give different bits on another run.
+Every function here is a pure function of its arrays. Fast math and parallel loops are not used: with either, the same
+inputs could give different bits in another run.
 """
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
 
-def kernel(function: Any, inline: bool = False) -> Any:
-    """Compile ``function`` with numba: cached on disk, IEEE arithmetic in the order written, the GIL released."""
-    return numba.njit(cache=True, fastmath=False, parallel=False, nogil=True, error_model="numpy", forceinline=inline)(
-        function
-    )
+class Kernel:
+    """A Python function that numba compiles when it is first called, from Python or by another kernel.
+
+    numba is not imported before, so that importing a file with kernels is quick. ``py_func`` is the Python function,
+    ``dispatcher`` numba's compiled one (the Python function itself under ``NUMBA_DISABLE_JIT=1``).
+    """
+
+    def __init__(self, function: Callable[..., Any], inline: bool) -> None:
+        functools.update_wrapper(self, function)
+        self.py_func, self.inline = function, inline
+        self._compiled: Callable[..., Any] = self._first_call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._compiled(*arguments)
+
+    def _first_call(self, *arguments: Any) -> Any:
+        self._compiled = self.dispatcher
+        return self._compiled(*arguments)
+
+    @functools.cached_property
+    def dispatcher(self) -> Any:
+        """numba's dispatcher: cached on disk, IEEE arithmetic in the order written, the GIL released."""
+        import numba
+
+        return numba.njit(
+            cache=True, fastmath=False, parallel=False, nogil=True, error_model="numpy", forceinline=self.inline
+        )(self.py_func)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """The type by which numba knows this object when another kernel calls it: that of the dispatcher."""
+        return self.dispatcher._numba_type_
+
+    def __reduce__(self) -> Any:
+        """Pickled by name like a function. numba keys its cache by the pickles of what a function encloses."""
+        local = "<locals>" in self.py_func.__qualname__
+        return (Kernel, (self.py_func, self.inline)) if local else self.py_func.__qualname__
 
 
-def inlined(function: Any) -> Any:
-    """As ``kernel``, for a function that is called from inner loops: its body takes the place of the call."""
-    return kernel(function, inline=True)
+def kernel(function: Callable[..., Any]) -> Kernel:
+    """Decorator: the function is compiled by numba at its first call. See docs/kernels.md."""
+    return Kernel(function, inline=False)
+
+
+def inlined(function: Callable[..., Any]) -> Kernel:
+    """As ``kernel``, for a function that is called in inner loops: its body replaces the call."""
+    return Kernel(function, inline=True)
 
 
 @kernel

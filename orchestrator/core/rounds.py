@@ -1,5 +1,6 @@
 """What an algorithm says: calls to its members, one communication at a time, and the coordinator that says them."""
 
+from abc import abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
@@ -129,6 +130,7 @@ class Coordinator(Persistent):
         """Name and size of each group of members."""
         return {"agents": self.agents}
 
+    @abstractmethod
     def blocks(self) -> Mapping[str, type[Block]]:
         """The class that holds the members of each group."""
         raise NotImplementedError  # abstract
@@ -140,17 +142,25 @@ class Coordinator(Persistent):
     def start(self) -> None:
         """Set the shared state before round 1."""
 
-    def round(self) -> Conversation:
-        """One round: yields calls (or tuples of calls, which run concurrently) and is sent their replies."""
-        raise NotImplementedError  # abstract
-        yield
+    @abstractmethod
+    def round(self) -> Conversation | None:
+        """One round: yields calls (or tuples of calls, which run concurrently) and is sent their replies.
 
-    def measure(self) -> Conversation:
-        """Metrics of the present state, by calls that change nothing. Returns metric -> float."""
+        A round without communication may be a plain function.
+        """
         raise NotImplementedError  # abstract
-        yield
 
-    def measure_agents(self) -> Conversation:
-        """Optional metrics of each agent at the end of a run. Returns metric -> float64 [agents]."""
+    @abstractmethod
+    def measure(self) -> Conversation | Mapping[str, float]:
+        """Metrics of the present state, by calls that change nothing. Returns metric -> float.
+
+        May be a plain function if no call is needed.
+        """
+        raise NotImplementedError  # abstract
+
+    def measure_agents(self) -> Conversation | Mapping[str, np.ndarray]:
+        """Optional metrics of each agent at the end of a run. Returns metric -> float64 [agents].
+
+        May be a plain function if no call is needed.
+        """
         return {}
-        yield

@@ -1,65 +1,33 @@
-"""What a cell is, in canonical form, and the checks that turn a user's words into one."""
+"""Cells in canonical form, and the checks that make one from a user's settings."""
 
 import hashlib
 import json
 import math
 import re
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from orchestrator.core.parameters import Parameters
-from orchestrator.errors import UserError, line, place
+from orchestrator.errors import UserError, nearest
 from orchestrator.plugins import references, registry
 
 
 class Record(Parameters):
-    """When a run is measured and which measurements become rows of ``metrics``; part of the cell's identity."""
+    """When a run is measured, and which measurements become rows of ``metrics``. It is part of the cell's identity."""
 
     every: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto", description="measure every this many rounds; auto is rounds / 1000, at least 1"
     )
-    per_decade: int = Field(8, ge=1, le=1000, description="log-spaced rows a decade of rounds")
+    per_decade: int = Field(8, ge=1, le=1000, description="log-spaced rows per decade of rounds")
     agents: bool = Field(False, description="also write the final metrics of each agent to the table agents")
 
     def interval(self, rounds: int) -> int:
         """Rounds between measurements."""
         return max(1, rounds // 1000) if self.every == "auto" else self.every
-
-
-#: Columns of ``runs`` that no parameter may be called.
-RESERVED = frozenset(
-    [
-        "replicate_id",
-        "cell_id",
-        "seed",
-        "algorithm",
-        "env",
-        "agents",
-        "rounds",
-        "status",
-        "error",
-        "note",
-        "agent_steps",
-        "calls",
-        "messages",
-        "bytes_sent",
-        "versions",
-        "cpu",
-        "sweep",
-        "case",
-        "sweep_hash",
-        "written",
-        "round",
-        "window",
-        "every",
-        "per_decade",
-    ]
-)
 
 
 #: Integers of the tables have 64 bits.
@@ -69,7 +37,7 @@ MOST_SEEDS = 1_000_000
 
 @dataclass(frozen=True)
 class Cell:
-    """One case at one grid point, as plain data. Built by ``make_cell``, which has checked it."""
+    """One case at one grid point, as plain data. ``make_cell`` builds and checks it."""
 
     algorithm: str
     parameters: Mapping[str, Any]
@@ -85,29 +53,29 @@ class Cell:
         return registry.algorithm(self.algorithm).Parameters(**self.parameters)
 
     @property
-    def problem(self) -> Any:
+    def environment_class(self) -> Any:
         """The class of the environment that the algorithm runs on."""
         return suited(registry.environment(self.environment), registry.algorithm(self.algorithm))
 
     @cached_property
     def environment_model(self) -> Any:
         """The environment's parameters, validated."""
-        return self.problem.Parameters(**self.environment_parameters)
+        return self.environment_class.Parameters(**self.environment_parameters)
 
     @cached_property
     def schedule(self) -> Record:
-        """When it is measured."""
+        """When its runs are measured."""
         return Record(**self.record)
 
     @cached_property
     def id(self) -> str:
-        """16 hex digits: the hash of everything that decides the numbers, seeds apart.
+        """16 hex digits: the hash of everything but the seed that decides the numbers.
 
-        Parameters at their defaults are left out, so that a new parameter does not rename old cells.
+        Parameters at their defaults are left out. A new parameter therefore does not rename old cells.
         """
         content = {
             "algorithm": _identity(registry.algorithm(self.algorithm), self.algorithm, self.algorithm_model),
-            "environment": _identity(self.problem, self.environment, self.environment_model),
+            "environment": _identity(self.environment_class, self.environment, self.environment_model),
             "agents": self.agents,
             "rounds": self.rounds,
             "record": {**self.schedule.model_dump(), "every": self.schedule.interval(self.rounds)},
@@ -116,40 +84,40 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __getstate__(self) -> dict[str, Any]:
-        # The validated models stay behind: a plug-in's classes exist in another process only once it loads the file.
+        # Without the validated models: another process has a plug-in's classes only once it has loaded the file.
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
     def columns(self) -> dict[str, Any]:
-        """Plain columns that describe it in ``runs``: parameters under their names, the environment's as ``env_…``."""
-        own = {name: _plain(value) for name, value in self.algorithm_model.model_dump().items()}
-        env = {f"env_{name}": _plain(value) for name, value in self.environment_model.model_dump().items()}
+        """Its columns of ``runs``: parameters under their names, those of the environment as ``env_…``."""
+        own = {name: _column_value(value) for name, value in self.algorithm_model.model_dump().items()}
+        env = {f"env_{name}": _column_value(value) for name, value in self.environment_model.model_dump().items()}
         algorithm = registry.algorithm(self.algorithm)
-        return {"algorithm": algorithm.name, "env": self.problem.name, "agents": self.agents, **own, **env}
+        return {"algorithm": algorithm.name, "env": self.environment_class.name, "agents": self.agents, **own, **env}
 
     def metrics(self) -> tuple[str, ...]:
-        """Names of the metrics its runs record."""
+        """Names of the metrics that its runs record."""
         return registry.algorithm(self.algorithm).metrics_for(self.algorithm_model, self.environment_model, self.agents)
 
 
 def suited(environment: Any, algorithm: Any) -> Any:
-    """The environment's class for the kinds of an algorithm: itself, or of its ``faces`` (kind -> class) the first."""
-    faces = getattr(environment, "faces", {})
+    """The class of ``environment`` that fits the algorithm: its first face (kind -> class) of a kind, or itself."""
+    faces = environment.faces
     return next((faces[kind] for kind in algorithm.kinds if kind in faces), environment)
 
 
-def _identity(found: Any, reference: str, model: BaseModel) -> list[Any]:
+def _identity(plugin: Any, reference: str, model: BaseModel) -> list[Any]:
     own = {name: _placeless(value) for name, value in model.model_dump(exclude_defaults=True).items()}
-    return [found.name, found.version, references.fingerprint(reference), own]
+    return [plugin.name, plugin.version, references.fingerprint(reference), own]
 
 
 def _placeless(value: Any) -> Any:
-    """A parameter whose plug-ins are told by their contents."""
+    """A parameter in which plug-in files are named by their contents."""
     return references.placeless(value) if isinstance(value, str) else value
 
 
-def _plain(value: Any) -> Any:
+def _column_value(value: Any) -> Any:
     if isinstance(value, str):
-        return references.plain(value)
+        return references.unversioned(value)
     return value if isinstance(value, bool | int | float) or value is None else json.dumps(value, sort_keys=True)
 
 
@@ -163,15 +131,7 @@ def make_cell(
     algorithm, environment = references.pinned(algorithm), references.pinned(environment)
     coordinator = registry.algorithm(algorithm)
     problem = suited(registry.environment(environment), coordinator)
-    if not registry.fits(problem, coordinator):
-        known = registry.names("environment")
-        fitting = [name for name in known if registry.fits(registry.environment(name), coordinator)]
-        raise UserError(
-            f"{coordinator.name} does not run on {problem.name}: it needs an environment of kind "
-            f"{' or '.join(coordinator.kinds)}"
-            + (f" with {' and '.join(coordinator.needs)}()" if coordinator.needs else "")
-            + (f", such as {', '.join(fitting)}." if fitting else ".")
-        )
+    _check_fits(coordinator, problem)
     settings = dict(settings)
     agents = _whole("agents", settings.pop("agents", 1), least=1)
     rounds = _whole("rounds", settings.pop("rounds", 1000), least=0)
@@ -180,30 +140,39 @@ def make_cell(
     model = validated(coordinator.Parameters, settings, coordinator.name)
     schedule = validated(Record, record or {}, "record", prefix="record.")
     _check_columns(coordinator, model, env_model, agents)
-    cell = Cell(
+    return Cell(
         algorithm, model.model_dump(), environment, env_model.model_dump(), agents, rounds, schedule.model_dump()
     )
-    try:
-        built = problem(env_model, agents, 0)
-        coordinator(model, built, agents, rounds, 0)
-    except ValueError as error:
-        told = str(error)
-        raise UserError(told if told.startswith(problem.name) else f"{problem.name}: {told}") from error
-    except UserError:
-        raise
-    except Exception as error:  # of a class of the user's, mostly
-        trace = "".join(traceback.format_exception(error))
-        told = f"{type(error).__name__}: {line(error)}{place(trace)}"
-        raise UserError(f"{coordinator.name} on {problem.name} cannot be built: {told}.") from error
-    return cell
+
+
+def _check_fits(coordinator: Any, problem: Any) -> None:
+    """Raises ``UserError`` where the algorithm does not run on the environment, with environments that fit."""
+    if registry.fits(problem, coordinator):
+        return
+    known = registry.names("environment")
+    fitting = [name for name in known if registry.fits(registry.environment(name), coordinator)]
+    raise UserError(
+        f"{coordinator.name} does not run on {problem.name}: it needs an environment of kind "
+        f"{' or '.join(coordinator.kinds)}"
+        + (f" with {' and '.join(coordinator.needs)}()" if coordinator.needs else "")
+        + (f", such as {', '.join(fitting)}." if fitting else ".")
+    )
+
+
+@cache
+def reserved_columns() -> frozenset[str]:
+    """Columns of the tables. No parameter and no metric may have such a name."""
+    from orchestrator.store.schema import TABLES  # imports pyarrow, which naming a cell does not need
+
+    return frozenset(column for table in ("members", "runs", "metrics") for column in TABLES[table].columns)
 
 
 def _check_columns(coordinator: Any, model: BaseModel, env_model: BaseModel, agents: int) -> None:
-    """Parameters and metrics become columns of the tables: none may be called like another."""
+    """Parameters and metrics become columns of the tables: two may not have the same name."""
     metrics = coordinator.metrics_for(model, env_model, agents)
     for name in (*type(model).model_fields, *metrics):
-        if name in RESERVED or name.startswith("env_"):
-            raise UserError(f"{coordinator.name}: {name!r} is a column of the tables already; call it otherwise.")
+        if name in reserved_columns() or name.startswith("env_"):
+            raise UserError(f"{coordinator.name}: {name!r} is already a column of the tables. Choose another name.")
     for name, value in (*model.model_dump().items(), *env_model.model_dump().items()):
         if isinstance(value, int) and abs(value) >= LARGEST:
             raise UserError(f"{name} is {value}; whole numbers go up to 2**63 - 1.")
@@ -217,11 +186,11 @@ def _whole(name: str, value: Any, least: int) -> int:
 
 
 def validated(model: type[BaseModel], values: Mapping[str, Any], owner: str, prefix: str = "") -> Any:
-    """``model(**values)``, with pydantic's complaints told in plain sentences."""
+    """``model(**values)``. Pydantic's errors become plain sentences."""
     for name in values:
         if name not in model.model_fields:
             known = [prefix + field for field in model.model_fields]
-            raise UserError(f"{owner} has no parameter {prefix + name!r}: {registry.nearest(prefix + name, known)}")
+            raise UserError(f"{owner} has no parameter {prefix + name!r}: {nearest(prefix + name, known)}")
         kinds = str(model.model_fields[name].annotation)
         if isinstance(values[name], bool) and "bool" not in kinds and ("int" in kinds or "float" in kinds):
             raise UserError(f"{owner}: {prefix}{name} is {str(values[name]).lower()}; it takes a number.")
@@ -231,7 +200,7 @@ def validated(model: type[BaseModel], values: Mapping[str, Any], owner: str, pre
         raise UserError(f"{owner}: {explain(error, prefix)}") from error
 
 
-#: Pydantic's words and plain ones.
+#: Pydantic's phrases and plain ones.
 PLAIN = (
     (r"^Input should be", "it should be"),
     (r"a valid number, unable to parse string as a number", "a number"),
@@ -246,26 +215,26 @@ PLAIN = (
 
 def explain(error: ValidationError, prefix: str = "") -> str:
     """A pydantic error as sentences: field, value, what is accepted."""
-    told: dict[str, list[str]] = {}
+    reasons: dict[str, list[str]] = {}
     for item in error.errors():
-        place = prefix + ".".join(str(part) for part in item["loc"] if not _is_branch(part))
+        name = prefix + ".".join(str(part) for part in item["loc"] if not _is_branch(part))
         reason = item["msg"].removeprefix("Value error, ")
         for pattern, plain in PLAIN:
             reason = re.sub(pattern, plain, reason)
-        text = f"{place} is {item['input']!r}; {reason}" if item["loc"] and item["type"] != "missing" else reason
+        text = f"{name} is {item['input']!r}; {reason}" if item["loc"] and item["type"] != "missing" else reason
         if item["type"] == "extra_forbidden":
-            text = f"{place} is not known here"
+            text = f"{name} is not known here"
         elif item["type"] == "missing":
-            text = f"{place} is missing"
-        told.setdefault(text.split(";")[0], []).append(text.partition("; ")[2])
+            text = f"{name} is missing"
+        reasons.setdefault(text.split(";")[0], []).append(text.partition("; ")[2])
     sentences = ". ".join(
-        f"{head}; {' or '.join(dict.fromkeys(tails))}" if any(tails) else head for head, tails in told.items()
+        f"{head}; {' or '.join(dict.fromkeys(tails))}" if any(tails) else head for head, tails in reasons.items()
     )
     return sentences if sentences.endswith("?") else f"{sentences}."
 
 
 def _is_branch(part: Any) -> bool:
-    """Union members appear in pydantic's locations under their type's name."""
+    """Whether part of a pydantic location is the name of a union's member type, which is not a field."""
     return isinstance(part, str) and (
         part.removeprefix("constrained-") in ("int", "float", "str", "list[int]") or "[" in part
     )

@@ -1,29 +1,33 @@
-"""YAML as plain data: sweep files and the values of the command line are read alike."""
+"""YAML as plain data. Sweep files and the values of the command line are read by the same rules."""
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from orchestrator.errors import UserError
 
-#: What reading text that is no plain YAML raises: tags of other types and deep nesting, too.
+#: Errors of text that is not plain YAML, tags of other types and deep nesting included.
 BROKEN = (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError)
 
 
+#: YAML 1.2's core scalars by tag: pattern and possible first letters.
+SCALARS = {
+    "bool": (r"^(?:true|True|false|False)$", "tTfF"),
+    "null": (r"^(?:~|null|Null|)$", ["~", "n", "N", ""]),
+    "int": (r"^[-+]?[0-9]+$", "-+0123456789"),
+    "float": (
+        r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.?(?:inf|Inf)$",
+        "-+.0123456789iI",
+    ),
+}
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core scalars: 1e-3 and inf are numbers, ``on`` and ``no`` are words. It can construct nothing else."""
+    """YAML 1.2's core scalars: 1e-3 and inf are numbers, ``on`` and ``no`` are words. It constructs nothing else."""
 
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("bool", r"^(?:true|True|false|False)$", "tTfF"),
-    ("null", r"^(?:~|null|Null|)$", ["~", "n", "N", ""]),
-    ("int", r"^[-+]?[0-9]+$", "-+0123456789"),
-    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.?(?:inf|Inf)$", "-+.0123456789iI"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
 
 def _float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
@@ -34,26 +38,21 @@ def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     return int(loader.construct_scalar(node), 10)  # 010 is ten, not eight
 
 
-_Loader.add_constructor("tag:yaml.org,2002:float", _float)
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
-
-
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    """A mapping without repeated keys: YAML's own reader silently keeps the last."""
+    """A mapping without repeated keys: YAML's own reader silently keeps the last one."""
     keys = [loader.construct_object(key) for key, _ in node.value]
     for k, key in enumerate(keys):
-        if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} is no word", node.value[k][0].start_mark
-            )
-        if key in keys[:k]:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} is given twice", node.value[k][0].start_mark
-            )
+        problem = "" if isinstance(key, str) else f"the key {key!r} is not a word"
+        problem = problem or (f"the key {key!r} appears twice" if key in keys[:k] else "")
+        if problem:
+            raise yaml.constructor.ConstructorError(None, None, problem, node.value[k][0].start_mark)
     return loader.construct_mapping(node, deep=True)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+for _tag, (_pattern, _first) in SCALARS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+for _tag, _constructor in (("float", _float), ("int", _int), ("map", _mapping)):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _constructor)
 
 
 def parse_value(text: str) -> Any:
@@ -63,7 +62,7 @@ def parse_value(text: str) -> Any:
     except (*BROKEN, UserError):
         value = ()
     if isinstance(value, list | dict | tuple):
-        raise UserError(f"{text!r} is no value; it takes a number, a word, true or false.")
+        raise UserError(f"{text!r} is not a value: use a number, a word, true or false.")
     return value
 
 

@@ -1,22 +1,25 @@
 """A plan: the cells of a sweep, and what of them is still to run."""
 
-import logging
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
 
 from orchestrator.errors import UserError
 from orchestrator.planning import preflight
 from orchestrator.planning.batches import missing
-from orchestrator.planning.preflight import Node
-from orchestrator.planning.sweeps import Sweep, check_agents_per_actor
+from orchestrator.planning.preflight import Estimate, Node
+from orchestrator.planning.sweep import Sweep
+from orchestrator.planning.sweeps import Packing, read_packing
 from orchestrator.planning.tasks import Task
 from orchestrator.store import Store
 
-log = logging.getLogger("orchestrator")
-
-
 Backend = Literal["ray", "inline"]
+
+#: Problems that planning has built are kept for an inline run until they take so many bytes together.
+KEPT_BYTES = 256e6
 
 
 @dataclass(frozen=True)
@@ -27,62 +30,61 @@ class Plan:
     tasks: list[Task]
     agents_per_actor: int | None  #: None: a cell's agents live in one process
     nodes: list[Node] | None  #: of the cluster, empty until its first worker is there; None: this machine alone
-    held: dict[str, float]  #: cell id -> bytes of its environments
+    costs: dict[str, Estimate]  #: cell id -> cost of its placement
     finished: int  #: replicates that the store holds already
     total: int  #: replicates of the whole sweep
+    warnings: list[str] = field(default_factory=list)  #: about parameters, and about claims that cannot be decided
+    portraits: dict[str, np.ndarray] = field(default_factory=dict)  #: title -> uint8 [height, width, 3]
+
+    @property
+    def environments(self) -> dict[str, float]:
+        """Cell id -> bytes of its environments."""
+        return {cell: cost.environments for cell, cost in self.costs.items()}
 
 
 def plan(
     sweep: Sweep,
     store: Store | None,
     backend: Backend,
-    per_actor: Any,
+    per_actor: Packing | None,
     retry_failed: bool = False,
     nodes: Sequence[Node] | None = None,
 ) -> Plan:
-    """Work out what is missing and whether it fits. Raises ``UserError`` for a packing that does not."""
+    """Find what is missing, and build each missing cell's problem once to see whether it fits.
+
+    Raises ``UserError`` for parameters that an environment or algorithm refuses, and for a packing that does not fit.
+    """
     if backend not in ("ray", "inline"):
         raise UserError(f"backend is {backend!r}; it takes ray or inline.")
-    packing = check_agents_per_actor(sweep.placement.agents_per_actor if per_actor is None else per_actor)
+    packing = read_packing(sweep.placement.agents_per_actor if per_actor is None else per_actor)
     agents_per_actor = None if backend == "inline" or packing == "auto" else packing
     cells = list({cell.id: cell for _, cell in sweep.cells}.values())
     finished = store.finished([cell.id for cell in cells]) if store else {}
     tasks = missing(cells, sweep.seeds, finished, retry_failed)
     memory = min((node.memory for node in nodes or ()), default=preflight.free_memory())
     sharing = len(nodes) if nodes and sweep.placement.strategy == "spread" else 1
-    held = {task.cell.id: preflight.check(task, agents_per_actor, memory, sharing).held for task in tasks}
-    _warn(tasks)
-    _warn_of_claims(sweep)
+    costs: dict[str, Estimate] = {}
+    portraits: dict[str, np.ndarray] = {}
+    for task in tasks:
+        costs[task.cell.id] = preflight.check_fits(task, agents_per_actor, memory, sharing)
+        _add_portrait(portraits, task)
+        if backend == "ray" or sum(cost.environments for cost in costs.values()) > KEPT_BYTES:
+            task.release()
     total = len(cells) * len(sweep.seeds)
     left = sum(len(task.seeds) for task in tasks)
-    found = None if nodes is None else list(nodes)
-    return Plan(sweep, tasks, agents_per_actor, found, held, total - left, total)
+    warnings = [*_parameter_warnings(tasks), *sweep.undecidable_claims()]
+    known = None if nodes is None else list(nodes)
+    return Plan(sweep, tasks, agents_per_actor, known, costs, total - left, total, warnings, portraits)
 
 
-def _warn(tasks: Sequence[Task]) -> None:
-    """Tell what the algorithms warn of, once however many cells it is about."""
-    about: dict[str, int] = {}
-    for task in tasks:
-        for text in task.coordinator(task.seeds[0]).cautions():
-            about[text] = about.get(text, 0) + 1
-        task.release()
-    for text, cells in about.items():
-        log.warning("%s%s", text, f" ({cells} cells)" if cells > 1 else "")
+def _add_portrait(portraits: dict[str, np.ndarray], task: Task) -> None:
+    """Add a picture of the task's environment, if it can draw itself and none with its title is there."""
+    title = f"{task.cell.environment_class.name}, {task.cell.agents} agents"
+    if title not in portraits and (picture := task.problem(task.seeds[0]).portrait()) is not None:
+        portraits[title] = picture
 
 
-def _warn_of_claims(sweep: Sweep) -> None:
-    """Tell which claims the sweep's cells cannot decide, however they end."""
-    if not sweep.claims:
-        return
-    import pandas as pd
-
-    from orchestrator.claims.judge import foreseen
-    from orchestrator.claims.samples import PLANNED_ROUNDS
-
-    rows = [
-        {"case": case, "cell_id": cell.id, "seed": 0, PLANNED_ROUNDS: cell.rounds, **cell.columns()}
-        for case, cell in sweep.cells
-    ]
-    for claim in sweep.judged:
-        if reason := foreseen(claim, pd.DataFrame(rows), sweep.name):
-            log.warning("claim %r cannot be decided: %s", claim.name, reason)
+def _parameter_warnings(tasks: Sequence[Task]) -> list[str]:
+    """What algorithms and environments warn of: each sentence once, with the number of cells it is about."""
+    about = Counter(text for task in tasks for text in task.outlook.warnings)
+    return [f"{text} ({cells} cells)" if cells > 1 else text for text, cells in about.items()]

@@ -1,7 +1,7 @@
 """Before anything starts: does it fit, and how long will it take? Costs as measured on two cores with ray 2.60."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,57 +11,53 @@ from orchestrator.planning.tasks import Task
 PROCESS_BYTES = 125e6  #: resident memory of one actor process
 STARTS_PER_SECOND = 1.5  #: actor processes that one machine starts a second
 SECONDS_PER_CALL = 1.2e-3  #: one call to one actor and back
-SHARE = 0.8  #: of the free memory may be taken
+SHARE = 0.8  #: of the free memory that a cell may take
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a cell's placement costs, beyond its arithmetic."""
+    """What a cell's placement costs besides its arithmetic."""
 
-    actors: int
-    memory: float  #: bytes of the actors' processes
-    start: float  #: seconds
-    rounds: float  #: seconds spent in calls, all rounds and all seeds together
-    held: float = 0.0  #: bytes of the environments, those of all agents together
+    actors: int  #: processes that hold agents
+    memory: float  #: bytes of these processes
+    start: float  #: seconds until they are up
+    calls: float  #: seconds of calls to them, all rounds and seeds together
+    environments: float  #: bytes of the environments and of a round's messages
 
 
 def estimate(task: Task, agents_per_actor: int | None) -> Estimate:
-    """The cost of one process per ``agents_per_actor`` agents; None: the agents live in the trial's own process."""
+    """The cost of one process per ``agents_per_actor`` agents. None: the agents live in the trial's own process."""
+    outlook = task.outlook
     if agents_per_actor is None:
-        return Estimate(0, 0.0, 0.0, 0.0)
+        return Estimate(0, 0.0, 0.0, 0.0, outlook.memory)
     actors = task.hosts(agents_per_actor)
-    calls = task.coordinator(task.seeds[0]).calls_per_round
-    seconds = task.cell.rounds * calls * SECONDS_PER_CALL * actors
-    return Estimate(actors, actors * PROCESS_BYTES, actors / STARTS_PER_SECOND, seconds)
+    seconds = task.cell.rounds * outlook.calls_per_round * SECONDS_PER_CALL * actors
+    return Estimate(actors, actors * PROCESS_BYTES, actors / STARTS_PER_SECOND, seconds, outlook.memory)
 
 
-def check(task: Task, agents_per_actor: int | None, memory: float, nodes: int = 1) -> Estimate:
-    """Refuse what cannot fit into ``memory`` bytes on each of ``nodes``. Raises ``UserError`` naming what would fit.
+def check_fits(task: Task, agents_per_actor: int | None, memory: float, nodes: int = 1) -> Estimate:
+    """The cost of a task that fits into ``memory`` bytes on each of ``nodes``.
 
-    An environment may say what it holds, an algorithm what a round takes: ``memory``, in bytes for all agents.
+    Raises ``UserError`` for one that does not fit. The message names the packing or the number of agents that would.
     """
-    agents = task.cell.agents
-    coordinator = task.coordinator(task.seeds[0])
-    held = getattr(coordinator.problem, "memory", 0.0) + coordinator.memory
-    task.release()
-    if held > SHARE * memory:
-        most = int(agents * SHARE * memory / held)
+    agents, cost = task.cell.agents, estimate(task, agents_per_actor)
+    if cost.environments > SHARE * memory:
+        most = int(agents * SHARE * memory / cost.environments)
         raise UserError(
-            f"agents is {agents}: their environments and messages take about {held / 1e9:.1f} GB, and "
+            f"agents is {agents}: their environments and messages take about {cost.environments / 1e9:.1f} GB, and "
             f"{memory / 1e9:.1f} GB are free. "
             + (f"About {most} agents would fit." if most else "Not even one would fit: the environment is too large.")
         )
-    needed = estimate(task, agents_per_actor)
     most = max(1, int(SHARE * memory / PROCESS_BYTES)) * nodes
-    if needed.actors > most:
+    if cost.actors > most:
         packing = -(-agents // most)
         room = f"{memory / 1e9:.1f} GB are free" + (f" on each of {nodes} nodes" if nodes > 1 else "")
         raise UserError(
-            f"agents_per_actor is {agents_per_actor}: {agents} agents need {needed.actors} processes, about "
-            f"{needed.memory / 1e9:.1f} GB, and {room}. "
+            f"agents_per_actor is {agents_per_actor}: {agents} agents need {cost.actors} processes, about "
+            f"{cost.memory / 1e9:.1f} GB, and {room}. "
             f"It takes {packing} or more here, or auto, which needs no processes for agents."
         )
-    return replace(needed, held=held)
+    return cost
 
 
 def instances(task: Task) -> int:
@@ -69,12 +65,12 @@ def instances(task: Task) -> int:
     return len(task.seeds) if getattr(task.cell.environment_model, "instance", 0) == "seed" else 1
 
 
-def reserved(processes: int, held: float, memory: float) -> float:
-    """Bytes to ask of a node with ``memory`` for so many processes that hold ``held`` bytes together.
+def reserved(processes: int, environments: float, memory: float) -> float:
+    """Bytes to ask of a node with ``memory`` for so many processes and their ``environments``, in bytes.
 
-    Never more than the share that ``check`` lets a cell take: what it admits fits on a node that is empty.
+    It is never more than the share that ``check_fits`` allows: a cell that passes it fits on an empty node.
     """
-    return float(int(min(processes * PROCESS_BYTES + held, SHARE * memory)))
+    return float(int(min(processes * PROCESS_BYTES + environments, SHARE * memory)))
 
 
 def free_memory() -> float:

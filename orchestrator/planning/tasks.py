@@ -1,19 +1,31 @@
 """Tasks: a cell with the seeds to run, as plain data from which any process builds the coordinators."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from orchestrator.core.rounds import Coordinator
+from orchestrator.errors import UserError, line, place
 from orchestrator.planning.cells import Cell
 from orchestrator.plugins import registry
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What building a cell's problem once says about its run."""
+
+    sizes: Mapping[str, int]  #: members of each group
+    memory: float  #: bytes of the environments and of a round's messages, those of all agents together
+    calls_per_round: float  #: communications in a round at the most
+    warnings: tuple[str, ...]  #: sentences of the environment and the algorithm about these parameters
+
+
+@dataclass(frozen=True)
 class Task:
-    """A cell and the seeds to run, as plain data that any process can build the coordinators from."""
+    """A cell and the seeds to run, as plain data. Any process can build the coordinators from it."""
 
     cell: Cell
     seeds: tuple[int, ...]
@@ -22,31 +34,66 @@ class Task:
     def _problems(self) -> dict[int, Any]:
         return {}
 
-    def coordinator(self, seed: int) -> Coordinator:
-        """A new coordinator for ``seed``, before its start. Seeds with the same instance share the problem."""
+    def problem(self, seed: int) -> Any:
+        """The environment for ``seed``. Seeds with the same instance share one, which is kept until ``release``."""
         cell = self.cell
         instance = getattr(cell.environment_model, "instance", 0)
         instance = seed if instance == "seed" else instance
         if instance not in self._problems:
-            problem = cell.problem(cell.environment_model, cell.agents, instance)
-            self._problems[instance] = problem
+            self._problems[instance] = cell.environment_class(cell.environment_model, cell.agents, instance)
+        return self._problems[instance]
+
+    def coordinator(self, seed: int) -> Coordinator:
+        """A new coordinator for ``seed``, before its start."""
+        cell = self.cell
         algorithm = registry.algorithm(cell.algorithm)
-        return algorithm(cell.algorithm_model, self._problems[instance], cell.agents, cell.rounds, seed)
+        return algorithm(cell.algorithm_model, self.problem(seed), cell.agents, cell.rounds, seed)
 
     def release(self) -> None:
-        """Let go of the problems and their tables: they are built again when needed."""
+        """Free the problems and their tables. They are built again when they are needed."""
         self._problems.clear()
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """Build the first seed's problem and coordinator, and ask them everything that planning needs.
+
+        Raises ``UserError`` for a problem or coordinator that refuses its parameters or fails.
+        """
+        with self._errors_as_sentences():
+            coordinator = self.coordinator(self.seeds[0])
+            return Outlook(
+                sizes=dict(coordinator.groups()),
+                memory=coordinator.problem.memory + coordinator.memory,
+                calls_per_round=coordinator.calls_per_round,
+                warnings=tuple(coordinator.cautions()),
+            )
+
+    @contextlib.contextmanager
+    def _errors_as_sentences(self):
+        environment, algorithm = self.cell.environment_class.name, registry.algorithm(self.cell.algorithm).name
+        try:
+            yield
+        except UserError:
+            raise
+        except ValueError as error:  # a parameter that does not fit the others
+            text = str(error)
+            raise UserError(text if text.startswith(environment) else f"{environment}: {text}") from error
+        except Exception as error:
+            where = place("".join(traceback.format_exception(error)))
+            raise UserError(
+                f"{algorithm} on {environment} cannot be built: {type(error).__name__}: {line(error)}{where}."
+            ) from error
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
         """Size of each group."""
         for seed in self.seeds:
-            with contextlib.suppress(Exception):  # a seed without a problem fails by itself, with its error
+            with contextlib.suppress(Exception):  # a seed whose problem cannot be built fails alone, with its error
                 return self.coordinator(seed).groups()
         return {"agents": self.cell.agents}
 
     def hosts(self, agents_per_actor: int | None) -> int:
-        """Hosts that hold the cell's blocks with so many agents each; None: one."""
+        """Number of hosts that hold the cell's blocks with so many agents each. None is one host."""
         return 1 if agents_per_actor is None else -(-self.cell.agents // min(agents_per_actor, self.cell.agents))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -55,12 +102,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Unit:
-    """A task and its packing: what a trial runs in one go."""
+    """A task and its packing: what a trial runs in one piece."""
 
     task: Task
     agents_per_actor: int | None  #: None: in the trial's own process
 
 
-def left(tasks: Sequence[Task], finished: set[tuple[str, int]]) -> list[Task]:
-    left = [Task(task.cell, tuple(s for s in task.seeds if (task.cell.id, s) not in finished)) for task in tasks]
-    return [task for task in left if task.seeds]
+def unfinished(tasks: Sequence[Task], finished: Collection[tuple[str, int]]) -> list[Task]:
+    """The tasks without their finished (cell id, seed) pairs."""
+    rest = [Task(task.cell, tuple(s for s in task.seeds if (task.cell.id, s) not in finished)) for task in tasks]
+    return [task for task in rest if task.seeds]

@@ -1,9 +1,8 @@
 """Names of what can be plugged in: entry points of installed packages, or ``./file.py:Name``.
 
-Algorithms, environments, utilities and graphs; and sweeps, which are files. A word before a colon, as in
-``gym:FrozenLake-v1``, is a wrapper's: it makes an environment of whatever is named after it.
-
-Importing an algorithm pulls in numba; names alone are listed without importing anything.
+The kinds are algorithms, environments, utilities and graphs; sweeps are files and have names too. In
+``gym:FrozenLake-v1`` the word before the colon is the name of a wrapper, a function that makes an environment class of
+the name after the colon.
 """
 
 import hashlib
@@ -26,22 +25,20 @@ GROUPS = {
     "wrapper": "marl_orchestrator.wrappers",
 }
 OURS = ("algorithms", "envs")
-#: What a plug-in class must have.
+#: Attributes that a plug-in class must have. Base classes give most of them, so a class without its base lacks them.
 NEEDED = {
     "algorithm": ("name", "version", "Parameters", "kinds", "metrics", "blocks", "round", "measure"),
-    "environment": ("name", "version", "Parameters", "kind"),
+    "environment": ("name", "version", "Parameters", "kind", "faces", "block", "memory", "warnings", "portrait"),
     "utility": ("version", "value", "gradient"),
     "graph": ("version", "edges"),
     "wrapper": (),
 }
 WHAT = {
     "algorithm": "An algorithm is a subclass of orchestrator.core.Coordinator",
-    "environment": "An environment is a class with name, version, kind and Parameters",
+    "environment": "An environment is a subclass of orchestrator.core.Environment with name, kind and Parameters",
     "utility": "A utility is a class with version, value(x) and gradient(x)",
     "graph": "A graph is a class with version and edges(n)",
 }
-#: Where the methods are defined that a plug-in must write anew.
-ABSTRACT = "orchestrator.core.rounds"
 
 
 def names(kind: str) -> list[str]:
@@ -49,53 +46,55 @@ def names(kind: str) -> list[str]:
     return sorted(_points(kind))
 
 
-def algorithm(reference: str) -> Any:
+def algorithm(reference: str) -> type:
     """The coordinator class that ``reference`` names. Raises ``UserError`` for unknown names and broken files."""
     return _load("algorithm", reference)
 
 
-def environment(reference: str) -> Any:
+def environment(reference: str) -> type:
     """The environment class that ``reference`` names. Raises ``UserError`` for unknown names and broken files."""
     return _load("environment", reference)
 
 
-def utility(reference: str) -> Any:
+def utility(reference: str) -> type:
     """The class of the utility that ``reference`` names. Raises ``UserError`` as the others do."""
     return _load("utility", reference)
 
 
-def graph(reference: str) -> Any:
+def graph(reference: str) -> type:
     """The class of the graph that ``reference`` names. Raises ``UserError`` as the others do."""
     return _load("graph", reference)
 
 
-def find(reference: str) -> tuple[str, Any]:
-    """What kind of thing a plug-in file's class is, and the class. Raises ``UserError`` if it is none."""
+def find(reference: str) -> tuple[str, type]:
+    """The kind of a plug-in file's class, and the class. Raises ``UserError`` for a class of no kind."""
     path, name, pin = references.parts(reference)
-    found = _member(path, name, pin)
+    member = _member(path, name, pin)
     for kind in GROUPS:
-        if NEEDED[kind] and isinstance(found, type) and not _lacking(kind, found):
-            return kind, found
-    raise UserError(f"{path.name}:{name} is nothing that can be plugged in. {'. '.join(WHAT.values())}.")
+        if NEEDED[kind] and isinstance(member, type) and not _missing(kind, member):
+            return kind, member
+    raise UserError(
+        f"{path.name}:{name} is not an algorithm, environment, utility, graph or wrapper. {'. '.join(WHAT.values())}."
+    )
 
 
 def pluggable(kind: str, reference: str) -> bool:
-    """Whether ``reference`` reads as a plug-in file's class, or is a registered name of the kind."""
+    """Whether ``reference`` looks like a class in a plug-in file, or is a registered name of the kind."""
     return bool(references.parts(reference)[1]) or _name(reference) in _points(kind)
 
 
 def settled(kind: str, reference: str) -> str:
-    """The reference as a parameter holds it: a file's pinned, another package's name with its version, ``name@1``.
+    """The reference in the form that a parameter stores: a file's is pinned, a name gets its version, ``name@1``.
 
     Raises ``UserError`` if it cannot be loaded.
     """
     reference = references.pinned(reference)
-    found = _load(kind, reference)
-    return reference if references.parts(reference)[1] else f"{_name(reference)}@{found.version}"
+    version = _load(kind, reference).version
+    return reference if references.parts(reference)[1] else f"{_name(reference)}@{version}"
 
 
-def fits(environment: Any, algorithm: Any) -> bool:
-    """Whether the algorithm runs on the environment, both classes: by its kind and by what it has."""
+def fits(environment: type, algorithm: type) -> bool:
+    """Whether an algorithm runs on an environment (both classes): it lists the kind, and has all methods it needs."""
     return environment.kind in algorithm.kinds and all(hasattr(environment, word) for word in algorithm.needs)
 
 
@@ -107,37 +106,43 @@ def sweeps() -> dict[str, Path]:
 
 @cache
 def _points(kind: str) -> dict[str, EntryPoint]:
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in entry_points(group=GROUPS[kind]):
-        before = found.setdefault(point.name, point)
+        before = points.setdefault(point.name, point)
         if before.value != point.value:
             raise UserError(
                 f"Two packages have the {kind} {point.name!r}: {_origin(before)} and {_origin(point)}. Remove one."
             )
-    return found
+    return points
 
 
 def _origin(point: EntryPoint) -> str:
     return f"{point.dist.name if point.dist else 'an unknown package'} ({point.value})"
 
 
-def _load(kind: str, reference: str) -> Any:
+def _load(kind: str, reference: str) -> type:
     path, name, pin = references.parts(reference)
-    if not name:
-        return _registered(kind, reference)
-    found = _member(path, name, pin)
-    return _checked(kind, found, f"{path.name}:{name}")
+    if name:
+        return _checked(kind, _member(path, name, pin), f"{path.name}:{name}")
+    wrapper, colon, rest = reference.partition(":")
+    if kind == "environment" and colon and wrapper in _points("wrapper"):
+        return _wrapped(wrapper, rest)
+    return _registered(kind, reference)
 
 
 @cache
-def _registered(kind: str, reference: str) -> Any:
+def _wrapped(wrapper: str, name: str) -> type:
+    """The environment class that a wrapper makes of ``name``."""
+    try:
+        return _entry("wrapper", wrapper)(name)
+    except ValueError as error:
+        raise UserError(f"{wrapper}:{name}: {str(error).rstrip('.')}.") from error
+
+
+@cache
+def _registered(kind: str, reference: str) -> type:
+    """The class of a registered name, perhaps with its version, ``name@1``."""
     points, name = _points(kind), _name(reference)
-    wrapper, colon, rest = reference.partition(":")
-    if kind == "environment" and colon and wrapper in _points("wrapper"):
-        try:
-            return _registered("wrapper", wrapper)(rest)
-        except ValueError as error:
-            raise UserError(f"{reference}: {str(error).rstrip(chr(46))}.") from error
     if name.endswith(".py"):
         raise UserError(f"{kind} {name!r} names a file; name the class in it as well: {name}:Name.")
     if name not in points:
@@ -145,20 +150,22 @@ def _registered(kind: str, reference: str) -> Any:
         if kind in ("algorithm", "environment") and name in _points(other):
             raise UserError(f"{name!r} is an {other}, not an {kind}; the order is ALGORITHM ENV.")
         raise UserError(f"Unknown {kind} {name!r}: {nearest(name, points)}")
+    plugin = _checked(kind, _entry(kind, name), f"{name!r} of {_origin(points[name])}")
+    if reference not in (name, f"{name}@{plugin.version}"):
+        raise UserError(f"{kind} {name!r} has version {plugin.version} here; {reference} was planned with another.")
+    return plugin
+
+
+def _entry(kind: str, name: str) -> Any:
+    """The object of an entry point."""
     _check_shadowing()
-    point = points[name]
+    point = _points(kind)[name]
     try:
-        found = point.load()
+        return point.load()
     except Exception as error:
         raise UserError(
             f"{kind} {name!r} of {_origin(point)} cannot be imported: {type(error).__name__}: {line(error)}."
         ) from error
-    if kind == "wrapper":
-        return found
-    found = _checked(kind, found, f"{name!r} of {_origin(point)}")
-    if reference not in (name, f"{name}@{found.version}"):
-        raise UserError(f"{kind} {name!r} has version {found.version} here; {reference} was planned with another.")
-    return found
 
 
 def _name(reference: str) -> str:
@@ -167,12 +174,12 @@ def _name(reference: str) -> str:
 
 
 def _member(path: Path, name: str, pin: str) -> Any:
-    """What a plug-in file calls ``name``; the file is imported once for its contents."""
-    # The contents are part of the module's name: an edited file is another algorithm, in this very process too.
-    pin = pin or references.contents(path)
+    """The object ``name`` of a plug-in file. The file is imported once for each version of its contents."""
+    # The hash of the contents is part of the module's name: an edited file is another algorithm, in this process too.
+    pin = pin or references.content_hash(path)
     module_name = f"marl_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{pin}"
     if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, references.place(path, pin))
+        spec = importlib.util.spec_from_file_location(module_name, references.file_of(path, pin))
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -184,41 +191,44 @@ def _member(path: Path, name: str, pin: str) -> Any:
             raise UserError(f"{path} cannot be imported: {type(error).__name__}: {line(error)}.") from error
     module = sys.modules[module_name]
     if not hasattr(module, name):
-        own = [word for word, found in vars(module).items() if getattr(found, "__module__", "") == module_name]
-        raise UserError(f"{path.name}:{name} is not there: {nearest(name, own)}")
+        own = [word for word, member in vars(module).items() if getattr(member, "__module__", "") == module_name]
+        raise UserError(f"{path.name} has no {name!r}: {nearest(name, own)}")
     return getattr(module, name)
 
 
-def _checked(kind: str, found: Any, title: str) -> Any:
-    """``found`` if it is a class that has what the kind needs. Raises ``UserError``."""
-    if not isinstance(found, type):
-        raise UserError(f"{title} is no class. {WHAT[kind]} (docs/extending.md).")
-    if lacking := _lacking(kind, found):
-        raise UserError(f"{title} is no {kind}: it lacks {', '.join(lacking)}. {WHAT[kind]} (docs/extending.md).")
-    return found
+def _checked(kind: str, member: object, title: str) -> type:
+    """``member`` if it is a class with all that the kind needs. Raises ``UserError``."""
+    if not isinstance(member, type):
+        raise UserError(f"{title} is not a class. {WHAT[kind]} (docs/extending.md).")
+    if missing := _missing(kind, member):
+        article = "an" if kind[0] in "ae" else "a"
+        raise UserError(
+            f"{title} is not {article} {kind}: it lacks {', '.join(missing)}. {WHAT[kind]} (docs/extending.md)."
+        )
+    return member
 
 
-def _lacking(kind: str, found: type) -> list[str]:
-    """What the kind needs and the class does not have, or has as it was left to it to write."""
-    lacking = [word for word in NEEDED[kind] if _left_out(getattr(found, word, None))]
-    model = getattr(found, "Parameters", None)
-    return lacking if model is None or hasattr(model, "model_fields") else [*lacking, "Parameters as a pydantic model"]
+def _missing(kind: str, plugin: type) -> list[str]:
+    """What the kind needs and the class does not have, abstract methods of its base class included."""
+    missing = [word for word in NEEDED[kind] if _undefined(getattr(plugin, word, None))]
+    model = getattr(plugin, "Parameters", None)
+    return missing if model is None or hasattr(model, "model_fields") else [*missing, "Parameters as a pydantic model"]
 
 
-def _left_out(member: Any) -> bool:
-    return member is None or getattr(member, "__module__", "") == ABSTRACT
+def _undefined(member: object) -> bool:
+    return member is None or getattr(member, "__isabstractmethod__", False)
 
 
 def _check_shadowing() -> None:
-    """A folder of the user's that is called like one of ours would be imported in its place."""
+    """Raises ``UserError`` if a folder of the user has the name of one of our packages: Python would import it."""
     for package in OURS:
         spec = importlib.util.find_spec(package)
-        places = [] if spec is None else [Path(place).resolve() for place in spec.submodule_search_locations or ()]
-        if not places and spec is not None and spec.origin:
-            places = [Path(spec.origin).resolve()]
-        if HOME / package not in places[:1]:
-            found = places[0] if places else "nothing"
+        folders = [] if spec is None else [Path(folder).resolve() for folder in spec.submodule_search_locations or ()]
+        if not folders and spec is not None and spec.origin:
+            folders = [Path(spec.origin).resolve()]
+        if HOME / package not in folders[:1]:
+            first = folders[0] if folders else "nothing"
             raise UserError(
-                f"Python finds {found} where this program's package {package!r} should be ({HOME / package}). "
+                f"Python finds {first} where this program's package {package!r} should be ({HOME / package}). "
                 f"Rename your own {package!r} or start from another folder."
             )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STDOUT, STDERR = 1, 2
 
 
-def place(folder: "Folder", sweep: str) -> Path:
+def log_path(folder: "Folder", sweep: str) -> Path:
     """Where the log of ``sweep`` is: beside the tables, or in ./logs where those are in a bucket."""
     return (folder.local or Path()) / "logs" / f"{sweep}.log"
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from orchestrator.claims.claim import LAW_FIELDS, LAWS, Claim, Reference
 from orchestrator.planning.cells import Record
-from orchestrator.planning.sweeps import Placement, Sweep
+from orchestrator.planning.sweep import Placement, Sweep
 from orchestrator.plugins import registry
 from orchestrator.reference import words
 

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.claims import fits
-from orchestrator.claims.samples import column, listed
+from orchestrator.claims.claim import column
+from orchestrator.claims.samples import listed
 from orchestrator.report.aggregate import bootstrap
 from orchestrator.report.claim_figure import MOST_POINTS, Panel
 from orchestrator.report.style import CASES, label, legend, log_axis, look, name_axes, new_axes, words

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.image import imsave
 
-from orchestrator.claims.claim import ROUND, Claim, bare
-from orchestrator.claims.samples import column, matches
+from orchestrator.claims.claim import ROUND, Claim, bare, column
+from orchestrator.claims.samples import matches
 from orchestrator.claims.verdict import Verdict
 from orchestrator.report.claim_figure import Panel, claim_panel
 from orchestrator.report.curve_figures import PRICES, band_words, cost_panels, curve_panels, free, lines_of

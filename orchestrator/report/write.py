@@ -1,18 +1,16 @@
-"""From a results folder to its pages and figures: what ``Results.report`` and ``Results.plot`` put together."""
+"""Pages and figures of sweeps, written from what a results folder keeps of them."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.claims.claim import Claim
-from orchestrator.claims.judge import judge
-from orchestrator.claims.verdict import Verdict
+from orchestrator.claims.verdict import Judgement, Verdict
 from orchestrator.errors import UserError
-from orchestrator.planning.sweeps import Sweep
-from orchestrator.plugins import registry
+from orchestrator.planning.stored import StoredSweep
 from orchestrator.report.claim_figure import claim_panel
 from orchestrator.report.page import Page, slug, write_page, write_report
 from orchestrator.report.provenance import origin
@@ -20,91 +18,102 @@ from orchestrator.report.style import COLUMNS, UNITS, Width, save, words
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from matplotlib.axes import Axes
 
-    from orchestrator.results import Results
-
-#: Longer descriptions of a parameter are no words for an axis.
+#: A description of a parameter with more letters than these does not fit an axis.
 MOST_LETTERS = 44
 
 
-def report(results: "Results", sweep: str, folder: Path) -> tuple[Path, Sequence[Verdict]]:
-    """Judge a sweep and write its page into ``folder``. Returns the page's path and the verdicts."""
-    definition = results.definition(sweep)
-    summary, curves, verdicts = results.judged(definition)
-    name = sweep.replace("'", "''")
-    timings = results.sql(
-        f"SELECT * FROM timings WHERE cell_id IN (SELECT cell_id FROM members WHERE sweep = '{name}')"
-    )
+class Entry(NamedTuple):
+    """One sweep in the index."""
+
+    sweep: str
+    link: str  #: path of its page, seen from the index
+    description: str
+    verdicts: Sequence[Verdict]
+
+
+def write_sweep(
+    stored: StoredSweep,
+    judgement: Judgement,
+    timings: "pd.DataFrame",
+    portraits: "Mapping[str, np.ndarray]",
+    folder: Path,
+) -> Path:
+    """Write a sweep's page into ``folder`` and return its path. ``timings`` are the rows of its cells.
+
+    Raises ``UserError`` if the folder cannot be written.
+    """
     page = Page(
-        sweep, summary, curves, definition.judged, verdicts,
-        details=definition.model_dump(exclude={"claims", "description"}), labels=axis_words(definition),
-        meanings=_meanings(definition), pictures=_portraits(definition), origin=origin(summary, timings),
-        description=definition.description,
-    )  # fmt: skip
-    return _written(lambda: write_report(page, folder), folder), verdicts
+        stored.name,
+        judgement.summary,
+        judgement.curves,
+        stored.claims,
+        judgement.verdicts,
+        details={key: value for key, value in stored.definition.items() if key not in ("claims", "description")},
+        labels=axis_words(stored),
+        meanings=stored.meanings,
+        pictures=portraits,
+        origin=origin(judgement.summary, timings),
+        description=stored.description,
+    )
+    try:
+        return write_report(page, folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
-def report_all(results: "Results", folder: Path) -> Path:
-    """The page of every sweep that can be read here, each in its folder, and an index over them."""
-    rows = []
-    for sweep in results.readable():
-        page, verdicts = report(results, sweep, folder / sweep)
-        rows.append((sweep, page.relative_to(folder).as_posix(), results.definition(sweep).description, verdicts))
-    return _written(lambda: write_page("Reports", _index(rows), folder), folder)
+def write_index(entries: Sequence[Entry], folder: Path) -> Path:
+    """Write the index of the sweeps' pages into ``folder`` and return its path. Raises ``UserError`` as above."""
+    try:
+        return write_page("Reports", _index(entries), folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
-def plot(results: "Results", sweep: str, claim: str, width: Width) -> "Axes":
-    """The axes of a claim's figure, made for one or two columns of a page. Raises ``UserError`` for unknown names."""
+def claim_axes(stored: StoredSweep, claim: Claim, verdict: Verdict, width: Width) -> "Axes":
+    """The axes of a claim's figure for one or two columns of a page. Raises ``UserError`` for another width."""
     if width not in COLUMNS:
         raise UserError(f"width is {width!r}; it takes {' or '.join(COLUMNS)}.")
-    definition = results.definition(sweep)
-    wanted = claim_named(definition, claim)
-    verdict = judge(wanted, results.planned(definition), results.curves(sweep), definition.varied, sweep)
-    return claim_panel(wanted, verdict, axis_words(definition), COLUMNS[width]).axes
+    return claim_panel(claim, verdict, axis_words(stored), COLUMNS[width]).axes
 
 
-def write_plot(results: "Results", sweep: str, claim: str, format: str, width: Width, output: str | None) -> Path:
-    """Write a claim's figure to ``output``, by default into the results folder's ``figures``. Returns its path."""
-    axes = plot(results, sweep, claim, width)
-    definition = results.definition(sweep)
-    wanted = claim_named(definition, claim)
-    number = definition.judged.index(wanted) + 1
-    name = f"{number:02d}-{slug(wanted.name)}"
-    path = Path(output) if output else results.local / "figures" / sweep / f"{name}-{width}.{format}"
-
-    def write() -> Path:
+def write_figure(axes: "Axes", format: str, path: Path) -> Path:
+    """Write a figure to ``path`` and return it. Raises ``UserError`` if that cannot be written."""
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(save(axes, format))
         return path
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
-    return _written(write, path)
+
+def figure_name(stored: StoredSweep, claim: Claim, width: Width, format: str) -> str:
+    """The default name of a claim's figure: its number in the report, the claim, the width."""
+    number = stored.claims.index(claim) + 1
+    return f"{number:02d}-{slug(claim.name)}-{width}.{format}"
 
 
-def claim_named(definition: Sweep, name: str) -> Claim:
+def claim_named(stored: StoredSweep, name: str) -> Claim:
     """The claim of that name, or of that number in the report. Raises ``UserError`` that lists the claims."""
-    claims = definition.judged
-    if not claims:
-        raise UserError(f"{definition.name} makes no claims, so there is nothing to plot.")
-    for number, claim in enumerate(claims, start=1):
+    if not stored.claims:
+        raise UserError(f"{stored.name} makes no claims, so there is nothing to plot.")
+    for number, claim in enumerate(stored.claims, start=1):
         if name in (claim.name, str(number)):
             return claim
-    listed = "; ".join(f"{number}: {claim.name}" for number, claim in enumerate(claims, start=1))
-    raise UserError(f"{definition.name} makes no claim {name!r}; name one of its claims or give its number: {listed}.")
+    listed = "; ".join(f"{number}: {claim.name}" for number, claim in enumerate(stored.claims, start=1))
+    raise UserError(f"{stored.name} makes no claim {name!r}; name one of its claims or give its number: {listed}.")
 
 
-def axis_words(definition: Sweep) -> dict[str, str]:
-    """What axes call the metrics and parameters of the sweep's algorithms and environments, in few enough words."""
-    found: dict[str, str] = {}
-    for _, cell in definition.cells:
-        algorithm, environment = registry.algorithm(cell.algorithm), cell.problem
-        found |= algorithm.labels
-        for model, prefix in ((algorithm.Parameters, ""), (environment.Parameters, "env.")):
-            for name, parameter in model.model_fields.items():
-                text = _short(parameter.description or "")
-                if text and name not in UNITS:
-                    found.setdefault(prefix + name, f"{words(name)} ({text})")
-    return found
+def axis_words(stored: StoredSweep) -> dict[str, str]:
+    """What axes call the sweep's metrics and parameters, in few enough words."""
+    titles = dict(stored.labels)
+    for name, description in stored.parameters.items():
+        text = _short(description)
+        if text and name.removeprefix("env.") not in UNITS:
+            titles.setdefault(name, f"{words(name.removeprefix('env.'))} ({text})")
+    return titles
 
 
 def _short(description: str) -> str:
@@ -114,30 +123,10 @@ def _short(description: str) -> str:
     return text if len(text) <= MOST_LETTERS else ""
 
 
-def _meanings(definition: Sweep) -> dict[str, str]:
-    """Metric -> what it is, as the algorithms say."""
-    found: dict[str, str] = {}
-    for _, cell in definition.cells:
-        for name, text in registry.algorithm(cell.algorithm).metrics.items():
-            found.setdefault(name, text)
-    return found
-
-
-def _portraits(definition: Sweep) -> "dict[str, np.ndarray]":
-    """A picture, uint8 [height, width, 3], of each environment of the sweep that can draw itself."""
-    found = {}
-    for _, cell in definition.cells:
-        environment = cell.problem
-        name = f"{environment.name}, {cell.agents} agents"
-        if name not in found and hasattr(environment, "portrait"):
-            found[name] = environment(cell.environment_model, cell.agents, 0).portrait()
-    return found
-
-
-def _index(rows: Sequence[tuple[str, str, str, Sequence[Verdict]]]) -> str:
-    """The body of the index: a row a sweep with a link to its page and how its claims stand."""
+def _index(entries: Sequence[Entry]) -> str:
+    """The body of the index: one row per sweep with a link to its page and the counts of its verdicts."""
     lines = []
-    for sweep, link, description, verdicts in rows:
+    for sweep, link, description, verdicts in entries:
         counts = Counter(verdict.verdict for verdict in verdicts)
         chips = " ".join(
             f"<span class='verdict {kind}'>{counts[kind]} {kind}</span>"
@@ -155,8 +144,5 @@ def _index(rows: Sequence[tuple[str, str, str, Sequence[Verdict]]]) -> str:
     return f"<h1>Reports</h1><p class='soft'>{len(lines)} sweeps.</p><div class='scroll'>{table}</div>"
 
 
-def _written(write: Callable[[], Path], place: Path) -> Path:
-    try:
-        return write()
-    except OSError as error:
-        raise UserError(f"{place} cannot be written: {error.strerror or error}.") from error
+def _unwritable(place: Path, error: OSError) -> UserError:
+    return UserError(f"{place} cannot be written: {error.strerror or error}.")

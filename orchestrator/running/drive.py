@@ -279,8 +279,10 @@ class _Drive:
         self.fused += time.perf_counter() - began
 
 
-def _of_each(metrics: Mapping[str, Any], agents: int) -> dict[str, np.ndarray]:
+def _of_each(metrics: Any, agents: int) -> dict[str, np.ndarray]:
     """Final metrics of each agent, checked."""
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"measure_agents() must return a dict of arrays, not {type(metrics).__name__}")
     found = {name: np.asarray(values, dtype=np.float64) for name, values in metrics.items()}
     for name, values in found.items():
         if values.shape != (agents,):

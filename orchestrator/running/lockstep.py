@@ -55,16 +55,17 @@ class Replica:
 def converse(
     fleet: Fleet,
     sizes: Mapping[str, int],
-    talks: Iterable[tuple[Replica, Callable[[], Conversation]]],
+    talks: Iterable[tuple[Replica, Callable[[], Any]]],
     charged: bool,
 ) -> dict[int, Any]:
     """Drive each seed's conversation to its end; what is yielded at the same step travels in one fleet call.
 
-    Returns seed -> what the generator returned; a seed whose code or member raised is marked failed and left out.
+    A plain function that yields nothing is a conversation without calls. Returns seed -> what the generator or function
+    returned; a seed whose code or member raised is marked failed and left out.
     """
     results: dict[int, Any] = {}
-    begun = [(replica, _begun(replica, talk)) for replica, talk in talks]
-    speaking = [(replica, talk, None) for replica, talk in begun if talk is not None]
+    started = [(replica, _start(replica, talk, results)) for replica, talk in talks]
+    speaking = [(replica, talk, None) for replica, talk in started if talk is not None]
     while True:
         said = [
             (replica, talk, yielded)
@@ -76,15 +77,19 @@ def converse(
         speaking = _answered(fleet, sizes, said, charged)
 
 
-def _begun(replica: Replica, talk: Callable[[], Conversation]) -> Conversation | None:
+def _start(replica: Replica, talk: Callable[[], Any], results: dict[int, Any]) -> Conversation | None:
+    """The generator to drive, or None where ``talk`` is a plain function: its result is there already."""
     try:
-        begun = talk()
-        if not isinstance(begun, Generator):
-            raise TypeError(f"{talk.__qualname__}() yields no call; without one, end it with an unreachable yield")
-        return begun
+        value = talk()
+        if isinstance(value, Generator):
+            return value
+        for call in value if isinstance(value, tuple) else (value,):
+            if isinstance(call, Call | Exchange):
+                raise TypeError(f"{talk.__qualname__}() returned a {type(call).__name__}; a call must be yielded")
+        results[replica.seed] = value
     except Exception as error:
         replica.fail(Failure.of(error))
-        return None
+    return None
 
 
 def _advance(replica: Replica, talk: Conversation, reply: Any, results: dict[int, Any]) -> Any:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from orchestrator.errors import UserError
 from orchestrator.store.schema import FLOAT, INT, TABLES
-from orchestrator.store.views import as_text, quoted
+from orchestrator.store.views import as_text, quoted, sql_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,7 +35,7 @@ def fingerprint(connection: "duckdb.DuckDBPyConnection", sweep: str) -> str:
 
     Raises UserError if no sweep has that name.
     """
-    cells = f"SELECT \"case\", cell_id FROM members WHERE sweep = '{sweep.replace(chr(39), 2 * chr(39))}'"
+    cells = f'SELECT "case", cell_id FROM members WHERE sweep = {sql_text(sweep)}'
     members = connection.sql(f"{cells} ORDER BY ALL").to_arrow_table()
     if not members.num_rows:
         known = [name for (name,) in connection.sql("SELECT DISTINCT sweep FROM members ORDER BY sweep").fetchall()]

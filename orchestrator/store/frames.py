@@ -14,7 +14,7 @@ COSTS = ("rounds", "agent_steps", "calls", "messages", "bytes_sent", "window")
 ENDINGS = ("_tail", "_final", "_window")
 
 
-def readable(frame: "pd.DataFrame") -> "pd.DataFrame":
+def in_reading_order(frame: "pd.DataFrame") -> "pd.DataFrame":
     """``summary`` or ``curves`` with its columns in order; none is left out and no value is touched.
 
     Case and agents, the parameters that vary, seed, status, round; then metrics, what they cost, the parameters that

@@ -4,12 +4,11 @@ import errno
 import io
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -17,10 +16,17 @@ from orchestrator.errors import UserError
 from orchestrator.store.folder import Folder
 from orchestrator.store.schema import TABLES, WRITE_ORDER
 
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+
 T = TypeVar("T")
 #: A read is repeated when a compaction took a segment away under it; each repetition needs a compaction of its own.
 REPEATS = 50
-Parts = dict[str, list[ds.Dataset]]  # of each table, datasets whose columns have no conflicting types
+#: Bytes of a table's segments up to which they are read at once.
+SMALL = 16e6
+#: Rows whose columns have no conflicting types.
+Part: TypeAlias = "pa.Table | ds.Dataset"
+Parts = dict[str, list[Part]]  # of each table
 Paths = dict[str, list[str]]  # of each table, its segments
 
 
@@ -29,9 +35,7 @@ class Segments:
 
     def __init__(self, folder: Folder):
         self._folder = folder
-        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-        self._format = ds.ParquetFileFormat(default_fragment_scan_options=options)
-        self._fragments: dict[str, ds.Fragment] = {}  # a segment never changes, so its footer is read once
+        self._schemas: dict[str, pa.Schema] = {}  # a segment never changes, so its footer is read once
 
     def paths(self, table: str) -> list[str]:
         """Paths of the table's segments.
@@ -63,8 +67,11 @@ class Segments:
         """Whether one of the table's segments is there no more."""
         return not set(paths) <= {f"{table}/{name}" for name in self._names(table)}
 
-    def datasets(self, table: str, paths: Sequence[str]) -> list[ds.Dataset]:
-        """The segments as datasets that are read when scanned: one, or several where columns have conflicting types."""
+    def parts(self, table: str, paths: Sequence[str]) -> list[Part]:
+        """The segments as one part, or as several where columns have conflicting types.
+
+        Few bytes are read at once. Many become datasets, of which DuckDB reads the columns and rows that it needs.
+        """
         with ThreadPoolExecutor(16) as pool:
             schemas = list(pool.map(lambda path: self._schema(table, path), paths))
         groups: list[tuple[dict[str, pa.DataType], list[str]]] = [(TABLES[table].types(), [])]
@@ -76,10 +83,11 @@ class Segments:
                 groups.append(group)
             group[0].update(types)
             group[1].append(path)
-        return [self._dataset(known, members) for known, members in groups]
+        small = sum(self._folder.size(path) or 0 for path in paths) <= SMALL
+        return [(self._whole if small else self._dataset)(types, members) for types, members in groups]
 
     def reading(self, tables: Sequence[str], work: Callable[[Parts, Paths], T]) -> T:
-        """``work`` on what ``tables`` hold now: datasets, read when scanned, and the segments they are made of.
+        """``work`` on what ``tables`` hold now: their parts, and the segments that these are made of.
 
         Repeated if a compaction takes a segment away meanwhile. Raises UserError for a damaged segment.
         """
@@ -89,7 +97,7 @@ class Segments:
         for attempt in range(REPEATS):
             paths = {name: self.paths(name) for name in ordered}
             try:
-                return work({name: self.datasets(name, paths[name]) for name in paths}, paths)
+                return work({name: self.parts(name, paths[name]) for name in paths}, paths)
             except (duckdb.Error, FileNotFoundError) as error:
                 if not any(self.vanished(name, paths[name]) for name in paths):
                     if isinstance(error, (duckdb.InvalidInputException, duckdb.IOException)):
@@ -105,8 +113,8 @@ class Segments:
         """Read every byte of the segments and raise UserError for the first that is damaged."""
         for path in paths:
             try:
-                schema = self._schema(table, path)
-                self._dataset(dict(zip(schema.names, schema.types, strict=True)), [path]).to_table()
+                self._schema(table, path)
+                self._open(path).read()
             except FileNotFoundError:
                 continue
             except (pa.ArrowException, OSError) as error:
@@ -115,23 +123,41 @@ class Segments:
     def _names(self, table: str) -> list[str]:
         return [name for name in self._folder.names(table) if name.endswith(".parquet")]
 
-    def _dataset(self, types: dict[str, pa.DataType], paths: Sequence[str]) -> ds.Dataset:
-        fragments = [self._fragments[path] for path in paths]
-        return ds.FileSystemDataset(fragments, pa.schema(list(types.items())), self._format, self._folder.filesystem)
+    def _whole(self, types: Mapping[str, pa.DataType], paths: Sequence[str]) -> pa.Table:
+        """The rows of the segments, whose columns have these types."""
+        empty = empty_table(types)
+        with ThreadPoolExecutor(16) as pool:
+            rows = list(pool.map(lambda path: self._open(path).read(), paths))
+        return pa.concat_tables([empty, *rows], promote_options="default")
+
+    def _dataset(self, types: Mapping[str, pa.DataType], paths: Sequence[str]) -> "ds.Dataset":
+        """The same rows, read when they are scanned."""
+        import pyarrow.dataset as ds  # imports pandas
+
+        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        format = ds.ParquetFileFormat(default_fragment_scan_options=options)
+        files, filesystem = self._folder, self._folder.filesystem
+        fragments = [format.make_fragment(files.path(p), filesystem, file_size=files.size(p)) for p in paths]
+        return ds.FileSystemDataset(fragments, pa.schema(list(types.items())), format, filesystem)
+
+    def _open(self, path: str) -> pq.ParquetFile:
+        """The segment as a file that is read with its checksums verified."""
+        folder = self._folder
+        return pq.ParquetFile(folder.path(path), filesystem=folder.filesystem, page_checksum_verification=True)
 
     def _schema(self, table: str, path: str) -> pa.Schema:
-        if path not in self._fragments:
-            where, size = self._folder.path(path), self._folder.size(path)
-            fragment = self._format.make_fragment(where, self._folder.filesystem, file_size=size)
+        """The segment's columns, from its footer. Raises UserError for a file that is not a segment of the table."""
+        if path not in self._schemas:
             try:
-                schema = fragment.physical_schema
+                with self._open(path) as file:
+                    schema = file.schema_arrow
             except FileNotFoundError:
                 raise
             except (pa.ArrowException, OSError) as error:
                 raise self._unreadable(path, error) from error
             self._verify(table, path, schema)
-            self._fragments[path] = fragment
-        return self._fragments[path].physical_schema
+            self._schemas[path] = schema
+        return self._schemas[path]
 
     def _verify(self, table: str, path: str, schema: pa.Schema) -> None:
         expected = TABLES[table]
@@ -157,3 +183,8 @@ class Segments:
             f"{shown} is truncated or not a parquet file ({reason}); it was left as it is. Move it "
             "out of the results folder and run the sweep again: it computes only what is missing."
         )
+
+
+def empty_table(types: Mapping[str, pa.DataType]) -> pa.Table:
+    """A table without rows. ``Schema.empty_table`` would import pandas."""
+    return pa.Table.from_batches([], pa.schema(list(types.items())))

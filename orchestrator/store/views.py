@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from orchestrator.errors import UserError
 from orchestrator.store.schema import TABLES, TEXT, conform, promoted
+from orchestrator.store.segments import Part, empty_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,6 +68,11 @@ _FIRST_CROSSING = """CREATE MACRO first_crossing(metric_column, level) AS TABLE
     ) USING (replicate_id)"""
 
 
+def sql_text(text: str) -> str:
+    """``text`` as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def needed(sql: str) -> tuple[str, ...]:
     """The tables that ``sql`` may need."""
     text = sql.lower()
@@ -76,8 +81,8 @@ def needed(sql: str) -> tuple[str, ...]:
     return tuple(table for table in TABLES if table in tables)
 
 
-def connect(datasets: Mapping[str, Sequence[ds.Dataset]]) -> "duckdb.DuckDBPyConnection":
-    """A fresh in-memory DuckDB with all views over ``datasets``; a table that is not given is empty."""
+def connect(tables: Mapping[str, Sequence[Part]]) -> "duckdb.DuckDBPyConnection":
+    """A fresh in-memory DuckDB with all views over the parts of ``tables``. A table that is not given is empty."""
     import duckdb  # here, because trials and --help need none of it
 
     connection = duckdb.connect(":memory:")
@@ -86,7 +91,7 @@ def connect(datasets: Mapping[str, Sequence[ds.Dataset]]) -> "duckdb.DuckDBPyCon
         connection.execute(f"SET {setting}")
     rows: dict[str, str] = {}
     for name, schema in TABLES.items():
-        parts = datasets.get(name) or [ds.dataset(pa.schema(list(schema.types().items())).empty_table())]
+        parts = tables.get(name) or [empty_table(schema.types())]
         rows[name] = f"({_distinct(name, _united(connection, name, parts))})"
     for view, select in _SHOWN.items():
         connection.execute(f"CREATE VIEW {view} AS {select.format_map(rows)}")
@@ -105,7 +110,7 @@ def _silence(connection: "duckdb.DuckDBPyConnection") -> None:
         connection.execute("SET enable_progress_bar = false")
 
 
-def distinct_rows(table: str, parts: Sequence[ds.Dataset]) -> pa.Table:
+def distinct_rows(table: str, parts: Sequence[Part]) -> pa.Table:
     """All rows of ``table`` without duplicates, sorted by key: nothing is judged or left out, unlike in the view."""
     import duckdb
 
@@ -173,7 +178,7 @@ def as_text(column: str, type_: pa.DataType) -> str:
     return f"CAST({column} AS VARCHAR)"
 
 
-def _united(connection: "duckdb.DuckDBPyConnection", table: str, parts: Sequence[ds.Dataset]) -> str:
+def _united(connection: "duckdb.DuckDBPyConnection", table: str, parts: Sequence[Part]) -> str:
     """SELECT over all parts, united by name, conflicting types promoted; fixed columns first, then the free by name."""
     types: dict[str, list[pa.DataType]] = {}
     for part in parts:

@@ -5,7 +5,7 @@ import pytest
 
 from orchestrator.core.rounds import Coordinator
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.planning.cells import RESERVED
+from orchestrator.planning.cells import reserved_columns
 from orchestrator.plugins import registry
 from orchestrator.running.lockstep import Replica, converse
 from tests.tools.engine import Diary, Resumed, numbers, run, task
@@ -64,7 +64,7 @@ def test_declarations(name):
     assert found.version >= 1
     assert found.__doc__
     fields = found.Parameters.model_fields
-    assert not set(fields) & RESERVED
+    assert not set(fields) & reserved_columns()
     assert not any(field.startswith("env_") for field in fields)
     assert found.Parameters() == found.Parameters(**found.Parameters().model_dump())
     for field, info in fields.items():
@@ -79,7 +79,7 @@ def test_algorithms_describe_their_metrics(name):
     assert issubclass(found, Coordinator)
     assert found.metrics
     assert all(isinstance(text, str) and text for text in found.metrics.values())
-    assert not set(found.metrics) & (RESERVED | set(found.Parameters.model_fields))
+    assert not set(found.metrics) & (reserved_columns() | set(found.Parameters.model_fields))
     assert not any(metric.endswith(("_window", "_final", "_tail")) for metric in found.metrics)
 
 

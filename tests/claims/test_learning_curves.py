@@ -296,7 +296,7 @@ claims:
 def test_a_sweep_file_with_such_claims_loads(tmp_path):
     path = tmp_path / "curves.yaml"
     path.write_text(SWEEP)
-    along, against = sweeps.load(str(path)).judged
+    along, against = sweeps.load(str(path)).checked_claims
     assert (along.versus, along.window, along.where) == ("round", (10, 100), {"graph": "ring"})
     assert against.versus == "lambda_2_final"
 

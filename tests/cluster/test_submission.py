@@ -18,7 +18,8 @@ from orchestrator import Results
 from orchestrator.api import carry_out
 from orchestrator.errors import UserError
 from orchestrator.planning.preflight import PROCESS_BYTES, Node
-from orchestrator.planning.sweeps import Placement, checked, load
+from orchestrator.planning.sweep import Placement
+from orchestrator.planning.sweeps import checked, load
 from orchestrator.planning.tasks import Task, Unit
 from orchestrator.plugins import references, registry
 from orchestrator.process import HOME, release

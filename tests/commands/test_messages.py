@@ -39,7 +39,7 @@ SAID = {
     "a sweep file that is not there": (["sweep", "mine.yaml"], "There is no sweep file mine.yaml."),
     "a plug-in that is not there": (
         ["run", "./mine.py:Mine", "windy-cliff"],
-        "There is no file {here}/mine.py that could be read.",
+        "Cannot read {here}/mine.py: no such file.",
     ),
     "an unknown setting": (
         [*RUN, "alhpa=1"],

@@ -141,7 +141,7 @@ def test_the_readme_s_sweep_is_one(tmp_path):
     (tmp_path / "my-sweep.yaml").write_text(text)
     sweep = sweeps.load(str(tmp_path / "my-sweep.yaml"))
     assert len(sweep.cells) == 15
-    assert [claim.law for claim in sweep.judged] == ["power", "order"]
+    assert [claim.law for claim in sweep.checked_claims] == ["power", "order"]
 
 
 def test_the_readme_s_python_runs(tmp_path, monkeypatch):

@@ -14,11 +14,11 @@ from pydantic import Field, create_model
 from orchestrator.errors import UserError
 from orchestrator.planning import preflight
 from orchestrator.planning.batches import batches, effort, missing, units
-from orchestrator.planning.cells import RESERVED, Record, make_cell, parse_seeds
+from orchestrator.planning.cells import Record, make_cell, parse_seeds, reserved_columns
 from orchestrator.planning.plain_yaml import parse_value
 from orchestrator.planning.plan import Plan, plan
 from orchestrator.planning.preflight import Node
-from orchestrator.planning.sweeps import adhoc, check_agents_per_actor, checked, load, overridden
+from orchestrator.planning.sweeps import adhoc, checked, load, overridden, read_packing
 from orchestrator.planning.tasks import Task
 from orchestrator.plugins import registry
 from orchestrator.running.lockstep import Traffic
@@ -125,7 +125,7 @@ def test_seeds_placement_and_claims_are_no_part_of_the_id():
 def test_reserved_names_are_the_tables_columns():
     """A parameter may not be called like a column that ``runs``, ``metrics`` or ``members`` have already."""
     columns = {column for table in ("runs", "metrics", "members") for column in TABLES[table].columns}
-    assert columns - {"written"} <= RESERVED
+    assert columns - {"written"} <= reserved_columns()
 
 
 # Sweep files.
@@ -266,7 +266,7 @@ WRONG = [
 
 def plan_of(change: dict) -> Plan:
     sweep = checked(sweep_of(**change), "s")
-    _ = sweep.cells, sweep.judged
+    sweep.check()
     return plan(sweep, None, "inline", None)
 
 
@@ -296,7 +296,7 @@ def test_mistakes_in_names_of_sweeps_and_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("reference", "sentence"),
     [
-        ("./none.py:A", "There is no file"),
+        ("./none.py:A", "Cannot read"),
         ("./broken.py:A", "cannot be imported: ZeroDivisionError"),
         ("./empty.py:A", "empty.py:A is not there"),
     ],
@@ -337,11 +337,11 @@ def test_seeds_refused(given):
 @pytest.mark.parametrize("given", [0, -1, 1.5, True, "0", "none", None, "-3"])
 def test_packings_refused(given):
     with pytest.raises(UserError, match="it takes auto or a whole number, 1 or more"):
-        check_agents_per_actor(given)
+        read_packing(given)
 
 
 def test_packings():
-    assert [check_agents_per_actor(given) for given in ("auto", 1, "16")] == ["auto", 1, 16]
+    assert [read_packing(given) for given in ("auto", 1, "16")] == ["auto", 1, 16]
 
 
 def test_adhoc_is_a_sweep_of_one_case():
@@ -356,15 +356,15 @@ def test_adhoc_is_a_sweep_of_one_case():
 def test_preflight_by_hand():
     """32 agents one by one: 32 processes of 125 MB, 1000 rounds x 1 call x 1.2 ms x 32."""
     of = Task(cell(agents=32, rounds=1000), (0, 1))
-    found = preflight.check(of, 1, memory=8e9)
-    assert (found.actors, found.memory, found.rounds) == (32, pytest.approx(4e9), pytest.approx(38.4))
-    assert preflight.check(of, 5, memory=1.1e9).actors == 7
-    assert preflight.check(of, None, memory=1e9).actors == 0
+    found = preflight.check_fits(of, 1, memory=8e9)
+    assert (found.actors, found.memory, found.calls) == (32, pytest.approx(4e9), pytest.approx(38.4))
+    assert preflight.check_fits(of, 5, memory=1.1e9).actors == 7
+    assert preflight.check_fits(of, None, memory=1e9).actors == 0
     with pytest.raises(
         UserError,
         match=r"agents is 32: their environments and messages take .* Not even one would fit",
     ):
-        preflight.check(of, None, memory=1e4)
+        preflight.check_fits(of, None, memory=1e4)
 
 
 @pytest.mark.parametrize("per_actor", [None, 1, 3, 50])
@@ -384,7 +384,7 @@ def test_what_is_admitted_finds_room_on_empty_nodes(per_actor, gigabytes, strate
         except UserError:
             continue
         batch = units(planned.tasks, planned.agents_per_actor, range(4))
-        found = bundles(batch, planned.sweep.placement, nodes, planned.held).bundles
+        found = bundles(batch, planned.sweep.placement, nodes, planned.environments).bundles
         assert 1 <= len(found) <= max(1, count)
         assert sum(bundle.get("CPU", 0) for bundle in found) == 1
         assert all(bundle.get("memory", 0) <= 0.8 * gigabytes * 1e9 for bundle in found)
@@ -395,12 +395,12 @@ def test_what_is_admitted_finds_room_on_empty_nodes(per_actor, gigabytes, strate
 def test_preflight_names_a_packing_that_fits(agents, gigabytes):
     of = Task(cell(agents=agents), (0,))
     with pytest.raises(UserError, match=f"agents_per_actor is 1: {agents} agents need {agents} processes") as told:
-        preflight.check(of, 1, gigabytes * 1e9)
+        preflight.check_fits(of, 1, gigabytes * 1e9)
     named = re.search(r"It takes (\d+) or more here, or auto", str(told.value))
     assert named
-    preflight.check(of, int(named[1]), gigabytes * 1e9)
+    preflight.check_fits(of, int(named[1]), gigabytes * 1e9)
     with pytest.raises(UserError):
-        preflight.check(of, int(named[1]) - 1, gigabytes * 1e9)
+        preflight.check_fits(of, int(named[1]) - 1, gigabytes * 1e9)
 
 
 def test_planning_refuses_what_does_not_fit(tmp_path, monkeypatch):

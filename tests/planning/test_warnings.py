@@ -1,4 +1,4 @@
-"""What an algorithm warns of: told once before a sweep starts, with the number of cells, and kept with every run."""
+"""Warnings of algorithms: logged once before a sweep starts, with the number of cells, and stored with every run."""
 
 import logging
 
@@ -14,12 +14,12 @@ APART = "graph 0-1 is not connected on average, which Assumption 3 of arXiv:2304
 
 
 def definition(**changes):
-    """Three exponents, two of them outside the theory, on two graphs, one of them in pieces; and one cell more."""
+    """Three exponents, two outside the theory, on two graphs, one of them not connected, and one more cell."""
     content = {
         "name": "wary",
         "env": {"name": "digital", "states": 3, "coupling": "private"},
         "cases": {
-            "told": {
+            "theory": {
                 "algorithm": "qd-learning",
                 "tau_2": 0.1,
                 "grid": {"tau_1": [0.3, 0.4, 0.7], "graph": ["ring", "0-1"]},
@@ -32,30 +32,31 @@ def definition(**changes):
     return checked(content | changes, "test")
 
 
-@pytest.fixture(name="said")
-def _said(caplog):
-    """What the program has logged so far."""
+@pytest.fixture(name="logged")
+def _logged(caplog):
+    """Messages that the program has logged so far."""
     caplog.set_level(logging.WARNING, logger="orchestrator")
     return lambda: [record.getMessage() for record in caplog.records]
 
 
-def test_each_sentence_is_told_once_with_the_number_of_its_cells(said):
-    """Not once a cell, nor once a seed; a cell of two warnings is counted in both."""
-    plan(definition(), None, "inline", None)
-    told = [f"{WORRYING.format(0.3)} (2 cells)", f"{APART} (3 cells)", f"{WORRYING.format(0.4)} (3 cells)"]
-    assert said() == told
+def test_a_plan_has_each_sentence_once_with_the_number_of_its_cells(logged):
+    """Not once per cell or per seed. A cell with two warnings counts in both. Planning itself logs nothing."""
+    warnings = [f"{WORRYING.format(0.3)} (2 cells)", f"{APART} (3 cells)", f"{WORRYING.format(0.4)} (3 cells)"]
+    assert plan(definition(), None, "inline", None).warnings == warnings
+    assert logged() == []
 
 
-def test_one_cell_is_not_counted(said):
-    plan(definition(cases={"alone": {"algorithm": "iql", "tau_1": 0.4}}), None, "inline", None)
-    assert said() == [WORRYING.format(0.4)]
+def test_one_cell_is_not_counted():
+    planned = plan(definition(cases={"alone": {"algorithm": "iql", "tau_1": 0.4}}), None, "inline", None)
+    assert planned.warnings == [WORRYING.format(0.4)]
 
 
-def test_they_are_told_before_anything_runs_and_stand_in_the_runs(said, tmp_path):
-    told: list[list[str]] = []
-    carry_out(definition(), tmp_path / "r", backend="inline", quiet=True, announce=lambda planned: told.append(said()))
-    assert told[0] == said()
-    assert len(told[0]) == 3
+def test_they_are_logged_before_anything_runs_and_stored_in_runs(logged, tmp_path):
+    before: list[list[str]] = []
+    announce = lambda planned: before.append(logged())  # noqa: E731
+    carry_out(definition(), tmp_path / "r", backend="inline", quiet=True, announce=announce)
+    assert before[0] == logged()
+    assert len(before[0]) == 3
     runs = Results(tmp_path / "r").sql(
         """SELECT "case", tau_1, coalesce(graph, '') AS graph, seed, coalesce(note, 'nothing') AS note
         FROM runs JOIN members USING (cell_id)"""
@@ -63,25 +64,25 @@ def test_they_are_told_before_anything_runs_and_stand_in_the_runs(said, tmp_path
     notes = {(row["case"], row["tau_1"], row["graph"], row["seed"]): row["note"] for row in runs.to_dict("records")}
     for seed in (0, 1):
         assert notes["alone", 0.4, "", seed] == WORRYING.format(0.4)
-        assert notes["told", 0.3, "ring", seed] == WORRYING.format(0.3)
-        assert notes["told", 0.3, "0-1", seed] == f"{WORRYING.format(0.3)}\n{APART}"
-        assert notes["told", 0.7, "0-1", seed] == APART
-        assert notes["told", 0.7, "ring", seed] == "nothing"
+        assert notes["theory", 0.3, "ring", seed] == WORRYING.format(0.3)
+        assert notes["theory", 0.3, "0-1", seed] == f"{WORRYING.format(0.3)}\n{APART}"
+        assert notes["theory", 0.7, "0-1", seed] == APART
+        assert notes["theory", 0.7, "ring", seed] == "nothing"
     assert len(notes) == 2 * 7
 
 
-def test_what_is_done_already_is_not_told_again(said, tmp_path, caplog):
-    """Only the cells that are still to run are warned of."""
+def test_finished_cells_are_not_warned_of(logged, tmp_path, caplog):
+    """Only cells that are still to run have warnings."""
     exponents = definition(cases={"alone": {"algorithm": "iql", "grid": {"tau_1": [0.3, 0.4]}}})
     first = definition(cases={"alone": {"algorithm": "iql", "grid": {"tau_1": [0.3]}}})
     carry_out(first, tmp_path / "r", backend="inline", quiet=True)
     caplog.clear()
     carry_out(exponents, tmp_path / "r", backend="inline", quiet=True)
-    assert said() == [WORRYING.format(0.4)]
+    assert logged() == [WORRYING.format(0.4)]
 
 
-def test_what_keeps_to_the_theory_is_told_of_nowhere(said, tmp_path):
+def test_parameters_within_the_theory_have_no_warning(logged, tmp_path):
     quiet = definition(cases={"alone": {"algorithm": "iql"}, "together": {"algorithm": "qd-learning"}})
     results = carry_out(quiet, tmp_path / "r", backend="inline", quiet=True)
-    assert said() == []
+    assert logged() == []
     assert results.sql("SELECT note FROM runs")["note"].isna().all()

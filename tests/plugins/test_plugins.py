@@ -64,7 +64,7 @@ def test_ids_and_columns_follow_the_contents_not_the_place(there):
     (there / "own.py").write_text(SOURCE + "\n")
     assert cell().id != first.id
     with pytest.raises(UserError, match=r"own\.py was edited after this sweep was planned"):
-        references.place(there / "own.py", hash_)  # what a process that starts now would read
+        references.file_of(there / "own.py", hash_)  # what a process that starts now would read
 
 
 def test_a_sweep_ships_pins_and_claims_them(there):
@@ -82,13 +82,13 @@ def test_a_sweep_ships_pins_and_claims_them(there):
     sweep = checked(content, "s")
     pin = references.pinned("own.py:Same").rpartition("@")[2]
     assert sweep.plugins == {f"{there}/own.py:Ring@{pin}", f"{there}/own.py:Same@{pin}"}
-    assert sweep.judged[0].where == {"utilities": sweep.cells[0][1].columns()["utilities"]}
+    assert sweep.checked_claims[0].where == {"utilities": sweep.cells[0][1].columns()["utilities"]}
     pinned = sweep.pinned()
     assert pinned.env["graph"] == f"{there}/own.py:Ring@{pin}"
     assert pinned.grid["utilities"] == [f"entropy {there}/own.py:Same@{pin}", "linear"]
     again = checked(pinned.model_dump(mode="json"), "s")
     assert [c.id for _, c in again.cells] == [c.id for _, c in sweep.cells]
-    assert again.judged == sweep.judged
+    assert again.checked_claims == sweep.checked_claims
     assert sweep.located().grid["utilities"][0] == f"entropy {there}/own.py:Same"
 
 
@@ -97,14 +97,14 @@ def test_the_own_ring_is_the_ring(there):
 
 
 MISTAKES = [
-    ({"utilities": "./none.py:Same"}, "There is no file"),
-    ({"utilities": "./own.py:Sam"}, "own.py:Sam is not there: did you mean 'Same'"),
-    ({"utilities": "./own.py:Ring"}, "own.py:Ring is no utility: it lacks value, gradient."),
-    ({"utilities": "./own.py:number"}, "own.py:number is no class. A utility is a class with version, value(x) and"),
+    ({"utilities": "./none.py:Same"}, "Cannot read"),
+    ({"utilities": "./own.py:Sam"}, "own.py has no 'Sam': did you mean 'Same'"),
+    ({"utilities": "./own.py:Ring"}, "own.py:Ring is not a utility: it lacks value, gradient."),
+    ({"utilities": "./own.py:number"}, "own.py:number is not a class. A utility is a class with version, value(x) and"),
     ({"utilities": "./own.py:Half"}, "utility Half: the gradient at entry (0, 0) is 0.25; differences give 0.5."),
     ({"utilities": "./own.py:Short"}, "utility Short: for occupancies of shape (2, 2) IndexError"),
     ({"utilities": "entropyy"}, "utilities is 'entropyy'; it takes names with spaces between"),
-    ({"graph": "./own.py:Same"}, "own.py:Same is no graph: it lacks edges. A graph is a class with"),
+    ({"graph": "./own.py:Same"}, "own.py:Same is not a graph: it lacks edges. A graph is a class with"),
     ({"graph": "./own.py:Stranger"}, "edge (0, 4) names an unknown member; members are 0..3."),
     ({"graph": "./own.py:Alone"}, "graph Alone: edges(4) must give pairs of members 0..3"),
     ({"graph": "./own.py:Slip"}, "graph Slip: edges(4) must give pairs of members 0..3"),
@@ -130,7 +130,7 @@ def test_what_an_algorithm_left_to_write_is_named(there):
         "from orchestrator.core import Coordinator\nclass Bare(Coordinator):\n    name = 'b'\n"
     )
     with pytest.raises(
-        UserError, match=r"bare\.py:Bare is no algorithm: it lacks Parameters, kinds, metrics, blocks, round"
+        UserError, match=r"bare\.py:Bare is not an algorithm: it lacks Parameters, kinds, metrics, blocks, round"
     ):
         registry.algorithm("./bare.py:Bare")
     with pytest.raises(UserError, match=r"name the class in it as well: \./bare\.py:Name"):
@@ -150,3 +150,16 @@ def test_what_an_algorithm_left_to_write_is_named(there):
 )
 def test_references_among_words(text, words):
     assert references.words(text) == words
+
+
+def test_an_environment_without_the_base_class_is_told_to_use_it(there):
+    (there / "bare.py").write_text("class Bare:\n    name, kind, version = 'b', 'k', 1\n")
+    with pytest.raises(UserError) as error:
+        registry.environment("./bare.py:Bare")
+    assert str(error.value) == (
+        "bare.py:Bare is not an environment: it lacks Parameters, faces, block, memory, warnings, portrait."
+        " An environment is a subclass of orchestrator.core.Environment with name, kind and Parameters"
+        " (docs/extending.md)."
+    )
+    with pytest.raises(UserError, match=r"bare\.py:Bare is not an algorithm, environment, utility, graph or wrapper\."):
+        registry.find("./bare.py:Bare")

@@ -27,7 +27,8 @@ RAISING = {
     "silent send": "ValueError: the method 'silent' of an Exchange must return rows to send",
     "no letters": "must return rows 'x' with a letter to each of up to 2 members along the second axis",
     "far": "hops is -1",
-    "no yield": "TypeError: Trouble.measure_agents() yields no call",
+    "no dict": "TypeError: measure_agents() must return a dict of arrays, not NoneType",
+    "not yielded": "TypeError: Trouble.measure_agents() returned a Call; a call must be yielded",
 }
 
 

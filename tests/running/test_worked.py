@@ -264,3 +264,16 @@ def test_a_reply_does_not_change_with_the_next_step():
         Call("where"),
     )
     assert (before["x"] != after["x"]).all()
+
+
+@pytest.mark.parametrize("hosts", HOSTS)
+def test_rounds_and_measurements_may_be_plain_functions(hosts):
+    """x <- x / 2 + 1; rounds 3 and 6 also call. Two seeds speak side by side, one row per round."""
+    of = task("lonely", (0, 4), {"every": 1, "agents": True}, agents=2, rounds=6)
+    outcome = run(of, hosts)
+    assert [replica.status for replica in outcome.replicas] == ["done", "done"]
+    assert [row["x"] for row in rows(outcome, 0).values()][:4] == [0.0, 1.0, 1.5, 1.75]
+    assert [row["x"] for row in rows(outcome, 4).values()][:4] == [4.0, 3.0, 2.5, 2.25]
+    assert outcome.replicas[0].agents["place"].tolist() == [0.0, 1.0]
+    traffic = outcome.replicas[1].traffic
+    assert (traffic.calls, traffic.messages, traffic.bytes_sent, traffic.agent_steps) == (2, 0, 0, 2 * 2)

@@ -88,16 +88,16 @@ def test_a_reader_whose_segments_vanish_lists_again(store, append, rows, monkeyp
     append(store, rows(1, 0))
     append(store, rows(2, 0))
     before = content(store)
-    datasets, moments = store.segments.datasets, []
+    parts, moments = store.segments.parts, []
 
     def compacted_after_listing(table, paths):
-        found = datasets(table, paths)
+        found = parts(table, paths)
         if not moments:
             moments.append(table)
             Store.open(store.location).compact()
         return found
 
-    monkeypatch.setattr(store.segments, "datasets", compacted_after_listing)
+    monkeypatch.setattr(store.segments, "parts", compacted_after_listing)
     assert content(store) == before
     assert moments == ["runs"]
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from orchestrator import run
-from orchestrator.store.frames import readable
+from orchestrator.store.frames import in_reading_order
 
 
 def test_a_summary_reads_from_left_to_right(tmp_path):
@@ -35,7 +35,7 @@ def test_no_column_and_no_value_is_lost():
     frame = pd.DataFrame(
         {"written": [1, 2], "loss_tail": [0.5, 0.25], "beta": [1, 1], "seed": [0, 1], "case": ["a"] * 2}
     )
-    found = readable(frame)
+    found = in_reading_order(frame)
     assert list(found.columns) == ["case", "seed", "loss_tail", "beta", "written"]
     pd.testing.assert_frame_equal(found[frame.columns], frame)
-    assert list(readable(frame.iloc[:0]).columns) == list(found.columns)
+    assert list(in_reading_order(frame.iloc[:0]).columns) == list(found.columns)

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.claims.claim import Claim
 from orchestrator.claims.judge import judge
 from orchestrator.planning import sweeps
-from orchestrator.planning.sweeps import Sweep
+from orchestrator.planning.sweep import Sweep
 from orchestrator.plugins import registry
 from orchestrator.running.recorder import record_rounds
 
@@ -68,7 +68,7 @@ def test_it_says_what_it_is_about(shipped: Sweep):
 
 def test_seeds_suffice_for_a_verdict(shipped: Sweep):
     assert len(shipped.seeds) >= 6
-    assert shipped.judged
+    assert shipped.checked_claims
 
 
 def test_one_sweep_runs_a_process_per_agent():
@@ -82,7 +82,7 @@ def as_if_run(sweep: Sweep) -> tuple[pd.DataFrame, pd.DataFrame]:
     Every metric is near .01 + 1 / agents over the tail, its windows fall as 1 / round, and what it ends at is three
     times as large from one cell of a case to the next, so that whatever is measured can be an axis.
     """
-    rng, noise = np.random.default_rng(0), 0 if any(claim.deterministic for claim in sweep.judged) else 0.01
+    rng, noise = np.random.default_rng(0), 0 if any(claim.deterministic for claim in sweep.checked_claims) else 0.01
     rows, records = [], []
     place: dict[str, int] = {}
     for case, cell in sweep.cells:
@@ -102,7 +102,7 @@ def as_if_run(sweep: Sweep) -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_every_claim_finds_its_levels_and_cells(shipped: Sweep):
     """No claim ends without an estimate by design: levels, ratio, one cell a level, both halves of a ratio."""
     summary, curves = as_if_run(shipped)
-    for claim in shipped.judged:
+    for claim in shipped.checked_claims:
         verdict = judge(claim, summary, curves, shipped.varied, shipped.name)
         assert "No estimate" not in verdict.reason, claim.name
         assert np.isfinite(verdict.estimate), claim.name
@@ -112,7 +112,7 @@ def test_the_table_of_measured_verdicts_is_complete(shipped: Sweep):
     """Beside the sweep files lies what came out: a row for every claim."""
     table = (Path(registry.sweeps()[shipped.name]).parent / "README.md").read_text()
     rows = {line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")}
-    missing = [claim.name for claim in shipped.judged if claim.name not in rows]
+    missing = [claim.name for claim in shipped.checked_claims if claim.name not in rows]
     assert not missing
 
 
@@ -124,7 +124,7 @@ def test_speedups_are_claimed_as_the_target_says():
         "pfedtd-speedup": "map error falls as 1/N under the default schedule",
     }
     for sweep, name in wanted.items():
-        claims: dict[str, Claim] = {c.name: c for c in sweeps.load(f"shared-representation/{sweep}").judged}
+        claims: dict[str, Claim] = {c.name: c for c in sweeps.load(f"shared-representation/{sweep}").checked_claims}
         assert claims[name].accepted == (-1.15, -0.85)
         assert claims[name].metric == "subspace_error_tail"
 
@@ -133,7 +133,7 @@ def test_the_disagreement_is_claimed_to_fall_by_the_difference_of_the_exponents(
     """-(tau_1 - tau_2) within .08, for every pair at kappa .5 and 1, from the curves of the paper's environment."""
     sweep = sweeps.load("policy-reciprocity/consensus-exponents")
     found = {}
-    for claim in sweep.judged:
+    for claim in sweep.checked_claims:
         assert (claim.law, claim.metric, claim.versus) == ("power", "consensus_error_window", "round")
         found[claim.where["tau_1"], claim.where["tau_2"], claim.where["kappa"]] = claim.accepted
     assert found == {
@@ -146,7 +146,7 @@ def test_the_disagreement_is_claimed_to_fall_by_the_difference_of_the_exponents(
 
 def accepted(sweep: str) -> dict[str, tuple[float, float]]:
     """Accepted range of every claim of a sweep of policy reciprocity."""
-    return {claim.name: claim.accepted for claim in sweeps.load(f"policy-reciprocity/{sweep}").judged}
+    return {claim.name: claim.accepted for claim in sweeps.load(f"policy-reciprocity/{sweep}").checked_claims}
 
 
 def test_what_is_claimed_of_policy_reciprocity():

@@ -34,7 +34,7 @@ class Urn(MeanFieldProblem):
         self.local_policy = rng.dirichlet(np.ones(b), size=(s, g))
 
 
-class Small(MeanFieldParameters, frozen=True):
+class Small(MeanFieldParameters):
     """Parameters of an urn."""
 
     @property

@@ -33,6 +33,7 @@ WORKED = {
         ("doubling", "Doubling", "Nowhere"),
         ("trouble", "Trouble", "Nowhere"),
         ("market", "Market", "Town"),
+        ("lonely", "Lonely", "Nowhere"),
     )
 }
 

@@ -1,36 +1,37 @@
 """A small plug-in environment with three types of observation, episodes that end and episodes that are cut short."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from envs.common.chains import alias_tables
 from envs.grids.observed import ObservedBlock
+from orchestrator.core import Environment, Instance, Parameters
 
 
-class RoomsParameters(BaseModel, frozen=True, extra="forbid"):
+class RoomsParameters(Parameters):
     """Nothing but the instance."""
 
     optimum_known: ClassVar[bool] = False
 
-    instance: int | Literal["seed"] = Field(default=0, description="seed of the kernel and the rewards")
+    instance: Instance = Field(default=0, description="seed of the kernel and the rewards")
 
 
-class Rooms:
+class Rooms(Environment):
     """Eight rooms (x, y, z), coordinates 1 or 2; agent i sees all but coordinate i mod 3 and learns four values a door.
 
     Two doors a room, three rooms behind each; room 7 ends an episode, the sixth step cuts it short.
     """
 
-    name, kind, version = "rooms", "observed-mdp", 1
+    name, kind = "rooms", "observed-mdp"
     Parameters = RoomsParameters
     types, dimension, states, actions, gamma = 3, 3, 4, 2, 0.9
     adjacency = ("shared", 0.0)
     best_return = 2.0
 
-    def __init__(self, parameters: Any, agents: int, instance: int):
-        self.parameters, self.agents = parameters, agents
+    def __init__(self, parameters: RoomsParameters, agents: int, instance: int):
+        super().__init__(parameters, agents, instance)
         self.type_of = np.arange(agents) % 3
         cells = np.stack(np.unravel_index(np.arange(8), (2, 2, 2)), axis=1) + 1
         self.seen = [np.delete(np.arange(3), t) for t in range(3)]

@@ -1,28 +1,20 @@
 """Phases and per-seed stopping: everybody doubles until the sum passes a limit, then counts down and is done."""
 
-from typing import Any
-
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from orchestrator.core import Block, Call, Coordinator, Parameters, ordered_sum
+from orchestrator.core import Block, Call, Coordinator, Environment, Parameters, ordered_sum
 
 
-class NowhereParameters(BaseModel, frozen=True, extra="forbid"):
+class NowhereParameters(Parameters):
     """No parameters."""
 
 
-class Nowhere:
+class Nowhere(Environment):
     """An environment in which nothing happens."""
 
-    name, kind, version = "nowhere", "nothing", 1
+    name, kind = "nowhere", "nothing"
     Parameters = NowhereParameters
-
-    def __init__(self, parameters: Any, agents: int, instance: int):
-        pass
-
-    def block(self, members: range) -> None:
-        return None
 
 
 class Purses(Block):

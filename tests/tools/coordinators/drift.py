@@ -1,30 +1,26 @@
 """Random walks with a common drift, one step a round: a K = 1 kernel, driven call by call or fused by ``leap``."""
 
-from typing import Any
-
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from orchestrator.core import Block, Call, Coordinator, Parameters, kernel, mean_rows, normal
+from orchestrator.core import Block, Call, Coordinator, Environment, Parameters, kernel, mean_rows, normal
 
 
-class LineParameters(BaseModel, frozen=True, extra="forbid"):
+class LineParameters(Parameters):
     """Noise of a step."""
 
     noise: float = Field(1.0, ge=0, description="standard deviation of a step")
 
 
-class Line:
+class Line(Environment):
     """The real line."""
 
-    name, kind, version = "real-line", "line", 1
+    name, kind = "real-line", "line"
     Parameters = LineParameters
-
-    def __init__(self, parameters: Any, agents: int, instance: int):
-        self.noise = parameters.noise
+    parameters: LineParameters
 
     def block(self, members: range) -> float:
-        return self.noise
+        return self.parameters.noise
 
 
 @kernel

@@ -1,27 +1,24 @@
 """Averages over kappa-hop neighbourhoods: rows travel along the edges of a line, a ring or a small tree."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from orchestrator.core import Block, Call, Coordinator, Exchange, Graph, Parameters
+from orchestrator.core import Block, Call, Coordinator, Environment, Exchange, Graph, Instance, Parameters
 
 
-class PlacesParameters(BaseModel, frozen=True, extra="forbid"):
+class PlacesParameters(Parameters):
     """Nothing but the instance."""
 
-    instance: int | Literal["seed"] = 0
+    instance: Instance = 0
 
 
-class Places:
+class Places(Environment):
     """Agent i stands at the number i + 1 + 10 * instance."""
 
-    name, kind, version = "places", "numbers", 1
+    name, kind = "places", "numbers"
     Parameters = PlacesParameters
-
-    def __init__(self, parameters: Any, agents: int, instance: int):
-        self.agents, self.instance = agents, instance
 
     def block(self, members: range) -> np.ndarray:
         return np.array(list(members), dtype=np.float64) + 1 + 10 * self.instance

@@ -4,17 +4,17 @@ Buyers on a ring tell their neighbours their bids, stalls draw prices, phases al
 enough. Sums run through the engine's ordered reductions alone.
 """
 
-from typing import Any, Literal
-
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from orchestrator.core import (
     Block,
     Call,
     Coordinator,
+    Environment,
     Exchange,
     Graph,
+    Instance,
     Parameters,
     fill_normal,
     fill_uniform,
@@ -22,25 +22,23 @@ from orchestrator.core import (
 )
 
 
-class TownParameters(BaseModel, frozen=True, extra="forbid"):
+class TownParameters(Parameters):
     """How far tastes differ."""
 
     spread: float = Field(0.3, ge=0, description="standard deviation of the tastes")
-    instance: int | Literal["seed"] = 0
+    instance: Instance = 0
 
 
-class Town:
+class Town(Environment):
     """Agent i's taste comes from a stream of its own."""
 
-    name, kind, version = "town", "town", 1
+    name, kind = "town", "town"
     Parameters = TownParameters
-
-    def __init__(self, parameters: Any, agents: int, instance: int):
-        self.spread, self.instance = parameters.spread, instance
+    parameters: TownParameters
 
     def block(self, members: range) -> np.ndarray:
         streams = [np.random.default_rng(np.random.SeedSequence(self.instance, spawn_key=(7, i))) for i in members]
-        return np.array([1 + self.spread * stream.normal() for stream in streams])
+        return np.array([1 + self.parameters.spread * stream.normal() for stream in streams])
 
 
 class Buyers(Block):

@@ -1,25 +1,19 @@
 """Two groups that act at once, arrays scattered over them, and shared arrays: an inventory that is counted by hand."""
 
-from typing import Any
-
 import numpy as np
-from pydantic import BaseModel
 
-from orchestrator.core import Block, Call, Coordinator, Parameters, ordered_sum
+from orchestrator.core import Block, Call, Coordinator, Environment, Parameters, ordered_sum
 
 
-class NowhereParameters(BaseModel, frozen=True, extra="forbid"):
+class NowhereParameters(Parameters):
     """No parameters."""
 
 
-class Nowhere:
+class Nowhere(Environment):
     """An environment in which nothing happens."""
 
-    name, kind, version = "nowhere", "nothing", 1
+    name, kind = "nowhere", "nothing"
     Parameters = NowhereParameters
-
-    def __init__(self, parameters: Any, agents: int, instance: int):
-        self.agents = agents
 
     def block(self, members: range) -> tuple[int, ...]:
         return tuple(members)

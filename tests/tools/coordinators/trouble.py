@@ -5,35 +5,44 @@ import time
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from orchestrator.core import Block, Call, Coordinator, Exchange, Graph, Parameters, fill_uniform, ordered_mean
+from orchestrator.core import (
+    Block,
+    Call,
+    Coordinator,
+    Environment,
+    Exchange,
+    Graph,
+    Instance,
+    Parameters,
+    fill_uniform,
+    ordered_mean,
+)
 
 
-class NowhereParameters(BaseModel, frozen=True, extra="forbid"):
+class NowhereParameters(Parameters):
     """Nothing but the instance."""
 
-    instance: int | Literal["seed"] = 0
+    instance: Instance = 0
 
 
-class Nowhere:
+class Nowhere(Environment):
     """An environment in which nothing happens; instance 13 does not exist."""
 
-    name, kind, version = "nowhere", "nothing", 1
+    name, kind = "nowhere", "nothing"
     Parameters = NowhereParameters
 
-    def __init__(self, parameters: Any, agents: int, instance: int):
+    def __init__(self, parameters: NowhereParameters, agents: int, instance: int):
+        super().__init__(parameters, agents, instance)
         if instance == 13:
             raise ValueError("instance 13 does not exist.")
-
-    def block(self, members: range) -> None:
-        return None
 
 
 What = Literal[
     "nothing", "block", "block start", "block class", "start", "round", "measure", "measure agents", "metric name",
     "metric value", "no metrics", "agent metrics", "not a call", "unknown group", "unknown method", "short reply",
-    "silent send", "no letters", "far", "no yield", "ragged", "once", "state", "nan", "overflow",
+    "silent send", "no letters", "far", "no dict", "not yielded", "ragged", "once", "state", "nan", "overflow",
 ]  # fmt: skip
 
 
@@ -162,7 +171,9 @@ class Trouble(Coordinator):
         return {name: "much" if self._due("metric value", now) else float(ordered_mean(reply["x"]))}
 
     def measure_agents(self):
-        return None if self._hit("no yield") else self._see_agents()
+        if self._hit("not yielded"):
+            return Call("see")
+        return None if self._hit("no dict") else self._see_agents()
 
     def _see_agents(self):
         reply = yield Call("see")

@@ -1,0 +1,135 @@
+"""What a results folder keeps of a sweep beside its tables: everything that reading needs, as data.
+
+It is written when a sweep is run. Reading imports no algorithm and no environment, and builds nothing.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from orchestrator.claims.claim import PLANNED_ROUNDS, Claim
+from orchestrator.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from orchestrator.planning.sweep import Sweep
+
+FORMAT = 1
+
+
+class StoredSweep(BaseModel):
+    """A sweep as it was last run into a results folder: ``sweeps/NAME.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: Literal[1] = FORMAT
+    name: str
+    description: str
+    hash: str  #: of the cases and their cells
+    seeds: tuple[int, ...]
+    varied: Literal["seeds", "instances"]  #: what differs between replicates besides the seed itself
+    axes: list[str]  #: columns of the settings that differ between cells, ``agents`` first
+    rows: list[dict[str, Any]]  #: one per case and cell: case, cell_id, planned rounds, columns of ``runs``
+    claims: list[Claim]
+    meanings: dict[str, str]  #: metric -> what it is
+    labels: dict[str, str]  #: metric -> what an axis calls it
+    parameters: dict[str, str]  #: parameter (``env.NAME`` of environments) -> its description
+    scores: list[str]  #: metrics of which more is better
+    definition: dict[str, Any]  #: the sweep file, with plug-in files by absolute path
+
+    @classmethod
+    def of(cls, sweep: "Sweep") -> "StoredSweep":
+        """What there is to keep of a sweep. Raises ``UserError`` for a sweep that cannot be run."""
+        from orchestrator.plugins import registry
+
+        classes = {(registry.algorithm(cell.algorithm), cell.environment_class): None for _, cell in sweep.cells}
+        meanings: dict[str, str] = {}
+        parameters: dict[str, str] = {}
+        labels: dict[str, str] = {}
+        scores: dict[str, None] = {}
+        for algorithm, environment in classes:
+            meanings = dict(algorithm.metrics) | meanings
+            labels |= algorithm.labels
+            scores |= dict.fromkeys(getattr(algorithm, "scores", ()))
+            for model, prefix in ((algorithm.Parameters, ""), (environment.Parameters, "env.")):
+                for name, parameter in model.model_fields.items():
+                    parameters.setdefault(prefix + name, parameter.description or "")
+        return cls(
+            name=sweep.name,
+            description=sweep.description,
+            hash=sweep.hash,
+            seeds=sweep.seeds,
+            varied=sweep.varied,
+            axes=sweep.axes,
+            rows=sweep.rows,
+            claims=sweep.checked_claims,
+            meanings=meanings,
+            labels=labels,
+            parameters=parameters,
+            scores=list(scores),
+            definition=sweep.located().model_dump(mode="json"),
+        )
+
+    @classmethod
+    def read(cls, name: str, data: bytes) -> "StoredSweep":
+        """The sweep ``name`` from its file's bytes. Raises ``UserError`` for a file that is damaged or older."""
+        again = "Run the sweep again: that writes the file anew and computes only what is missing."
+        try:
+            content = json.loads(data)
+            if not isinstance(content, Mapping):
+                raise ValueError("it is not a mapping")
+        except ValueError as error:
+            raise UserError(f"sweeps/{name}.json of the results folder is damaged ({error}). {again}") from error
+        if content.get("format") != FORMAT:
+            raise UserError(f"sweeps/{name}.json was written by another version of marl-orchestrator. {again}")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            field = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise UserError(f"sweeps/{name}.json of the results folder is damaged (in {field}). {again}") from error
+
+    def to_bytes(self) -> bytes:
+        """The content of the sweep's file."""
+        return json.dumps(self.model_dump(mode="json"), indent=1).encode()
+
+    @property
+    def cases(self) -> list[str]:
+        """Names of the cases, in the file's order."""
+        return list(dict.fromkeys(row["case"] for row in self.rows))
+
+    @cached_property
+    def planned_rounds(self) -> dict[str, int]:
+        """Cell id -> rounds that its replicates should take."""
+        return {row["cell_id"]: row[PLANNED_ROUNDS] for row in self.rows}
+
+    @property
+    def replicates(self) -> Sequence[dict[str, Any]]:
+        """One row per planned replicate: a row of ``rows`` with its seed."""
+        return [row | {"seed": seed} for row in self.rows for seed in self.seeds]
+
+
+def read_portraits(data: bytes | None) -> "dict[str, np.ndarray]":
+    """Pictures by title from the content of ``sweeps/NAME.npz``; none where there is no such file."""
+    if data is None:
+        return {}
+    import numpy as np
+
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        titles = json.loads(bytes(arrays["titles"]))
+        return {title: arrays[f"picture_{k}"] for k, title in enumerate(titles)}
+
+
+def portraits_to_bytes(portraits: "Mapping[str, np.ndarray]") -> bytes:
+    """The content of ``sweeps/NAME.npz``: pictures uint8 [height, width, 3], and their titles as JSON."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    pictures = {f"picture_{k}": picture for k, picture in enumerate(portraits.values())}
+    titles = np.frombuffer(json.dumps(list(portraits)).encode(), np.uint8)
+    np.savez_compressed(buffer, allow_pickle=False, titles=titles, **pictures)
+    return buffer.getvalue()
