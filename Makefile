@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
-.PHONY: install demo test test-slow test-cluster check bench scaling scaling-page reference tour clean
+.PHONY: install demo test test-slow test-cluster check bench scaling scaling-page reference tour site clean
 
 install: .venv/.installed
 
@@ -54,6 +54,10 @@ reference: install
 # docs/tour.ipynb with what it gives.
 tour: install
 	$(BIN)/python tests/tools/tour.py
+
+# build/site: the documentation as a site; open build/site/index.html.
+site: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -17,7 +17,10 @@ app = typer.Typer()
 def status(
     sweep: SweepArgument = None, results: ResultsOption = "results", format: FormatOption = Format.table
 ) -> None:
-    """Count finished, failed and missing replicates, also while a sweep runs."""
+    """Count finished, failed and missing replicates.
+
+    It works also while a sweep runs.
+    """
     from orchestrator.commands import printing
     from orchestrator.results import Results
 

@@ -119,7 +119,7 @@ def test_a_submitted_sweep_has_the_numbers_of_one_process(lone, tmp_path, monkey
     monkeypatch.chdir(lone.folder)  # the sweep names its plug-in from there
     done = lone.run("submit", "mine.yaml", "--results", str(tmp_path / "r"), "--follow")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "The sweep has begun." in done.stdout
+    assert "The sweep has started." in done.stdout
     (job,) = [job for job in lone.jobs().values() if job["results"] == str(tmp_path / "r")]
     assert (job["status"], job["sweep"], job["release"]) == ("succeeded", "mine", release())
     alone = carry_out(load(str(lone.folder / "mine.yaml")), tmp_path / "alone", backend="inline", quiet=True)
@@ -155,7 +155,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "relative": (("--results", "r"), {}, "absolute path"),
     "unwritable": (("--results", "/proc/nowhere/r"), {}, "/proc/nowhere/r/store.json cannot be written"),
     "too small": (("--results", "/tmp/none", "agents=5000", "--agents-per-actor", "1"), {}, "need 5000 processes"),
-    "labels": (("--results", "/tmp/none", "--label", "zone=moon"), {}, "no node of the cluster carries that"),
+    "labels": (("--results", "/tmp/none", "--label", "zone=moon"), {}, "no node of the cluster has these labels"),
     "silent": (("--results", "/tmp/none", "--address", "http://127.0.0.1:9"), {}, "nothing answers there"),
     "no token": (("--results", "/tmp/none"), {"RAY_AUTH_TOKEN_PATH": "/nowhere"}, "does not accept this token"),
     "token": (("--results", "/tmp/none"), {"RAY_AUTH_TOKEN": "0" * 64}, "does not accept this token"),

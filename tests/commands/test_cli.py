@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.commands import catalogue
+from orchestrator.planning import plain_yaml
+from orchestrator.planning.sweeps import checked
+from orchestrator.plugins import registry
 from orchestrator.reference import words
 
 RUN = ["run", "joint-average-td", "shared-subspace-mrp"]
@@ -54,8 +57,8 @@ def folder(tmp_path_factory) -> Path:
         ([*RUN, "alpha=-1"], "alpha is -1; it should be greater than 0"),
         ([*RUN, "alpha=fast"], "alpha is 'fast'; it should be a number"),
         ([*RUN, "alpha"], "a setting is KEY=VALUE"),
-        ([*RUN, "alpha=[1"], "'[1' is no value"),
-        ([*RUN, "alpha=!!python/name:os.system"], "is no value; it takes a number, a word, true or false"),
+        ([*RUN, "alpha=[1"], "'[1' is not a value"),
+        ([*RUN, "alpha=!!python/name:os.system"], "is not a value: use a number, a word, true or false"),
         ([*RUN, "alpha=inf"], "alpha is inf; it should be a finite number"),
         ([*RUN, "env.instance=99999999999999999999"], "whole numbers go up to 2**63 - 1"),
         ([*RUN, "--seeds", "99999999999999999999"], "a sweep takes up to 1000000 of them, each below 2**63"),
@@ -93,7 +96,7 @@ def test_sweep_files_that_do_not_fit(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "grid: {" in SWEEP
     cases = {
-        "grid: {": ("base: {alpha: 1}\ngrid: {", "the key 'base' is given twice"),
+        "grid: {": ("base: {alpha: 1}\ngrid: {", "the key 'base' appears twice"),
         "case: joint, below: alone": (
             "case: jiont, below: alone",
             "names the unknown case 'jiont': did you mean 'joint'?",
@@ -249,8 +252,6 @@ def test_dry_run_runs_nothing(call, folder, tmp_path):
 @pytest.mark.parametrize("name", ["joint-average-td", "windy-cliff", "pfedtd-rep"])
 def test_describe_names_every_parameter(call, name):
     """Every field of the model is printed with its default."""
-    from orchestrator.plugins import registry
-
     found = registry.algorithm(name) if name in registry.names("algorithm") else registry.environment(name)
     code, out, _ = call("describe", name)
     assert code == 0
@@ -264,7 +265,6 @@ def test_list_names_everything(call, monkeypatch, columns):
     from rich.console import Console
 
     from orchestrator.commands import printing
-    from orchestrator.plugins import registry
 
     for module in (catalogue, printing):
         monkeypatch.setattr(module, "console", lambda: Console(width=columns, highlight=False))
@@ -273,6 +273,13 @@ def test_list_names_everything(call, monkeypatch, columns):
     assert max(map(len, out.splitlines())) <= columns
     first = [line.split()[0] for line in out.splitlines() if line.startswith("  ") and line[2] != " "]
     assert first == [*registry.names("algorithm"), *registry.names("environment"), *registry.sweeps()]
+
+
+def test_list_reads_what_a_sweep_would_read():
+    """Description and minutes of the shipped files, although it builds no cells."""
+    for name, path in registry.sweeps().items():
+        sweep = checked(plain_yaml.read(path), name)
+        assert catalogue._head_of_sweep(path) == (sweep.description, sweep.minutes), name
 
 
 def test_describe_says_where_it_comes_from_and_what_fits(call):
@@ -342,7 +349,7 @@ def test_rounds_in_a_claim_are_those_planned(call, tmp_path):
     assert code == 0
     assert "inconclusive" in out
     assert "diverged" in out
-    assert "replicates diverged: a result, which running them again does not change." in err
+    assert "replicates diverged. That is a result: another run would diverge again." in err
 
 
 def test_closed_streams_and_narrow_encodings(folder):

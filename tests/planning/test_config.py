@@ -243,7 +243,7 @@ WRONG = [
     ({"grid": {"agents": []}}, "grid.agents is []; it takes a list of one or more values"),
     ({"grid": {"agents": 4}}, "grid.agents is 4; it takes a list"),
     ({"grid": [1]}, "grid is [1]; it takes key: [values]"),
-    ({"zip": {"agents": [2, 4]}, "grid": {"agents": [2]}}, "'agents' stands in grid and in zip; it takes one"),
+    ({"zip": {"agents": [2, 4]}, "grid": {"agents": [2]}}, "'agents' is in grid and in zip. Use one of them."),
     ({"base": {"beta": True}}, "beta is true; it takes a number"),
     ({"name": "a b"}, "name is 'a b'; it takes words of letters, digits and ._- with / between them."),
     ({"zip": {"alpha": [0.1, 0.2], "beta": [0.1]}}, "the lists in zip differ in length: {'alpha': 2, 'beta': 1}"),
@@ -298,7 +298,7 @@ def test_mistakes_in_names_of_sweeps_and_files(tmp_path, monkeypatch):
     [
         ("./none.py:A", "Cannot read"),
         ("./broken.py:A", "cannot be imported: ZeroDivisionError"),
-        ("./empty.py:A", "empty.py:A is not there"),
+        ("./empty.py:A", "empty.py has no 'A': known: none"),
     ],
 )
 def test_mistakes_in_plugin_files(tmp_path, monkeypatch, reference, sentence):
