@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from algorithms.policy_reciprocity import measures
-from algorithms.policy_reciprocity.adjacency import adjacency
+from algorithms.policy_reciprocity.adjacency import Metric, Weights, adjacency
 from algorithms.policy_reciprocity.kernels import Readers, type_sums
 from algorithms.policy_reciprocity.links import Links
 from algorithms.policy_reciprocity.parameters import PolicyReciprocityParameters
@@ -93,7 +93,7 @@ class PolicyReciprocity(Coordinator):
         self.drawn = self.links.start(self.seed)
 
     @property
-    def near(self) -> tuple[Any, Any, Any]:
+    def near(self) -> tuple[Metric, float, Weights]:
         """Metric, level and weights of the adjacency."""
         metric, rho = self.problem.adjacency
         chosen = self.setting("adjacency", None) or metric
@@ -133,7 +133,7 @@ class PolicyReciprocity(Coordinator):
         """What every agent is sent about a round."""
         p = self.parameters
         kappa = mixing_weight(self.setting("kappa", 1.0), self.setting("kappa_schedule", 0.0), self.completed)
-        return {"kappa": kappa, **p.rates, "epsilon": p.epsilon, "steps": p.local_steps, "near": self.near}
+        return RoundSettings(**p.rates, kappa=kappa, epsilon=p.epsilon, steps=p.local_steps, near=self.near)
 
     def round(self) -> Conversation:
         yield from self._team_round() if self.team else self._round()

@@ -143,7 +143,7 @@ def fewest_steps(world, starts):
     count = (columns * (rows - 1)) ** AGENTS * half * (columns // 2)
     fewest = np.zeros(count, np.int16)
     state, actions = np.empty((1, starts.shape[1]), np.int64), np.empty(AGENTS, np.int64)
-    found = np.zeros(starts.shape[0], np.int64)
+    steps = np.zeros(starts.shape[0], np.int64)
     for k in range(1, world.limit + 1):
         marked = 0
         for code in range(count):
@@ -151,7 +151,7 @@ def fewest_steps(world, starts):
                 continue
             _write(code, rows, columns, state)
             nearest = rows - 1 - max(state[0, 2], state[0, 4], state[0, 6])
-            if nearest > k:  # even unhindered nobody gets down in k steps
+            if nearest > k:  # even without blockers no agent gets down in k steps
                 continue
             for joint in range(ACTIONS**AGENTS):
                 if joint > 0:
@@ -164,8 +164,8 @@ def fewest_steps(world, starts):
                     break
         missing = 0
         for i in range(starts.shape[0]):
-            found[i] = fewest[_read(rows, columns, starts, i)]
-            missing += found[i] == 0
+            steps[i] = fewest[_read(rows, columns, starts, i)]
+            missing += steps[i] == 0
         if marked == 0 or missing == 0:
             break
-    return found
+    return steps

@@ -167,7 +167,7 @@ class DigitalPlay:
         self._state = generator.integers(self.states, size=len(self.members))
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All act: rewards, and that nobody's episode ended or was cut short."""
+        """All agents act. Returns the rewards and two arrays of False: no episode ends or is cut short."""
         n = len(self.members)
         rewards = self._reward[np.arange(n), self._state, actions]
         rewards = rewards + self._noise * self._generator.uniform(-1, 1, size=n)

@@ -125,10 +125,10 @@ class Landmarks(GridProblem):
 
     def _return_of(self, choice: np.ndarray) -> float:
         process = self._process
-        found = expected_return(
+        mean = expected_return(
             choice, self.chance, process.successor, process.terminal, process.reward[0], process.starts, self.limit
         )
-        return float(found)
+        return float(mean)
 
     def play(self) -> "CopiesPlay":
         """Every agent's own episodes step by step."""

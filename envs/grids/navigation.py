@@ -65,7 +65,7 @@ class Navigation(TeamProblem):
 
     @cached_property
     def best_return(self) -> float:
-        """The same where everyone takes a shortest path: nobody is in another's way, so no joint policy does better."""
+        """The same where all take shortest paths. Agents may share cells, so no joint policy does better."""
         size = self.parameters.size
         y, x = np.divmod(np.arange(size * size), size)
         walks = np.abs(x - self.goals[:, :1]) + np.abs(y - self.goals[:, 1:])

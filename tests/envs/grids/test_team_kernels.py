@@ -25,7 +25,7 @@ def streams(count):
     return np.random.default_rng(0).integers(0, 2**64, size=(count, 4), dtype=np.uint64)
 
 
-def begun(world, count):
+def fresh_states(world, count):
     state = np.full((count, world.width), -1)
     rng = streams(count)
     for i in range(count):
@@ -94,7 +94,7 @@ def test_rows_by_hand():
 
 
 def test_teams_start_anywhere_but_on_their_goals():
-    state = begun(TEAM, 8000)
+    state = fresh_states(TEAM, 8000)
     assert not state[:, 0].any()
     for agent, (x, y) in enumerate(TEAM.goals.tolist()):
         counts = Counter(map(tuple, state[:, 1 + 2 * agent : 3 + 2 * agent].tolist()))
@@ -103,7 +103,7 @@ def test_teams_start_anywhere_but_on_their_goals():
 
 
 def test_every_placement_of_the_blocker_is_equally_likely():
-    state = begun(GRID, 21_000)
+    state = fresh_states(GRID, 21_000)
     assert not state[:, [0, 2, 4, 6]].any()
     assert (state[:, 7:] == [1, 5]).all()
     counts = Counter(map(tuple, state[:, [1, 3, 5]].tolist()))
@@ -114,13 +114,13 @@ def test_every_placement_of_the_blocker_is_equally_likely():
 @pytest.mark.parametrize(("columns", "middles"), [(3, [0, 2]), (6, [1, 4]), (8, [1, 5]), (9, [2, 6])])
 def test_blockers_start_in_the_middle_of_their_halves(columns, middles):
     world = TeamWorld(BLOCKER, 4, columns, np.zeros((3, 2), np.int64), 50, 0.0)
-    assert begun(world, 1)[0, 7:].tolist() == middles
+    assert fresh_states(world, 1)[0, 7:].tolist() == middles
 
 
 @pytest.mark.parametrize("world", [TEAM, GRID], ids=["navigation", "blocker"])
 def test_what_always_holds(world):
     """Random play: cells on the grid, the clock counts, the blocker's agents and blockers never share a cell."""
-    rng, state = np.random.default_rng(1), begun(world, 40)
+    rng, state = np.random.default_rng(1), fresh_states(world, 40)
     agents = len(world.goals)
     for i in range(len(state)):
         for clock in range(1, 51):
