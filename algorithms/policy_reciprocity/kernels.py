@@ -11,7 +11,7 @@ from orchestrator.core import draw_alias, draw_integer, inlined, kernel, uniform
 
 
 class Process(NamedTuple):
-    """The environment of n agents, each in its own copy; the letters are those of ``ObservedBlock``."""
+    """The environment of n agents, each in its own copy. F, A, W, T, m and k are those of ``ObservedBlock``."""
 
     probability: np.ndarray  # float64 [F, A, W], alias table
     alias: np.ndarray  # int64 [F, A, W]
@@ -40,7 +40,7 @@ class Rates(NamedTuple):
 
 
 class Operators(NamedTuple):
-    """The operators W_{t <- u} as one CSR matrix, see ``Adjacency``; empty where nobody uses them."""
+    """The operators W_{t <- u} as one CSR matrix, see ``Adjacency``; empty where they are not used."""
 
     indptr: np.ndarray  # int64 [T T S + 1]
     indices: np.ndarray  # int64
@@ -48,14 +48,14 @@ class Operators(NamedTuple):
 
 
 class Readers(NamedTuple):
-    """Who reads whose tables: receiver m those of the agents ``indices[indptr[m]:indptr[m + 1]]``."""
+    """Whose tables each receiver reads: receiver m those of the agents ``indices[indptr[m]:indptr[m + 1]]``."""
 
     indptr: np.ndarray  # int64 [m + 1]
     indices: np.ndarray  # int64
 
 
 class Sums(NamedTuple):
-    """Tables summed over the agents that each receiver reads, type by type; one receiver may stand for all agents."""
+    """Sums of the tables that each receiver reads, one per type. A single receiver stands for all agents."""
 
     values: np.ndarray  # float64 [1 or n, T, S, A]
     members: np.ndarray  # int64 [1 or n, T], how many agents were added
@@ -93,9 +93,9 @@ def type_sums(table, types, readers, count):
 
 @kernel
 def refresh(values, table, types, readers, touched, common):
-    """Bring ``values`` up to date, bit for bit ``type_sums``, after the pairs ``touched`` int64 [n, steps, 2…] changed.
+    """Update ``values`` after the pairs ``touched`` int64 [n, steps, 2…] changed; same bits as ``type_sums``.
 
-    ``common``: every agent has touched the pairs of row 0. Where much has changed all pairs are summed anew.
+    ``common``: every agent has changed the pairs of row 0. If many pairs have changed, all are summed again.
     """
     receivers, actions = values.shape[0], table.shape[2]
     steps = touched.shape[1]
@@ -103,7 +103,7 @@ def refresh(values, table, types, readers, touched, common):
     anew = (steps if common else table.shape[0] * steps) >= pairs
     for j in range(1 if anew or common else table.shape[0]):
         every = anew or common or receivers == 1
-        # The graph is undirected: those that j reads read j.
+        # The graph is undirected: the agents that j reads also read j.
         first, last = (0, receivers) if every else (readers.indptr[j], readers.indptr[j + 1])
         for step in range(pairs if anew else steps):
             s, a = (step // actions, step % actions) if anew else (touched[j, step, 0], touched[j, step, 1])
@@ -125,8 +125,8 @@ def _sum_pair(values, table, types, readers, m, s, a):
 def reciprocal_value(sums, m, operators, kappa, t, s, a):
     """Q_*(s, a) of an agent of type t (eq. 6), from the sums of receiver m:
 
-    kappa times the mean of Q_j(s, a) over those that have this very state (of its own type), plus 1 - kappa times the
-    mean of W_{t <- u} Q_j over those that have an adjacent one.
+    kappa times the mean of Q_j(s, a) over the agents of the same type, plus 1 - kappa times the mean of
+    [W_{t <- u} Q_j](s, a) over the agents that have an adjacent state.
     """
     values, members, indptr = sums.values, sums.members, operators.indptr
     types, states = values.shape[1], values.shape[2]
@@ -236,7 +236,7 @@ def shared_steps(path, process, sums, operators, kappa, rates, learners):
     together = sums.values.shape[0] == 1  # all read the same sums
     for step in range(path.shape[0]):
         s, a, ahead = path[step, 0], path[step, 1], path[step, 2]
-        known = -1  # visits for which the step sizes below hold: in a shared run all agents have the same
+        known = -1  # visits that the step sizes below belong to; in a shared run they are equal for all agents
         alpha_k = beta_k = pull = 0.0
         for i in range(table.shape[0]):
             if beta > 0.0 and (i == 0 or not together):
@@ -254,7 +254,7 @@ def shared_steps(path, process, sums, operators, kappa, rates, learners):
 
 @kernel
 def follow(process, value, epsilon, position, rng, path):
-    """The shared trajectory goes on: epsilon-greedy in ``value`` [S, A]; transitions into ``path`` int64 [n, E, 3].
+    """E steps of the shared trajectory, epsilon-greedy in ``value`` [S, A]; writes ``path`` int64 [n, E, 3].
 
     n is 1, ``position`` int64 [n], ``rng`` uint64 [n, 4].
     """

@@ -1,4 +1,4 @@
-"""Who communicates with whom, fixed or drawn anew each round."""
+"""Which agents communicate: a fixed graph, or a random one for each round."""
 
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from orchestrator.core import Graph, kernel, member_streams, named_graph, unifor
 
 
 class Links:
-    """A communication graph by its name. Raises ``UserError`` for a name that does not fit the number of agents."""
+    """A communication graph given by name. Raises ``UserError`` for a name that does not fit the number of agents."""
 
     def __init__(self, name: str, agents: int):
         self.name, self.agents = name, agents
@@ -24,7 +24,7 @@ class Links:
         return member_streams(seed, "coordinator", "graph", [0])
 
     def draw(self, state: np.ndarray) -> tuple[Graph, np.ndarray]:
-        """The graph of a round, and the stream's state after it."""
+        """The graph of a round, and the state of the stream after it."""
         if self._graph is not None:
             return self._graph, state
         state = state.copy()
@@ -32,9 +32,9 @@ class Links:
         return Graph(self.agents, [(int(i), int(j)) for i, j in edges]), state
 
     def readers(self, all_as_well: bool = False) -> Readers:
-        """One receiver that reads everyone on the complete graph, else each member's neighbourhood.
+        """On the complete graph one receiver that reads all agents, else one receiver per agent.
 
-        ``all_as_well`` adds one that reads everyone to the members of a graph.
+        ``all_as_well`` appends a receiver that reads all agents to those of a graph.
         """
         everyone = np.arange(self.agents)
         if self._graph is None:
@@ -46,10 +46,10 @@ class Links:
 
     @cached_property
     def connectivity(self) -> float:
-        """lambda_2 of I - mean W, W averaging each agent over itself and its neighbours: 1 if complete, 0 if apart.
+        """lambda_2 of I - mean W. W averages each agent with its neighbours: 1 if complete, 0 if not connected.
 
-        For a graph that is drawn anew, of the complete graph's Laplacian times the chance of an edge over N: the mean
-        graph's lambda_2 up to the random degrees.
+        For random graphs: lambda_2 of the Laplacian of the complete graph times P / N. This is the value of the mean
+        graph if the randomness of the degrees is ignored.
         """
         if self.agents == 1 or self.complete:
             return 1.0
@@ -60,7 +60,7 @@ class Links:
         return float(np.sort(np.linalg.eigvals(scaled).real)[1])
 
     def warnings(self) -> list[str]:
-        """A graph that is not connected on average breaks Assumption 3."""
+        """A sentence if the graph is not connected on average, as Assumption 3 requires."""
         if self.agents > 1 and self.connectivity < 1e-12:
             return [f"graph {self.name} is not connected on average, which Assumption 3 of arXiv:2304.05632 needs."]
         return []
@@ -68,7 +68,7 @@ class Links:
 
 @kernel
 def _drawn(n, chance, rng):
-    """Edges i < j of an Erdos-Renyi graph, bool [n, n]; one draw a pair."""
+    """Edges i < j of an Erdos-Renyi graph, bool [n, n]; one draw per pair."""
     edges = np.zeros((n, n), np.bool_)
     for i in range(n):
         for j in range(i + 1, n):

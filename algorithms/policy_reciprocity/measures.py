@@ -1,4 +1,4 @@
-"""How far the agents' tables are from each other and from the truth."""
+"""Metrics of the agents' tables: their distance to each other and to the optimum."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -2,7 +2,7 @@
 
 Source: arXiv:2304.05632. Known: equations 4 to 6, alpha = beta = .3 (beta = .4 on Landmarks and Blocker), tau_1 = .65,
 tau_2 = .35, uniform weights in the experiments. Reconstructed (R): a = .5, b = .3, ``epsilon``, ``kappa`` and its
-schedule, ``local_steps``, means over those neighbours that have the state.
+schedule, ``local_steps``, means over the neighbours that have the state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,22 +25,23 @@ OUTCOME = ("ahead", "row", "reward", "done")
 
 
 class PolicyReciprocity(Coordinator):
-    """Agents pull their action values towards those of others at the same and at adjacent states.
+    """Agents pull their action values towards those of other agents at the same and at adjacent states.
 
     A round refreshes Q_* by one communication, then each agent takes E = ``local_steps`` epsilon-greedy steps of
 
         Q_i <- (1 - alpha_k) Q_i + alpha_k [r_i + gamma max_a' Q_i(s', a')] + beta_k (Q_*,i(s, a) - Q_i(s, a)),
         Q_*,i = kappa mean_j Q_j(s, a) + (1 - kappa) mean_j [W_{i <- j} Q_j](s, a)            (eq. 5 and 6)
 
-    at the visited pair, k its visits so far; the means run over the agent and its neighbours (as in eq. 29) that have
-    the same, or an adjacent, state. beta = 0 is independent Q-learning, kappa = 1 on a graph QD-learning (Kar, Moura
-    and Poor 2013). Equation 12 of the deep variant weighs the other way round, (1 - kappa) own + kappa others'.
+    at the visited pair; k is the number of its visits so far. The means run over the agent and its neighbours (as in
+    eq. 29) that have the same, or an adjacent, state. beta = 0 is independent Q-learning; kappa = 1 on a graph is
+    QD-learning (Kar, Moura and Poor 2013). Equation 12 of the deep variant uses the opposite weights: (1 - kappa) for
+    the own value, kappa for those of others.
 
-    On the complete graph every agent sends its table and is sent one sum a type of observation; on any other graph
-    tables travel edge by edge. With a shared trajectory (environment digital) the behaviour is epsilon-greedy in the
-    mean of all tables: the controller sees them all, and that is charged to nobody.
-    Theorem 1 wants tau_1 in (1/2, 1] and 0 < tau_2 < tau_1 - 1/(2 + eps_1); our rewards are bounded, so every moment
-    exists and tau_2 < tau_1 is enough.
+    On the complete graph every agent sends its table and receives one sum per type of observation. On other graphs
+    tables travel along edges. With a shared trajectory (environment digital) the behaviour is epsilon-greedy in the
+    mean of all tables. The controller observes all tables; this is not counted as communication.
+    Theorem 1 needs tau_1 in (1/2, 1] and 0 < tau_2 < tau_1 - 1/(2 + eps_1). The rewards here are bounded, so all
+    moments exist and tau_2 < tau_1 is enough.
     """
 
     name = "policy-reciprocity"
@@ -60,12 +61,12 @@ class PolicyReciprocity(Coordinator):
             self.trajectory = getattr(problem, "shared", False)
 
     def setting(self, name: str, otherwise: Any) -> Any:
-        """A parameter that a special case may lack."""
+        """A parameter, or ``otherwise`` for an algorithm of the family that has no such parameter."""
         return getattr(self.parameters, name, otherwise)
 
     @classmethod
     def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
-        """Distance to the optimum where it is known, else returns; lambda_2 where agents communicate."""
+        """Distances to the optimum if it is known, else returns; lambda_2 if agents communicate."""
         left_out = set() if cls.reciprocal else {"lambda_2"}
         if environment.optimum_known:
             left_out |= {"return", "return_gap"}
@@ -75,7 +76,7 @@ class PolicyReciprocity(Coordinator):
 
     @property
     def calls_per_round(self) -> int:
-        """A team talks twice and takes three calls a step; everyone else talks once, after the trajectory's call."""
+        """A team: three calls per round and three per step. Otherwise one call, and one more for a trajectory."""
         return 3 + 3 * self.parameters.local_steps if self.team else 1 + self.trajectory
 
     def groups(self) -> Mapping[str, int]:
@@ -87,7 +88,7 @@ class PolicyReciprocity(Coordinator):
         return {"agents": TableAgents} | ({"environment": Trajectory} if self.trajectory else {})
 
     def start(self) -> None:
-        """All tables are 0, so are their sums."""
+        """All tables start at 0, and so do their sums."""
         complete = self.links.complete or self.trajectory
         self.sums = np.zeros((self.problem.types, self.problem.states, self.problem.actions)) if complete else NOTHING
         self.drawn = self.links.start(self.seed)
@@ -102,25 +103,25 @@ class PolicyReciprocity(Coordinator):
 
     @property
     def fusible(self) -> bool:
-        """A graph that is drawn anew each round costs another number of messages each time."""
+        """Not for random graphs: the number of messages differs from round to round."""
         return not self.links.random
 
     def warnings(self) -> Sequence[str]:
-        found = []
+        sentences = []
         p, rates = self.parameters, self.parameters.rates
         if p.alpha is None:
             tau_1, tau_2 = rates["tau_1"], rates["tau_2"]
             if not 0.5 < tau_1 <= 1:
-                found.append(f"tau_1 is {tau_1:g}; Theorem 1 of arXiv:2304.05632 needs it in (1/2, 1].")
+                sentences.append(f"tau_1 is {tau_1:g}; Theorem 1 of arXiv:2304.05632 needs it in (1/2, 1].")
             if self.reciprocal and not 0 < tau_2 < tau_1:
-                found.append(f"tau_2 is {tau_2:g}; Theorem 1 of arXiv:2304.05632 needs it in (0, tau_1).")
+                sentences.append(f"tau_2 is {tau_2:g}; Theorem 1 of arXiv:2304.05632 needs it in (0, tau_1).")
         if self.reciprocal:
-            found += self.links.warnings()
+            sentences += self.links.warnings()
             if self.setting("kappa", 1.0) < 1 and (alone := adjacency(self.problem, *self.near).isolated()):
-                found.append(self._lonely(alone))
-        return found
+                sentences.append(self._isolated(alone))
+        return sentences
 
-    def _lonely(self, alone: list[tuple[int, int]]) -> str:
+    def _isolated(self, alone: list[tuple[int, int]]) -> str:
         shown = ", ".join(f"{s} of type {t}" if self.problem.types > 1 else str(s) for t, s in alone[:5])
         more = f" and {len(alone) - 5} more" if len(alone) > 5 else ""
         metric, rho, _ = self.near
@@ -160,7 +161,7 @@ class PolicyReciprocity(Coordinator):
             self.sums = self._summed(reply["table"])
 
     def _team_round(self) -> Conversation:
-        """As ``_round``, but every step is a joint one: all act, the stage moves on, all learn."""
+        """As ``_round``, with joint steps: all agents act, the environment steps, all agents learn."""
         settings = self.settings()
         talks = settings["beta"] > 0
         if talks and self.links.complete:
@@ -188,7 +189,7 @@ class PolicyReciprocity(Coordinator):
         return type_sums(np.array(tables), self.problem.type_of, everyone, self.problem.types).values[0]
 
     def leap(self, blocks: Mapping[str, Block], rounds: int) -> None:
-        """``rounds`` rounds fused."""
+        """``rounds`` rounds in one compiled loop."""
         block, types = cast(TableAgents | TeamAgents, blocks["agents"]), self.problem.types
         operators, rates = block.learning(self.settings())
         talks = rates.beta > 0

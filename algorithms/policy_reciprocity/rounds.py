@@ -1,4 +1,4 @@
-"""Rounds of tabular reciprocity fused into one loop, composed of the kernels that a driven round uses."""
+"""Rounds of tabular reciprocity in one compiled loop, which calls the kernels of a driven round."""
 
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ def private_rounds(rounds, mixing, types, readers, process, operators, rates, le
 
 @kernel
 def shared_rounds(rounds, mixing, types, readers, process, operators, rates, learners, position, rng):
-    """The same on one common trajectory. Returns the sums [T, S, A] over all agents, whom the last receiver reads."""
+    """The same on one common trajectory. Returns the sums [T, S, A] over all agents: those of the last receiver."""
     table, type_of = learners.table, process.type_of
     path = np.empty((1, rates.steps, 3), np.int64)
     sums = type_sums(table, type_of, readers, types)

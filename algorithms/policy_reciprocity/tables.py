@@ -1,4 +1,4 @@
-"""Tabular agents that learn under reciprocity (arXiv:2304.05632, eq. 5-6), and the trajectory that they may share."""
+"""Blocks of tabular reciprocity (arXiv:2304.05632, eq. 5-6): the agents, and the trajectory that they may share."""
 
 from collections.abc import Mapping
 from typing import TypedDict, Unpack
@@ -21,9 +21,9 @@ from algorithms.policy_reciprocity.kernels import (
 from envs.grids.observed import ObservedBlock
 from orchestrator.core import Block
 
-#: Sums that nobody reads.
+#: Sums that are not read.
 NOTHING = np.empty((0, 0, 0))
-#: Operators that nobody uses.
+#: Operators that are not used.
 NO_OPERATORS = Operators(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
@@ -59,7 +59,7 @@ class Tables(Block):
         return {"table": self.table}
 
     def rows(self) -> dict[str, np.ndarray]:
-        """What neighbours receive: tables [n, S, A], and observation types [n] if there are several."""
+        """What neighbours receive: tables [n, S, A], and observation types [n] if there is more than one."""
         return {"table": self.table} | ({"type": self.types} if self.problem.types > 1 else {})
 
     def sums_of_all(self, sums: np.ndarray) -> Sums:
@@ -128,7 +128,7 @@ class TableAgents(Tables):
 
 
 class Trajectory(Block):
-    """The one trajectory of the shared coupling (a group of one member). State: position [1]."""
+    """The common trajectory of the shared coupling (a group of one member). State: position [1]."""
 
     persistent = ("position",)
 

@@ -1,4 +1,4 @@
-"""One joint environment for all agents: the stage that they act on, their block, and their rounds fused."""
+"""A team in one joint environment: the blocks of environment and agents, and rounds in one compiled loop."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Unpack
@@ -64,7 +64,7 @@ class Stage(Block):
         return {"row": row}
 
     def step(self, actions: np.ndarray) -> dict[str, np.ndarray]:
-        """One joint step: the rows that it leads to [1, N], those that go on from there, the reward and the end [1]."""
+        """One joint step. ``ahead`` [1, N] are the table rows after it, ``row`` [1, N] those of the next step."""
         ahead, row = np.empty((2, 1, self.problem.agents), np.int64)
         reward, done = advance(self.episode(), np.array(actions), ahead[0], row[0])
         return {"ahead": ahead, "row": row, "reward": np.array([reward]), "done": np.array([float(done)])}

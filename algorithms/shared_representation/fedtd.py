@@ -1,6 +1,6 @@
-"""FedTD: federated averaging of everything, the classical answer that conflicting agents defeat.
+"""FedTD: federated averaging of the whole parameter vectors. It fails when agents have conflicting heads.
 
-Source: federated averaging, McMahan et al. 2017, of linear TD. A baseline of ours for arXiv:2603.02426 and
+Source: federated averaging, McMahan et al. 2017, of linear TD. Our baseline for arXiv:2603.02426 and
 arXiv:2411.15014. Reconstructed: all settings, and that gains stay with their agents.
 """
 
@@ -17,7 +17,7 @@ class AveragedAgents(FullAgents):
     """n agents that start every round from the common theta [d]."""
 
     def step_from(self, theta: np.ndarray, alpha: float, gain_step: float, steps: int) -> dict[str, np.ndarray]:
-        """``steps`` TD steps from ``theta``; where each agent ends, [n, d]."""
+        """``steps`` TD steps from ``theta``. Returns the parameters of each agent after them, [n, d]."""
         self.head[:] = theta
         self.learn_heads(self.features, alpha, gain_step, steps)
         return {"theta": self.head}
@@ -27,7 +27,7 @@ class FedTD(LinearTD):
     """Federated TD: after K local steps the whole parameter vectors are averaged; gains stay with their agents.
 
     A round is K = ``local_steps`` steps of independent-td from the common theta, then theta <- 1 / N sum_i theta_i.
-    Ends where sum_i (b_i - A_i theta) = 0; ``theta_error_floor`` is the exact error there, which no number of agents
+    Its limit: sum_i (b_i - A_i theta) = 0. ``theta_error_floor`` is the exact error there, which no number of agents
     or steps removes.
     """
 

@@ -2,7 +2,7 @@
 
 Source: arXiv:2603.02426. Known is that there is a control experiment. Reconstructed: differential Q-learning with the
 gain driven by the TD error, ``gain_step``, ``epsilon``, the problem; update and step sizes were chosen because they
-come nearest to the reference figures of the gain gap over N = 2..32. The baselines are ours.
+are closest to the reference figures of the gain gap over N = 2..32. The baselines are ours.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from orchestrator.core import Block, Call, Conversation, mean_rows
 
 
 class JointAverageQParameters(LinearQParameters, SharedMapParameters):
-    """Step sizes when the map is learned as well."""
+    """Step sizes with a learned map."""
 
     beta: float = Field(0.3, ge=0, description="map step size (initial value under a power schedule)")
 
@@ -59,7 +59,7 @@ class FullQAgents(LinearQAgents):
         self.learn_heads(self.features, **sent)
 
     def step_from(self, theta: np.ndarray, **sent: Any) -> dict[str, np.ndarray]:
-        """Q-learning steps of every agent from the common ``theta`` [d]; where each ends, [n, d]."""
+        """Q-learning steps from the common ``theta`` [d]. Returns the parameters of each agent after them, [n, d]."""
         self.head[:] = theta
         self.learn_heads(self.features, **sent)
         return {"theta": self.head}

@@ -1,4 +1,4 @@
-"""Linear differential Q-learning under a common map: parameters, block, kernel and base of the control algorithms.
+"""Linear differential Q-learning under a common map: parameters, block and base class of the control algorithms.
 
 Agent i estimates Q_i(s, a) = phi(s, a)^T B w_i and acts epsilon-greedily on it. arXiv:2603.02426 reports a control
 experiment without its update; this one is reconstructed as differential Q-learning (Wan, Naik and Sutton, ICML 2021).
@@ -19,7 +19,7 @@ from orchestrator.core import Call, Conversation
 
 
 class LinearQParameters(LinearTDParameters):
-    """Step sizes of the agents' own updates and how much they explore; ``gain_step`` and its default reconstructed."""
+    """Step sizes of the agents' updates and exploration; ``gain_step`` and its default are reconstructed."""
 
     alpha: float = Field(0.3, gt=0, description="head step size (initial value under a power schedule)")
     gain_step: float = Field(0.1, ge=0, description="gain step size as a multiple of alpha")
@@ -57,7 +57,7 @@ class LinearQ(LinearTD):
 
     @classmethod
     def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
-        """All of them: control has the average objective only."""
+        """All metrics: control has the average objective only."""
         return tuple(cls.metrics)
 
     def sent(self) -> dict[str, Any]:

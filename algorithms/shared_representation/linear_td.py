@@ -1,7 +1,7 @@
-"""Linear TD(0) under a common map: parameters, block, kernel and measurements that all variants share.
+"""Linear TD(0) under a common map: parameters, block and metrics that all variants share.
 
-Agent i estimates V_i(s) = phi(s)^T B w_i. What differs from algorithm to algorithm is only which of the map B, the
-heads w_i and the gains eta_i are learned, frozen, private or averaged.
+Agent i estimates V_i(s) = phi(s)^T B w_i. The algorithms differ only in which of the map B, the
+heads w_i and the gains eta_i are learned, fixed, private or averaged.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ INITIAL_HEAD = 0.01
 
 
 class LinearTDParameters(Parameters):
-    """Step sizes of the agents' own updates."""
+    """Step sizes of the agents' updates."""
 
     alpha: float = Field(0.1, gt=0, description="head step size (initial value under a power schedule)")
     gain_step: float = Field(1.0, ge=0, description="gain step size as a multiple of alpha; average reward only")
@@ -39,7 +39,7 @@ class LinearTDParameters(Parameters):
 
 
 class SharedMapParameters(LinearTDParameters):
-    """Step sizes when the map is learned as well."""
+    """Step sizes with a learned map."""
 
     beta: float = Field(0.1, ge=0, description="map step size (initial value under a power schedule)")
     beta_exponent: float = Field(1.0, ge=0, description="exponent of beta under the power schedule")
@@ -71,7 +71,7 @@ class LinearAgents(Block):
 
 
 class LinearTDAgents(LinearAgents):
-    """n agents that evaluate the chains they are on."""
+    """n agents that learn the values of their chains."""
 
     def learn_map(
         self, basis: np.ndarray, alpha: float, gain_step: float, steps: int, fresh: bool, radius: float
@@ -133,7 +133,7 @@ class LinearTD(Coordinator):
         self.basis = self.initial_basis()
 
     def initial_basis(self) -> np.ndarray:
-        """A random orthonormal map [d, r], off the constant direction where the environment projects it out."""
+        """A random orthonormal map [d, r], orthogonal to the constant direction if the environment removes it."""
         return initial_basis(self.problem, self.stream("basis"))
 
     @property
@@ -159,13 +159,13 @@ class LinearTD(Coordinator):
         return sizes._replace(beta=p.beta, beta_exponent=p.beta_exponent) if learned else sizes
 
     def method(self) -> Method:
-        """What a round does, as the kernels take it."""
+        """What the rounds of this algorithm do, as the kernels take it."""
         p = self.parameters
         radius = getattr(p, "radius", np.inf)
         return Method(p.local_steps, p.gain_step, getattr(p, "epsilon", 0.0), radius, self.fresh, self.rescaled)
 
     def leap(self, blocks: Mapping[str, Block], rounds: int) -> None:
-        """``rounds`` rounds fused."""
+        """``rounds`` rounds in one compiled loop."""
         block = cast(LinearAgents, blocks["agents"])
         basis, head = (None if name is None else getattr(self, name) for name in self.shared)
         gradient = None if basis is None else block.zeros(*basis.shape)
@@ -188,12 +188,12 @@ class LinearTD(Coordinator):
         return {"theta_error": ((theta - self.problem.theta) ** 2).sum(axis=1), **gain}
 
     def thetas(self, heads: np.ndarray) -> np.ndarray:
-        """What the agents take for their parameter vectors, [N, d], given their heads [N, r]."""
+        """The agents' estimates of their parameter vectors, [N, d], given their heads [N, r]."""
         return heads @ self.basis.T
 
 
 def initial_basis(problem: Any, generator: np.random.Generator) -> np.ndarray:
-    """A random orthonormal map [d, r]; its columns are orthogonal to theta_e where the problem's features are."""
+    """A random orthonormal map [d, r], orthogonal to ``excluded_direction`` if the problem has one."""
     matrix = generator.normal(size=(problem.features, problem.rank))
     direction = problem.excluded_direction
     if direction is not None:

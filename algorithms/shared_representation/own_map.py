@@ -1,4 +1,4 @@
-"""Agents whose map never changes, so that nothing but heads is learned: private, averaged or alone."""
+"""Agents with a fixed map: only the heads are learned."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from orchestrator.core import Call, Conversation
 
 
 class OwnMapAgents(LinearTDAgents):
-    """n agents with one fixed map B [d, r] of their own making."""
+    """n agents with a fixed map B [d, r], which each block makes itself."""
 
     def own_map(self) -> np.ndarray:
         """The fixed map [d, r]."""
@@ -24,7 +24,7 @@ class OwnMapAgents(LinearTDAgents):
 
 
 class OwnMapTD(LinearTD):
-    """Every agent learns its head alone; no arrays travel."""
+    """Every agent learns its head independently; no arrays are sent."""
 
     Parameters = LinearTDParameters
     persistent = ()

@@ -1,6 +1,6 @@
 """A shared map and one shared head: everything is averaged, in factored form.
 
-Source: a baseline of ours for arXiv:2603.02426. Reconstructed: all settings.
+Source: our baseline for arXiv:2603.02426. Reconstructed: all settings.
 """
 
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ class SharedHeadAgents(LinearTDAgents):
     """n agents that start every round from the common head [r]."""
 
     def learn_both(self, head: np.ndarray, **sent: Any) -> dict[str, np.ndarray]:
-        """As ``learn_map``, from ``head``; where each agent's head ends besides, [n, r]."""
+        """As ``learn_map``, from ``head``. Also returns the head of each agent after the steps, [n, r]."""
         self.head[:] = head
         return self.learn_map(**sent) | {"head": self.head}
 
 
 class SharedHeadTD(SharedMapTD):
-    """Joint TD in which the heads are averaged like the map: it shows that the private heads do the filtering."""
+    """Joint TD with averaged heads: shows that joint TD owes its result to private heads."""
 
     name = "shared-head-td"
     persistent = ("basis", "head")

@@ -11,7 +11,7 @@ from orchestrator.core import Call, Conversation
 
 
 class SharedMapTD(LinearTD):
-    """Only the map B travels: down to the agents, and up as gradients. Heads w_i and gains eta_i never leave them."""
+    """Only the map B is sent, and only its gradients are sent back. Heads w_i and gains eta_i stay private."""
 
     Parameters = SharedMapParameters
 
@@ -21,7 +21,7 @@ class SharedMapTD(LinearTD):
         self.basis = server_step(self.basis, self.beta(), np.array(reply["gradient"]), self.rescaled)
 
     def sent(self) -> Mapping[str, Any]:
-        """What the agents are sent in a round."""
+        """What is sent to the agents in a round."""
         p = self.parameters
         return {
             "basis": self.basis,

@@ -1,4 +1,4 @@
-"""Digital: agents with private rewards on one Markov decision process, adjacent states being adjacent numbers.
+"""Digital: agents with private rewards on one Markov decision process; adjacent states have adjacent numbers.
 
 Source: arXiv:2304.05632, section V.A. Known: S = N = 20, two actions, transition rows uniform and normalised, mean
 rewards r_i(s, a) ~ U[0, 4], observed rewards uniform within 0.5 of them, gamma = 0.8, adjacency |s - s'| <= rho.
@@ -39,9 +39,9 @@ class DigitalParameters(Parameters):
 
 
 class Digital(Environment):
-    """N agents with rewards of their own on one common Markov decision process.
+    """N agents with private rewards on one common Markov decision process.
 
-    The optimum is Q* of the mean reward of all agents, which a team that agrees should find.
+    The optimum is Q* of the mean reward of all agents.
     """
 
     name = "digital"

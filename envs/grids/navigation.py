@@ -1,4 +1,4 @@
-"""Navigation: a team of agents on one grid, each with a fixed goal of its own and a partial view.
+"""Navigation: a team of agents on one grid, each with its own fixed goal and a partial view.
 
 Source: arXiv:2304.05632, Sec. V; there the environment is named, not specified. All of this is reconstructed (R): a
 square grid; goals drawn once for the problem, distinct where there are cells enough; every agent starts anywhere but on
@@ -20,10 +20,10 @@ from orchestrator.core import kernel
 
 
 class NavigationParameters(GridParameters):
-    """Size of the grid and what a step costs."""
+    """Size of the grid and cost of a step."""
 
     size: int = Field(default=5, ge=2, description="rows and columns of the grid")
-    step_cost: float = Field(default=0.01, ge=0, description="what every step costs the team")
+    step_cost: float = Field(default=0.01, ge=0, description="cost of a step for the team")
 
 
 class Navigation(TeamProblem):

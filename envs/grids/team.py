@@ -16,7 +16,7 @@ class TeamProblem(GridProblem):
     kind = "team-grid"
 
     def world(self) -> TeamWorld:
-        """What the kernels need to know."""
+        """The grid, as the kernels take it."""
         raise NotImplementedError
 
     @property
@@ -44,7 +44,7 @@ class TeamPlay:
         self._over = False
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One joint step: every agent gets the team's reward and the team's end. Nothing moves once that has come."""
+        """One joint step: every agent gets the reward and the end of the team. After the end nothing moves."""
         reward, done, cut = 0.0, True, False
         if not self._over:
             reward, done, cut = step_team(self.world, self.state, 0, actions)

@@ -1,4 +1,4 @@
-"""Joint steps of the team grids, compiled: one rule number tells them apart, so a learner's loop is one kernel.
+"""Compiled joint steps of the team grids. ``TeamWorld.rule`` selects the grid, so that one compiled loop serves both.
 
 A state is int64 [width]: the steps taken, then (x, y) of every agent; for the blocker also the columns of the left and
 the right blocker. Every kernel takes a :class:`TeamWorld`, the states [n, width] and the row ``i`` of the one it works
@@ -15,7 +15,7 @@ NAVIGATION, BLOCKER = 0, 1
 
 
 class TeamWorld(NamedTuple):
-    """What the kernels need to know of a team grid."""
+    """A team grid, as the kernels take it."""
 
     rule: int  # NAVIGATION or BLOCKER
     rows: int
@@ -32,7 +32,7 @@ class TeamWorld(NamedTuple):
 
 @kernel
 def moved(x, y, action, rows, columns):
-    """The cell that a move (stay, up, right, down, left) leads to; a wall keeps where one is."""
+    """The cell that a move (stay, up, right, down, left) leads to; walls block."""
     if action == 1 and y > 0:
         return x, y - 1
     if action == 2 and x < columns - 1:
@@ -112,7 +112,7 @@ def observe_team(world, state, i, out):
 
 @kernel
 def _step_navigation(world, state, i, actions):
-    """Every agent that has not arrived moves; the team gets what share of it newly arrived, less the step's cost."""
+    """Every agent that has not arrived moves. The reward is the share of agents that arrive now, less the step cost."""
     goals = world.goals
     agents = goals.shape[0]
     arrived = there = 0
@@ -130,7 +130,7 @@ def _step_navigation(world, state, i, actions):
 
 @kernel
 def _step_blocker(world, state, i, actions):
-    """Agents move in order of their index, then the blockers unless an agent got through: +1, else -1."""
+    """Agents move in order of their index: +1 if one gets through. Otherwise the blockers move: -1."""
     rows, columns, agents = world.rows, world.columns, world.goals.shape[0]
     third = rows - 2  # the blockers' row, above the bottom
     left, right = 1 + 2 * agents, 2 + 2 * agents
