@@ -112,13 +112,9 @@ def stationary_distribution(transition):
     return mu
 
 
-@kernel
-def stationary_distributions(transition):
+def stationary_distributions(transition: np.ndarray) -> np.ndarray:
     """Stationary distributions [m, n] of stacked chains ``transition`` [m, n, n]."""
-    mu = np.empty(transition.shape[:2])
-    for p in range(transition.shape[0]):
-        mu[p] = stationary_distribution(transition[p])
-    return mu
+    return np.array([stationary_distribution(one) for one in transition]).reshape(transition.shape[:2])
 
 
 @kernel
