@@ -35,10 +35,22 @@ SLOPE = BASE | {"law": "power", "expect": -1, "within": 0.15}
 
 def verdict(law="power", fit=None, used=(True,) * 5, versus: str | None = "agents"):
     points = tuple(Point(x, 2 / x, 1.8 / x, 2.2 / x, 8, u) for x, u in zip(X, used, strict=True))
-    interval = {"estimate": -1, "ci_low": -1.1, "ci_high": -0.9, "interval": "95%"}
-    outcome = {"expected": "-1 +- 0.15", "verdict": "supported", "reason": "Why."}
-    names: Any = {"claim": "c", "case": "joint", "metric": "error_tail", "versus": versus, "law": law}
-    return Verdict(**names, **interval, **outcome, points=points, fit=fit or {})
+    return Verdict(
+        claim="c",
+        case="joint",
+        metric="error_tail",
+        versus=versus,
+        law=law,
+        estimate=-1,
+        ci_low=-1.1,
+        ci_high=-0.9,
+        interval="95%",
+        expected="-1 +- 0.15",
+        verdict="supported",
+        reason="Why.",
+        points=points,
+        fit=fit or {},
+    )
 
 
 def lines(ax) -> dict[str, Any]:
