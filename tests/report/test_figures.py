@@ -1,10 +1,13 @@
 """What the figures draw, read back from their axes."""
 
+import colorsys
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from orchestrator.claims.claim import read_claim
 from orchestrator.claims.verdict import Point, Verdict
@@ -12,6 +15,7 @@ from orchestrator.plugins import registry
 from orchestrator.report.aggregate import bootstrap
 from orchestrator.report.claim_figure import claim_panel
 from orchestrator.report.curve_figures import band_of, band_words, cost_panels, curve_panels, curves_of, free_cases
+from orchestrator.report.embed import dark_colour
 from orchestrator.report.style import (
     COLUMNS,
     figure_of,
@@ -303,3 +307,14 @@ def test_the_same_figure_is_the_same_file():
 def test_signs_of_print():
     assert typeset("(-inf, 1] and [2, inf), an info") == "(−∞, 1] and [2, ∞), an info"
     assert typeset("-1 +- 0.15, 0-7, 1e-05, N^-2 <= 3") == "−1 ± 0.15, 0-7, 1e-05, N^−2 ≤ 3"
+
+
+def test_levels_keep_their_order_on_a_dark_page():
+    """The lines of four levels go from dark to light and stay apart in lightness."""
+    rows = pd.concat([curves().assign(agents=n, cell_id=str(n), case="joint") for n in (2, 4, 8, 16)])
+    (panel,) = curve_panels(curves_of(rows, "error", versus="agents"), "error", "agents")
+    colours = [str(line.get_color()) for line in panel.axes.get_lines()]
+    assert len(colours) == 4
+    lightness = [colorsys.rgb_to_hls(*to_rgb(dark_colour(colour)))[1] for colour in colours]
+    assert all(after - before > 0.05 for before, after in pairwise(lightness))
+    assert dark_colour("#000000") == "#ffffff"
