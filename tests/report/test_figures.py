@@ -13,7 +13,7 @@ from orchestrator.claims.claim import read_claim
 from orchestrator.claims.verdict import Point, Verdict
 from orchestrator.plugins import registry
 from orchestrator.report.aggregate import bootstrap
-from orchestrator.report.claim_figure import claim_panel
+from orchestrator.report.claim_figure import claim_panel, y_label
 from orchestrator.report.curve_figures import band_of, band_words, cost_panels, curve_panels, curves_of, free_cases
 from orchestrator.report.embed import dark_colour
 from orchestrator.report.style import (
@@ -93,7 +93,13 @@ def test_the_bound_is_drawn():
     assert bound.get_ydata() == pytest.approx(3 / bound.get_xdata())
 
 
-def test_nothing_to_draw_is_said():
+@pytest.mark.parametrize(("by", "sign"), [("ratio", "/"), ("difference", "−")])
+def test_an_order_names_its_comparison_on_the_axis(by, sign):
+    claim = read_claim(BASE | {"law": "order", "below": "alone", "by": by})
+    assert y_label(claim) == f"error (mean over the last half):\njoint {sign} alone"
+
+
+def test_a_claim_without_points_says_so():
     nan = float("nan")
     empty = Verdict("c", "joint", "error_tail", "agents", "power", nan, nan, nan, "", "-1", "inconclusive", "Why.")
     assert "no finished replicates" in claim_panel(read_claim(SLOPE), empty).axes.texts[0].get_text()
