@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
-.PHONY: install demo test test-slow test-cluster check bench scaling scaling-page reference tour clean
+.PHONY: install demo test test-slow test-cluster check bench scaling scaling-page reference tour site clean
 
 install: .venv/.installed
 
@@ -20,14 +20,15 @@ demo: install
 	@echo "report page:"
 	@$(BIN)/orchestrator report shared-representation/quickstart --results $(RESULTS)
 
-# Three processes: numbers; all that shares a Ray on this machine; real hosts, which mostly wait, and then jobs.
+# Three processes share the groups of tests/conftest.py. Compiled modules are kept: hundreds of processes import them.
+test: export PYTHONDONTWRITEBYTECODE =
 test: install
 	$(BIN)/python -m pytest -q -m "not slow" -n 3 --dist loadscope --no-loadscope-reorder
 
 test-slow: install
 	$(BIN)/python -m pytest -q -m "slow and not cluster"
 
-# Needs root and the packages iproute2, openssh-server and rsync; says so and skips without them.
+# Needs root and the packages iproute2, openssh-server and rsync. Skips, and says so, without them.
 test-cluster: install
 	$(BIN)/python -m pytest -q -m cluster
 
@@ -54,6 +55,10 @@ reference: install
 # docs/tour.ipynb with what it gives.
 tour: install
 	$(BIN)/python tests/tools/tour.py
+
+# build/site: the documentation as a site; open build/site/index.html.
+site: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -1,6 +1,6 @@
-"""Run the benchmarks and print them beside their targets: ``python -m benchmarks [NAME ...]``.
+"""Run benchmarks and print every figure beside its target: ``python -m benchmarks [NAME ...]``.
 
-Each is a ratio against a bare kernel or bare Ray in the same run, so a shared, noisy machine moves both sides.
+Most figures are ratios to a bare kernel or to bare Ray in the same run: other work on the machine slows both sides.
 """
 
 import argparse
@@ -9,25 +9,25 @@ import json
 import sys
 from pathlib import Path
 
+from benchmarks.figure import Figure
 from orchestrator.commands.printing import grid
 
-NAMES = ("kernels", "reciprocity", "utilities", "mean_field", "rounds", "cells", "scale", "commands")
+NAMES = ("kernels", "reciprocity", "utilities", "mean_field", "rounds", "cells", "scale", "commands", "starts")
 
 
 def main() -> None:
-    """Parse names, run, print, keep the figures in benchmarks/out."""
+    """Run the named benchmarks, print their figures and write them to benchmarks/out/figures.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help=f"default: {' '.join(NAMES)}")
     chosen = parser.parse_args().names or NAMES
-    rows = []
+    figures: list[Figure] = []
     for name in chosen:
         print(f"{name} …", file=sys.stderr)
-        rows += importlib.import_module(f"benchmarks.{name}").measure()
+        figures += importlib.import_module(f"benchmarks.{name}").measure()
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)
-    (out / "figures.json").write_text(json.dumps(rows, indent=1))
-    titles = ("what", "measured", "target", "met", "details")
-    grid(titles, [(r["what"], r["measured"], r["target"], "yes" if r["met"] else "no", r["details"]) for r in rows])
+    (out / "figures.json").write_text(json.dumps([figure._asdict() for figure in figures], indent=1))
+    grid(Figure._fields, [figure._replace(met="yes" if figure.met else "no") for figure in figures])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""How often a claim's interval holds the truth: ``python -m benchmarks.coverage`` (a few minutes), then docs/claims.md.
+"""The coverage of a claim's interval: ``python -m benchmarks.coverage`` (a few minutes) writes it to docs/claims.md.
 
-Curves are drawn whose law is known, and every interval is asked whether it holds it: that of the claims rule (one seed
-left out of the whole curve, t with R - 1 degrees; the very code that judges) and the percentile bootstrap over seeds
-beside it. The counts go to docs/claims/coverage.csv, the page's table is made from them; the same numbers each time.
+Curves with a known law are drawn at random. For each, two intervals are computed: that of the claims rule (one seed
+left out of the whole curve, t with R - 1 degrees; the same code that judges claims) and the percentile bootstrap over
+seeds. How many of them contain the true value goes to docs/claims/coverage.csv, and the page's table is made from this
+file. The numbers are the same each time.
 """
 
 import math
@@ -21,7 +22,7 @@ POINTS, PAGE = CHECKOUT / "docs" / "claims" / "coverage.csv", CHECKOUT / "docs" 
 BEGIN, END = "<!-- coverage -->", "<!-- end -->"
 
 SEEDS = (4, 5, 6, 8, 16)
-CURVES = 4000  #: drawn for each row and number of seeds: a share of .95 is then known to +- .007
+CURVES = 4000  #: per row and number of seeds; the standard error of a share of .95 is then .003
 RESAMPLES = 1000
 LEVELS = np.array([2.0, 4.0, 8.0, 16.0, 32.0])
 
@@ -29,7 +30,7 @@ Factors = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
 
 def lognormal(spread: float, common: float = 0.0) -> Factors:
-    """Factors of mean 1; ``spread`` is that of their logarithm, ``common`` the share that a seed's levels share."""
+    """Factors of mean 1: ``spread`` is that of their logarithm, ``common`` the part that all levels of a seed share."""
 
     def draw(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
         own, shared = random.normal(size=shape), random.normal(size=shape[1])
@@ -40,7 +41,7 @@ def lognormal(spread: float, common: float = 0.0) -> Factors:
 
 
 def squares(dimension: int) -> Factors:
-    """Factors of mean 1 that scatter as the squared length of a normal error in ``dimension`` dimensions does."""
+    """Factors of mean 1, distributed as the squared length of a normal error in ``dimension`` dimensions."""
     return lambda random, shape: random.chisquare(dimension, size=shape) / dimension
 
 
@@ -50,7 +51,7 @@ def narrowing(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray
     return np.exp(spread * random.normal(size=shape) - spread * spread / 2)
 
 
-#: What is estimated and how replicates scatter about the truth: (estimated, scatter) -> factors.
+#: (what is estimated, how replicates scatter about the true value) -> factors.
 STUDIES: dict[tuple[str, str], Factors] = {
     ("exponent", "lognormal, spread .3"): lognormal(0.3),
     ("exponent", "the same, half of it shared by a seed's levels"): lognormal(0.3, common=0.5),
@@ -66,7 +67,7 @@ STUDIES: dict[tuple[str, str], Factors] = {
 
 
 def slope(y: np.ndarray) -> np.ndarray:
-    """Exponent of the curve with these means: ``y`` [..., levels]."""
+    """Exponents of curves with these means: ``y`` [..., levels]."""
     u = np.log(LEVELS) - np.log(LEVELS).mean()
     return (u * np.log(y)).sum(axis=-1) / (u * u).sum()
 
@@ -81,7 +82,7 @@ def curve(estimated: str, factors: Factors, random: np.random.Generator, seeds: 
 
 
 def by_rule(estimated: str, y: np.ndarray) -> fits.Interval:
-    """The interval of the claims rule (``fits``), as ``laws`` asks for it."""
+    """The interval of the claims rule, computed by ``fits`` as in ``judge``."""
     if estimated == "exponent":
         return fits.jackknife(lambda part: fits.power_slope(LEVELS, part), y)
     if estimated == "mean":
@@ -90,15 +91,15 @@ def by_rule(estimated: str, y: np.ndarray) -> fits.Interval:
 
 
 def by_bootstrap(estimated: str, y: np.ndarray, random: np.random.Generator) -> tuple[float, float]:
-    """The percentile bootstrap: whole seeds drawn with replacement, the middle 95 percent of what they give."""
+    """The percentile bootstrap: whole seeds drawn with replacement, the middle 95 percent of the estimates."""
     seeds = y.shape[1]
     drawn = random.integers(seeds, size=(RESAMPLES, seeds))
     means = y[:, drawn].mean(axis=-1).T
     if estimated == "exponent":
-        found = slope(means)
+        estimates = slope(means)
     else:
-        found = means[:, 0] if estimated == "mean" else np.log(means[:, 0] / means[:, 1])
-    low, high = np.quantile(found, [0.025, 0.975])
+        estimates = means[:, 0] if estimated == "mean" else np.log(means[:, 0] / means[:, 1])
+    low, high = np.quantile(estimates, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -106,14 +107,14 @@ TRUTH = {"exponent": -1.0, "ratio of two cases": math.log(0.5), "mean": 1.0}
 
 
 def count(estimated: str, scatter: str, seeds: int) -> dict[str, Any]:
-    """How many of ``CURVES`` intervals of either kind hold the truth. Drawn from a stream of this row's own."""
+    """How many of ``CURVES`` intervals of each kind contain the true value. Each row has its own random stream."""
     key = [list(STUDIES).index((estimated, scatter)), seeds]
     random, again = (np.random.default_rng(np.random.SeedSequence([2026, part, *key])) for part in (0, 1))
     truth, rule, bootstrap = TRUTH[estimated], 0, 0
     for _ in range(CURVES):
         y = curve(estimated, STUDIES[estimated, scatter], random, seeds)
-        found = by_rule(estimated, y)
-        rule += bool(found.low <= truth <= found.high)
+        interval = by_rule(estimated, y)
+        rule += bool(interval.low <= truth <= interval.high)
         low, high = by_bootstrap(estimated, y, again)
         bootstrap += low <= truth <= high
     row = {"estimated": estimated, "scatter": scatter, "seeds": seeds, "curves": CURVES}
@@ -121,7 +122,7 @@ def count(estimated: str, scatter: str, seeds: int) -> dict[str, Any]:
 
 
 def table(counts: pd.DataFrame) -> str:
-    """The page's table: shares that held the truth, the rule's and, after a slash, the bootstrap's."""
+    """The page's table: the coverage of the rule and, after a slash, of the bootstrap."""
     numbers = sorted(set(counts["seeds"]))
     lines = ["| estimated | seeds scatter as | " + " | ".join(f"R = {n}" for n in numbers) + " |"]
     lines += ["|---|---|" + "---:|" * len(numbers)]
@@ -133,13 +134,13 @@ def table(counts: pd.DataFrame) -> str:
 
 
 def rendered(text: str, counts: pd.DataFrame) -> str:
-    """The page with the table between its marks written anew."""
+    """The page with a new table between its marks."""
     before, _, rest = text.partition(BEGIN)
     return f"{before}{BEGIN}\n{table(counts)}\n{END}{rest.partition(END)[2]}"
 
 
 def rows() -> Iterator[dict[str, Any]]:
-    """Every row of the study, told on stderr as it is begun."""
+    """Every row of the study. Prints its progress on stderr."""
     for estimated, scatter in STUDIES:
         print(f"{estimated}: {scatter} …", file=sys.stderr)
         for seeds in SEEDS:

@@ -1,10 +1,10 @@
-"""Tabular policy reciprocity on digital, one-step rounds, one core, against a bare numba loop of the same updates."""
+"""Tabular policy reciprocity on digital in one-step rounds, compared with a bare numba loop of the same updates."""
 
 import time
-from typing import Any
 
 import numpy as np
 
+from benchmarks.figure import Figure
 from benchmarks.kernels import best
 from orchestrator.core.kernels import draw_alias, draw_integer, kernel, uniform
 from orchestrator.core.streams import member_streams
@@ -19,7 +19,7 @@ SETTINGS = {"a": 0.5, "b": 0.3, "tau_1": 0.65, "tau_2": 0.35, "epsilon": 0.3, "r
 
 @kernel
 def bare_reciprocity(rounds, probability, alias, reward, noise, gamma, walker, rng):
-    """Equations 5 and 6 on one trajectory as one would write them by hand: nothing optional, nothing shared with us."""
+    """Equations 5 and 6 on one trajectory, written by hand: no options, and no code shared with the algorithm."""
     n, states, actions = reward.shape
     table, visits = np.zeros((n, states, actions)), np.zeros((states, actions))
     mean = np.zeros((states, actions))
@@ -50,29 +50,29 @@ def bare_reciprocity(rounds, probability, alias, reward, noise, gamma, walker, r
     return mean
 
 
-def measure() -> list[dict[str, Any]]:
-    """A row: 20 agents, 4 million rounds, in seconds and as a share of the bare kernel's speed."""
+def measure() -> list[Figure]:
+    """One figure: 20 agents and 4 million rounds, in seconds and as a share of the bare kernel's speed."""
     task = _task(ROUNDS)
     block = task.coordinator(0).problem.block(range(AGENTS))
 
     def bare(rounds: int) -> float:
         streams = member_streams(0, "environment", "steps", [0]), member_streams(0, "agents", "steps", range(AGENTS))
-        began = time.perf_counter()
+        start = time.perf_counter()
         bare_reciprocity(rounds, block.probability, block.alias, block.reward, block.noise, block.gamma, *streams)
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     bare(1)
     run_task(_task(3), InlineFleet())
-    theirs = best(lambda: bare(ROUNDS))
+    bare_seconds = best(lambda: bare(ROUNDS))
     ours = best(lambda: run_task(task, InlineFleet()).seconds.total)
     return [
-        {
-            "what": f"policy reciprocity, digital, {AGENTS} agents, {ROUNDS / 1e6:g} M one-step rounds, one core",
-            "measured": f"{ours:.1f} s, {theirs / ours:.2f} of bare",
-            "target": "< 60 s, >= 0.3",
-            "met": ours < 60 and theirs / ours >= 0.3,
-            "details": f"{AGENTS * ROUNDS / ours / 1e6:.0f} M steps/s, bare {AGENTS * ROUNDS / theirs / 1e6:.0f}",
-        }
+        Figure(
+            what=f"policy reciprocity, digital, {AGENTS} agents, {ROUNDS / 1e6:g} M one-step rounds, one core",
+            measured=f"{ours:.1f} s, {bare_seconds / ours:.2f} of bare",
+            target="< 60 s, >= 0.3",
+            met=ours < 60 and bare_seconds / ours >= 0.3,
+            details=f"{AGENTS * ROUNDS / ours / 1e6:.0f} M steps/s, bare {AGENTS * ROUNDS / bare_seconds / 1e6:.0f}",
+        )
     ]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _process.prepare()
 
-__version__ = "0.1.0"
+__version__: str
 __all__ = ["Results", "__version__", "run", "sweep"]
 
 
@@ -22,7 +22,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name == "Results":
         from orchestrator.results import Results
 
@@ -31,4 +31,8 @@ def __getattr__(name: str):
         from orchestrator import api
 
         return getattr(api, name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version(_process.DISTRIBUTION)
     raise AttributeError(f"module 'orchestrator' has no attribute {name!r}")

@@ -1,37 +1,52 @@
-"""The one exception that stands for a mistake of the user's, not of the program's; others' errors in one line."""
+"""The exception for bad input, and what messages need: where an error was, its first line, the nearest name."""
 
 import difflib
-import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
+
+#: The engine's own files.
+ENGINE = Path(__file__).resolve().parent
 
 
 class UserError(Exception):
-    """Bad input, told in one or two plain sentences that name the field and what it accepts.
+    """Bad input, in one or two plain sentences that name the field and what it accepts.
 
-    The command line prints the sentences on stderr and exits with code 2; a notebook sees the exception.
+    The command line prints the sentences on stderr and exits with code 2. A notebook shows the exception.
     """
 
 
-def place(trace: str) -> str:
-    """Where in a file of the user's a traceback ends, as `` (mine.py, line 20, in pull)``; empty if in none."""
-    frames = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', trace)
-    ours = (f"{os.sep}orchestrator{os.sep}", f"{os.sep}site-packages{os.sep}", f"{os.sep}lib{os.sep}python")
-    own = [frame for frame in frames if not any(part in frame[0] for part in ours)]
-    return f" ({os.path.basename(own[-1][0])}, line {own[-1][1]}, in {own[-1][2]})" if own else ""
+def error_place(trace: str) -> str:
+    """Where a traceback ends in a file that is not the engine's or a library's, as `` (mine.py, line 20, in pull)``.
+
+    Empty if there is no such file.
+    """
+    frames = [
+        (Path(path), line, name) for path, line, name in re.findall(r'File "([^"]+)", line (\d+), in (\S+)', trace)
+    ]
+    own = [frame for frame in frames if not _is_foreign(frame[0])]
+    if not own:
+        return ""
+    path, number, name = own[-1]
+    return f" ({path.name}, line {number}, in {name})"
+
+
+def _is_foreign(path: Path) -> bool:
+    library = "site-packages" in path.parts or "/lib/python" in path.as_posix()
+    return library or path.is_relative_to(ENGINE)
 
 
 def line(error: BaseException, number: int = 0) -> str:
-    """One line of what an exception says: its first, or -1 where Ray has put a worker's own words last."""
+    """One line of an exception's text: the first, or -1 for the last, where Ray puts the words of a worker's error."""
     return (str(error).strip().splitlines() or [type(error).__name__])[number].rstrip(".")
 
 
-#: Names listed where none is near; ``orchestrator list`` has them all.
+#: Number of names in a message where none is near.
 MOST_KNOWN = 12
 
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
-    """The known names, those nearest to ``name`` alone if any is near: the end of an error message."""
+    """The end of an error message: the known names nearest to ``name``, or some of all if none is near."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, most, 0.5)
     if "/" not in name:  # the last part of a sweep's name

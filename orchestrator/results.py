@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.claims.claim import PLANNED_ROUNDS
 from orchestrator.errors import UserError, nearest
 from orchestrator.planning.stored import StoredSweep, read_portraits
 from orchestrator.store import Store
-from orchestrator.store.views import sql_text
+from orchestrator.store.sql import sql_text
 
 log = logging.getLogger("orchestrator")
 
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from orchestrator.claims.verdict import Judgement, Verdict
+    from orchestrator.claims.columns import Columns
+    from orchestrator.claims.verdict import Verdict
     from orchestrator.report.style import Width
 
 STATES = ("done", "diverged", "failed", "missing")
@@ -100,16 +100,15 @@ class Results:
         long = pd.concat(parts, ignore_index=True).dropna(subset=["value", "window_mean"], how="all")
         return long.reset_index(drop=True)
 
-    def judge(self, sweep: str) -> "Judgement":
+    def judge(self, sweep: str) -> "list[Verdict]":
         """Judge the sweep's claims by the rule (docs/claims.md). Verdicts that have changed are stored."""
         from orchestrator.claims.judge import judge
-        from orchestrator.claims.verdict import Judgement
 
         stored = self.stored(sweep)
-        replicates, curves = self._with_missing(stored), self.curves(sweep)
-        verdicts = [judge(claim, replicates, curves, stored.varied, sweep) for claim in stored.claims]
+        replicates, curves = self._judged_rows(stored)
+        verdicts = [judge(claim, replicates, curves, stored.varied, stored.command) for claim in stored.claims]
         self._store_changed(stored, verdicts)
-        return Judgement(replicates[replicates["status"] != "missing"], curves, verdicts)
+        return verdicts
 
     def _store_changed(self, stored: StoredSweep, verdicts: "list[Verdict]") -> None:
         rows = [verdict.to_rows(stored.name, stored.hash) for verdict in verdicts]
@@ -186,11 +185,11 @@ class Results:
     def _report(self, sweep: str, folder: Path) -> "tuple[Path, Sequence[Verdict]]":
         from orchestrator.report import write
 
+        verdicts, stored = self.judge(sweep), self.stored(sweep)
         cells = f"SELECT cell_id FROM members WHERE sweep = {sql_text(sweep)}"
         timings = self.sql(f"SELECT * FROM timings WHERE cell_id IN ({cells})")
-        judgement = self.judge(sweep)
-        page = write.write_sweep(self.stored(sweep), judgement, timings, self.portraits(sweep), folder)
-        return page, judgement.verdicts
+        tables = write.Tables(self.summary(sweep), self.curves(sweep), timings)
+        return write.write_sweep(stored, tables, verdicts, self.portraits(sweep), folder), verdicts
 
     def plot(self, sweep: str, claim: str, width: "Width" = "single") -> "Axes":
         """The figure of a claim, by its name or number, as matplotlib axes. Nothing is stored.
@@ -203,7 +202,7 @@ class Results:
 
         stored = self.stored(sweep)
         wanted = write.claim_named(stored, claim)
-        verdict = judge(wanted, self._with_missing(stored), self.curves(sweep), stored.varied, sweep)
+        verdict = judge(wanted, *self._judged_rows(stored), stored.varied, stored.command)
         return write.claim_axes(stored, wanted, verdict, width)
 
     def _of(self, sweep: str, view: str, order: str) -> "pd.DataFrame":
@@ -212,22 +211,25 @@ class Results:
         rows = self.sql(f"SELECT * FROM {view} WHERE sweep = {sql_text(sweep)} ORDER BY {order}")
         return in_reading_order(rows.dropna(axis="columns", how="all") if len(rows) else rows)
 
-    def _with_missing(self, stored: StoredSweep) -> "pd.DataFrame":
-        """The sweep's summary, and one row of status ``missing`` for every planned replicate that the store lacks.
+    def _judged_rows(self, stored: StoredSweep) -> "tuple[Columns, Columns]":
+        """What claims are judged on: replicates, those that are missing included, and records.
 
         Seeds accumulate: all that are stored of the sweep's cells count, whichever run stored them.
         """
-        import pandas as pd
+        import numpy as np
 
-        from orchestrator.claims.samples import with_missing
+        from orchestrator.claims.columns import PLANNED_ROUNDS, columns_of, columns_of_rows, with_missing
 
-        planned = pd.DataFrame(stored.replicates)
-        keys = ["case", "cell_id"]
-        summary = self.summary(stored.name)
-        if len(summary):
-            summary[PLANNED_ROUNDS] = summary["cell_id"].map(stored.planned_rounds)
-            summary = summary[pd.MultiIndex.from_frame(summary[keys]).isin(pd.MultiIndex.from_frame(planned[keys]))]
-        return with_missing(summary, planned)
+        where = f"WHERE sweep = {sql_text(stored.name)}"
+        summary = columns_of(self.store.query(f'SELECT * FROM summary {where} ORDER BY "case", cell_id, seed'))
+        curves = columns_of(self.store.query(f'SELECT * FROM curves {where} ORDER BY "case", cell_id, seed, round'))
+        if summary.rows:
+            planned = {(row["case"], row["cell_id"]) for row in stored.rows}
+            pairs = zip(summary["case"], summary["cell_id"], strict=True)
+            summary = summary.select(np.array([pair in planned for pair in pairs], dtype=bool))
+            rounds = np.array([stored.planned_rounds[cell] for cell in summary["cell_id"]], dtype=np.int64)
+            summary = summary.replace(**{PLANNED_ROUNDS: rounds})
+        return with_missing(summary, columns_of_rows(stored.replicates)), curves
 
 
 def _same_rows(stored: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> bool:

@@ -4,6 +4,7 @@ import faulthandler
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import pytest
@@ -15,33 +16,45 @@ settings.register_profile("shared machine", deadline=None, suppress_health_check
 settings.load_profile("shared machine")
 
 
-#: Tests that run one after the other in one process, by the beginning of their path; the rest is "numbers".
-TOGETHER = {
-    "tests/hosts": "hosts",
-    "tests/cluster": "jobs",
-    "tests/commands/test_export": "jobs",
-    "tests/checks/test_contract": "numbers",
-    "tests/checks": "jobs",
-    "tests/store": "jobs",
-    "tests/running/test_golden": "numbers",
-    "tests/commands": "ray",
-    "tests/fleet": "ray",
-    "tests/planning": "ray",
-    "tests/progress": "ray",
-    "tests/core": "ray",
-    "tests/running": "ray",
+#: Tests that run one after the other in one process where several processes run tests: a name -> folders and files, of
+#: which the innermost counts. Any other folder is a group of its own. Those that wait long begin first; tests that
+#: compile the same kernels are together, and those that use all kernels come last, when they are on disk.
+GROUPS = {
+    "hosts": ("tests/hosts",),
+    "ray": ("tests/fleet", "tests/running/test_sweeps.py", "tests/store/test_remote.py"),
+    "mean field": ("tests/algorithms/mean_field", "tests/envs/mean_field", "tests/envs/graphon"),
+    "jobs": ("tests/cluster",),
+    "reciprocity": ("tests/algorithms/policy_reciprocity", "tests/envs/grids"),
+    "utilities": ("tests/algorithms/general_utilities", "tests/envs/networks"),
+    "representation": ("tests/algorithms/shared_representation", "tests/envs/linear"),
+    "others": ("tests",),
+    "all kernels": ("tests/checks/test_contract.py", "tests/running/test_golden.py"),
 }
+PLACES = {place: group for group, places in GROUPS.items() for place in places}
+
+
+def group_of(nodeid: str) -> str:
+    """The group of a test, or its folder."""
+    path = PurePosixPath(nodeid.partition("::")[0])
+    group = next(PLACES[str(place)] for place in (path, *path.parents) if str(place) in PLACES)
+    return group if group != "others" else str(path.parent)
 
 
 class Together(LoadScopeScheduling):
-    """Where several processes run the tests, what shares a Ray or real hosts stays in one of them."""
+    """Where several processes run the tests, what shares a Ray, real hosts or kernels stays in one of them."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((group for begin, group in TOGETHER.items() if nodeid.startswith(begin)), "numbers")
+        return group_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    assert not [place for place in PLACES if not (config.rootpath / place).exists()]
     return Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = list(GROUPS)
+    items.sort(key=lambda item: order.index(group if (group := group_of(item.nodeid)) in GROUPS else "others"))
 
 
 @pytest.fixture
@@ -93,9 +106,9 @@ def watchdog() -> Iterator[None]:
 
 @pytest.fixture(name="table", scope="session")
 def _table():
-    from tests.tools.summaries import table
+    from tests.tools.rows import summary_table
 
-    return table
+    return summary_table
 
 
 @pytest.fixture(name="verdict_of")

@@ -1,22 +1,18 @@
-"""Rules against what silently changes numbers, checked on the syntax of every file that makes them.
+"""Rules against what silently changes numbers, held over the syntax of every file that makes them.
 
-They are approximate where types would be needed; what they flag falsely is listed with its reason.
+A rule gives (line, what) of each place in a syntax tree that breaks it. Rules are approximate where types would be
+needed; what they report wrongly is listed with its reason.
 """
 
 import ast
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-import pytest
+from orchestrator.process import PACKAGES, WITH_KERNELS
+from tests.tools import source
 
-from orchestrator.process import WITH_KERNELS
-from tests.tools.engine import ROOT
+Places = Iterator[tuple[int, str]]
 
-PACKAGES = ("orchestrator", "algorithms", "envs")
-FILES = {path.relative_to(ROOT).as_posix(): path for p in PACKAGES for path in sorted((ROOT / p).rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
+FILES = source.files(*PACKAGES)
 #: The part of the engine that makes numbers.
 ENGINE = (
     "orchestrator/core/",
@@ -26,124 +22,24 @@ ENGINE = (
 )
 #: Files whose code makes numbers: the families, the environments, and that part of the engine.
 MAKING = [name for name in FILES if not name.startswith("orchestrator/") or name.startswith(ENGINE)]
-
-making = pytest.mark.parametrize("name", MAKING)
-every = pytest.mark.parametrize("name", FILES)
-
-
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Absolute dotted names of the modules imported anywhere in a file."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-
-
-def dotted(node: ast.AST) -> str:
-    """``a.b.c`` of an attribute or name, empty for anything else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        return f"{dotted(node.value)}.{node.attr}"
-    return ""
-
-
-def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield dotted(node.func), node
-
-
-def test_the_rules_see_the_files():
-    assert {
-        "orchestrator/core/kernels.py",
-        "envs/common/chains.py",
-        "algorithms/shared_representation/linear_td.py",
-    } <= set(MAKING)
-
-
-@every
-def test_numba_is_imported_in_one_file_only(name):
-    """Its decorator fixes cache, error model and IEEE order; a kernel made elsewhere would escape it."""
-    if name != "orchestrator/core/kernels.py":
-        assert not [module for module in imports(TREES[name]) if module.split(".")[0] == "numba"]
-
-
-@every
-def test_no_fast_math_and_no_parallel_loops(name):
-    for node in ast.walk(TREES[name]):
-        if isinstance(node, ast.keyword) and node.arg in ("fastmath", "parallel"):
-            assert isinstance(node.value, ast.Constant)
-            assert node.value.value is False
-        assert not (isinstance(node, ast.Name | ast.Attribute) and dotted(node).split(".")[-1] == "prange")
-
-
-def test_the_decorator_says_so():
-    found = [call for called, call in calls(TREES["orchestrator/core/kernels.py"]) if called == "numba.njit"]
-    assert len(found) == 1
-    options = {keyword.arg: ast.unparse(keyword.value) for keyword in found[0].keywords}
-    assert (options["cache"], options["fastmath"], options["parallel"]) == ("True", "False", "False")
-
-
-@every
-def test_no_hash_of_python_s(name):
-    """hash() of a text differs from process to process."""
-    assert "hash" not in [called for called, _ in calls(TREES[name])]
-
-
-ALLOWED_RANDOM = {"default_rng", "SeedSequence", "Generator", "PCG64"}
+#: The file with the decorator of all kernels.
+KERNELS = "orchestrator/core/kernels.py"
+COMPILED = {"kernel", "inlined", "numba.njit", "njit"}
 #: RLlib draws from the global streams: this file seeds them from ours for each iteration and puts them back.
 GLOBAL_STREAMS = "algorithms/rllib/trainer.py"
-
-
-@every
-def test_no_global_random_numbers(name):
-    """Nothing but generators made from a seed sequence."""
-    tree = TREES[name]
-    for node in ast.walk(tree) if name != GLOBAL_STREAMS else ():
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            assert "random" not in [module.split(".")[0] for module in imports(node)]
-        if isinstance(node, ast.Attribute) and dotted(node.value) in ("np.random", "numpy.random"):
-            assert node.attr in ALLOWED_RANDOM, f"{name}:{node.lineno}: np.random.{node.attr}"
-    for called, call in calls(tree):
-        if called.split(".")[-1] in ("default_rng", "PCG64", "SeedSequence"):
-            assert call.args or call.keywords, f"{name}:{call.lineno}: {called} without a seed"
-
-
-@making
-def test_no_clock_and_no_machine_where_numbers_are_made(name):
-    forbidden = {"time", "datetime", "os", "platform", "socket", "uuid", "secrets", "threading", "multiprocessing"}
-    assert not forbidden & {module.split(".")[0] for module in imports(TREES[name])}
-
-
-ITERATING = ("list", "tuple", "enumerate", "np.array", "np.fromiter", "sum", "map")
-
-
-@making
-def test_no_order_of_sets(name):
-    check_sets(name, TREES[name])
-
-
-def check_sets(name: str, tree: ast.AST) -> None:
-    """A set is iterated only through sorted()."""
-    for node in ast.walk(tree):
-        iterated = [node.iter] if isinstance(node, ast.For | ast.comprehension) else []
-        if isinstance(node, ast.Call) and dotted(node.func) in (
-            "list",
-            "tuple",
-            "np.array",
-            "np.fromiter",
-            "enumerate",
-        ):
-            iterated += node.args[:1]
-        for found in iterated:
-            is_set = isinstance(found, ast.Set | ast.SetComp) or (
-                isinstance(found, ast.Call) and dotted(found.func) in ("set", "frozenset")
-            )
-            assert not is_set, f"{name}:{found.lineno}: iterates over a set"
-
-
+GENERATORS = {"default_rng", "SeedSequence", "Generator", "PCG64"}
+MACHINE = {"time", "datetime", "os", "platform", "socket", "uuid", "secrets", "threading", "multiprocessing"}
+#: Calls that go through their argument in its order, and calls whose result does not depend on that order.
+ITERATING = {
+    *("list", "tuple", "enumerate", "sum", "map", "filter", "zip", "iter", "dict.fromkeys"),
+    *("np.array", "np.asarray", "np.fromiter", "np.stack", "np.concatenate"),
+}
+ORDERLESS = {"sorted", "set", "frozenset", "len", "min", "max", "any", "all"}
+SET_METHODS = {"union", "intersection", "difference", "symmetric_difference"}
+REDUCTIONS = {
+    *("sum", "mean", "dot", "matmul", "einsum", "tensordot", "inner", "vdot", "cumsum", "prod"),
+    *("average", "std", "var"),
+}
 #: (file, function) -> why its product or sum does not run over the agent axis, or not in a block-sized piece of it.
 REASONS = {
     ("algorithms/mean_field/subsample_mfq.py", "deployed"): "coordinator: whole numbers, counts of the k agents",
@@ -161,95 +57,267 @@ REASONS = {
     ("algorithms/general_utilities/batch.py", "packed"): "integers",
     ("algorithms/general_utilities/critic.py", "letters"): "in a kernel a loop; over the cells of one agent",
 }
-REDUCTIONS = {
-    "sum",
-    "mean",
-    "dot",
-    "matmul",
-    "einsum",
-    "tensordot",
-    "inner",
-    "vdot",
-    "cumsum",
-    "prod",
-    "average",
-    "std",
-    "var",
-}
 
 
-def reductions(tree: ast.AST, function: str = "") -> Iterator[tuple[str, int, str]]:
-    """(innermost function, line, what) of every matrix product and every numpy reduction."""
-    for node in ast.iter_child_nodes(tree):
-        inside = node.name if isinstance(node, ast.FunctionDef) else function
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
-            yield inside, node.lineno, "@"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in REDUCTIONS:
-            yield inside, node.lineno, node.func.attr
-        yield from reductions(node, inside)
+def broken(rule: Callable[[ast.AST], Places], files: Iterable[str]) -> str:
+    """Every violation of a rule in these files, one per line as ``file:line: what``."""
+    return "\n".join(f"{name}:{line}: {what}" for name in files for line, what in rule(source.tree(name)))
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("algorithms/")])
-def test_no_blas_and_no_pairwise_sums_in_the_families(name):
-    """In blocks and kernels loops and the ordered reductions only: BLAS and numpy add in an order that depends on
+def test_numba_is_imported_in_one_file_only():
+    """Its decorator fixes cache, error model and IEEE order; a kernel made elsewhere would escape it."""
+    assert not broken(numba_imports, set(FILES) - {KERNELS})
 
-    the block's size. Coordinators may where they hold all agents at once, for a reason given in ``REASONS``.
+
+def test_no_fast_math_and_no_parallel_loops():
+    assert not broken(reordered_arithmetic, FILES)
+
+
+def test_the_decorator_says_so():
+    (call,) = [call for name, call in calls(source.tree(KERNELS)) if name == "numba.njit"]
+    options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    assert (options["cache"], options["fastmath"], options["parallel"]) == ("True", "False", "False")
+
+
+def test_no_hash_of_python_s():
+    """hash() of a text differs from process to process."""
+    assert not broken(hashes, FILES)
+
+
+def test_no_global_random_numbers():
+    """Nothing but generators made from a seed sequence."""
+    assert not broken(global_draws, set(FILES) - {GLOBAL_STREAMS})
+    assert not broken(unseeded, FILES)
+
+
+def test_no_clock_and_no_machine_where_numbers_are_made():
+    assert not broken(machine_imports, MAKING)
+
+
+def test_no_order_of_sets():
+    """A set is iterated only through sorted()."""
+    assert not broken(set_orders, MAKING)
+
+
+def test_no_blas_and_no_pairwise_sums_in_the_families():
+    """In blocks and kernels loops and the ordered reductions only: BLAS and numpy add in an order that depends on the
+
+    block's size. Coordinators may where they hold all agents at once, for a reason given in ``REASONS``.
     """
-    for function, line, what in reductions(TREES[name]):
-        assert (name, function) in REASONS, f"{name}:{line}: {what} in {function}(), see docs/determinism.md"
-
-
-def test_reasons_are_still_needed():
-    found = {(name, function) for name, tree in TREES.items() for function, _, _ in reductions(tree)}
-    assert set(REASONS) <= found
-
-
-def test_the_rule_sees_what_it_should():
-    """The rules themselves, tried on a file that breaks them all."""
-    bad = "import numba\ndef f(x):\n    y = x @ x\n    for i in {1, 2}: y += np.mean(x)\n    return x.sum(axis=0)\n"
-    assert [(function, what) for function, _, what in reductions(ast.parse(bad))] == [
-        ("f", "@"),
-        ("f", "mean"),
-        ("f", "sum"),
-    ]
-    assert list(imports(ast.parse(bad))) == ["numba"]
-
-
-def test_the_variables_are_set_before_numpy_loads():
-    """One BLAS thread, no SVML, the kernel cache keyed by the source tree: in a process that imports numpy after us."""
-    program = """
-import orchestrator, os, sys
-assert "numpy" not in sys.modules
-import numpy, numba
-from threadpoolctl import threadpool_info
-assert all(pool["num_threads"] == 1 for pool in threadpool_info()), threadpool_info()
-assert numba.config.DISABLE_INTEL_SVML
-assert os.path.basename(numba.config.CACHE_DIR) == orchestrator._process.source_hash(orchestrator._process.WITH_KERNELS)
-"""
-    done = subprocess.run([sys.executable, "-c", program], cwd="/", capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_blas_is_held_to_one_thread_even_if_numpy_came_first():
-    program = """
-import numpy
-import orchestrator
-from threadpoolctl import threadpool_info
-assert all(pool["num_threads"] == 1 for pool in threadpool_info()), threadpool_info()
-"""
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    done = subprocess.run([sys.executable, "-c", program], cwd="/", env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    places = [(name, *place) for name in FILES if name.startswith("algorithms/") for place in sums(source.tree(name))]
+    wrong = [f"{name}:{line}: {what}, see docs/determinism.md" for name, line, what in places
+             if (name, function_of(what)) not in REASONS]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+    assert REASONS.keys() <= {(name, function_of(what)) for name, _, what in places}, "a reason is not needed any more"
 
 
 def test_kernels_are_where_the_cache_looks():
     """The kernel cache is keyed by the files of these folders: a kernel elsewhere would be used after an edit."""
-    compiled = {"kernel", "inlined", "numba.njit", "njit"}
-    homes = {
-        name
-        for name, tree in TREES.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and {dotted(one) for one in node.decorator_list} & compiled
-    }
-    assert homes
-    assert {name for name in homes if not name.startswith(WITH_KERNELS)} == set()
+    assert broken(kernels, FILES)
+    assert not broken(kernels, [name for name in FILES if not name.startswith(WITH_KERNELS)])
+
+
+def dotted(node: ast.AST) -> str:
+    """``a.b.c`` of an attribute or name, empty for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return f"{dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ""
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    return ((dotted(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def imports_of(tree: ast.AST, packages: set[str]) -> Places:
+    lines = {(line, package) for line, name in source.imports(tree) if (package := name.split(".")[0]) in packages}
+    return ((line, f"imports {package}") for line, package in sorted(lines))
+
+
+def numba_imports(tree: ast.AST) -> Places:
+    return imports_of(tree, {"numba"})
+
+
+def machine_imports(tree: ast.AST) -> Places:
+    return imports_of(tree, MACHINE)
+
+
+def reordered_arithmetic(tree: ast.AST) -> Places:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg in ("fastmath", "parallel"):
+            if not (isinstance(node.value, ast.Constant) and node.value.value is False):
+                yield node.value.lineno, f"{node.arg} is not False"
+        elif isinstance(node, ast.Name | ast.Attribute) and dotted(node).split(".")[-1] == "prange":
+            yield node.lineno, "prange"
+
+
+def hashes(tree: ast.AST) -> Places:
+    return ((call.lineno, "hash()") for name, call in calls(tree) if name == "hash")
+
+
+def global_draws(tree: ast.AST) -> Places:
+    yield from imports_of(tree, {"random"})
+    for node in ast.walk(tree):
+        name = dotted(node)
+        if name.startswith(("np.random.", "numpy.random.")) and name.split(".")[2] not in GENERATORS:
+            yield getattr(node, "lineno", 0), name
+
+
+def unseeded(tree: ast.AST) -> Places:
+    for name, call in calls(tree):
+        if name.split(".")[-1] in GENERATORS - {"Generator"} and not (call.args or call.keywords):
+            yield call.lineno, f"{name} without a seed"
+
+
+def kernels(tree: ast.AST) -> Places:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and {dotted(one) for one in node.decorator_list} & COMPILED:
+            yield node.lineno, f"the kernel {node.name}"
+
+
+def sums(tree: ast.AST, function: str = "") -> Places:
+    """Every matrix product and every numpy reduction, with the innermost function around it."""
+    for node in ast.iter_child_nodes(tree):
+        inside = node.name if isinstance(node, ast.FunctionDef) else function
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            yield node.lineno, f"@ in {inside}()"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in REDUCTIONS:
+            yield node.lineno, f"{node.func.attr} in {inside}()"
+        yield from sums(node, inside)
+
+
+def function_of(what: str) -> str:
+    """The function in what ``sums`` reports."""
+    return what.partition(" in ")[2].removesuffix("()")
+
+
+def set_orders(tree: ast.AST) -> Places:
+    """Every place whose result depends on the order in which a set gives its elements."""
+    attributes = {name for name in set_names(list(ast.walk(tree)), set()) if "." in name}
+    return orders_in(tree, attributes)
+
+
+def orders_in(scope: ast.AST, outer: set[str]) -> Places:
+    """The same in a module or function, in which the names ``outer`` are sets."""
+    nodes, functions = own_nodes(scope)
+    names = set_names(nodes, outer)
+    free = set()  # loops whose order does not matter
+    for node in nodes:
+        if isinstance(node, ast.SetComp) or (isinstance(node, ast.Call) and dotted(node.func) in ORDERLESS):
+            free |= {id(loop) for one in (node, *ast.iter_child_nodes(node)) for loop in getattr(one, "generators", ())}
+    for node in nodes:
+        iterated: list[ast.expr] = []
+        if isinstance(node, ast.For | ast.comprehension) and id(node) not in free:
+            iterated = [node.iter]
+        elif isinstance(node, ast.Starred):
+            iterated = [node.value]
+        elif isinstance(node, ast.Call) and dotted(node.func) in ITERATING:
+            iterated = node.args
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            iterated = {"join": node.args, "extend": node.args, "pop": [node.func.value]}.get(node.func.attr, [])
+        yield from ((one.lineno, f"the order of the set {ast.unparse(one)}") for one in iterated if is_set(one, names))
+    for function in functions:
+        yield from orders_in(function, names)
+
+
+def own_nodes(scope: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:
+    """The nodes of a module or function outside the functions in it, and those functions."""
+    nodes, functions, waiting = [], [], list(ast.iter_child_nodes(scope))
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ast.FunctionDef):
+            functions.append(node)
+        else:
+            nodes.append(node)
+            waiting += ast.iter_child_nodes(node)
+    return nodes, functions
+
+
+def set_names(nodes: list[ast.AST], outer: set[str]) -> set[str]:
+    """``outer``, and the names and attributes that are annotated as sets or assigned one."""
+    names = set(outer)
+    for node in nodes:
+        if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation:
+            name = node.arg if isinstance(node, ast.arg) else dotted(node.target)
+            kind = node.annotation.value if isinstance(node.annotation, ast.Subscript) else node.annotation
+            names |= {name} if dotted(kind) in ("set", "frozenset", "Set", "AbstractSet") else set()
+        elif isinstance(node, ast.Assign) and is_set(node.value, names):
+            names |= {dotted(target) for target in node.targets} - {""}
+        elif isinstance(node, ast.NamedExpr) and is_set(node.value, names):
+            names.add(node.target.id)
+    return names
+
+
+def is_set(node: ast.AST, names: set[str]) -> bool:
+    """Whether an expression is a set as far as its syntax shows."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub | ast.BitXor):
+        return any(is_set(side, names) or is_view(side) for side in (node.left, node.right))
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr in SET_METHODS:
+            return is_set(node.func.value, names)
+        return dotted(node.func) in ("set", "frozenset")
+    if isinstance(node, ast.IfExp):
+        return is_set(node.body, names) or is_set(node.orelse, names)
+    return isinstance(node, ast.Set | ast.SetComp) or dotted(node) in names
+
+
+def is_view(node: ast.AST) -> bool:
+    """Whether it is the keys or items of a dictionary, of which ``&`` and ``|`` make sets."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("keys", "items")
+
+
+#: A rule -> lines each of which breaks it once, and lines that do not break it.
+SAMPLES: dict[Callable[[ast.AST], Places], tuple[list[str], list[str]]] = {
+    numba_imports: (["import numba", "from numba import njit", "from numba.core import types"], ["import numpy"]),
+    reordered_arithmetic: (
+        ["njit(fastmath=True)", "njit(parallel=on)", "for i in numba.prange(3): pass"],
+        ["njit(fastmath=False, parallel=False)", "for i in range(3): pass"],
+    ),
+    hashes: (["hash('word')"], ["hashlib.sha256(b'word')"]),
+    global_draws: (
+        ["import random", "from random import choice", "np.random.normal()", "numpy.random.seed(1)"],
+        ["np.random.default_rng(1)", "rng.normal()"],
+    ),
+    unseeded: (["np.random.default_rng()", "SeedSequence()"], ["default_rng(0)", "PCG64(seed=3)"]),
+    machine_imports: (["import time", "from os import environ", "import os.path"], ["import math"]),
+    set_orders: (
+        [
+            "for i in {1, 2}: f(i)",
+            "for i in {x for x in y}: f(i)",
+            "[f(i) for i in frozenset(y)]",
+            "{i: f(i) for i in set(y)}",
+            "sum({0.1, 0.2})",
+            "sum(x[i] for i in set(y))",
+            "map(f, set(y))",
+            "np.array(list(y | {1}))",
+            "tuple(set(y) - {1})",
+            "list(a.keys() & b.keys())",
+            "enumerate(set(y).union(z))",
+            "f(*{1, 2})",
+            "', '.join({'a', 'b'})",
+            "set(y).pop()",
+            "known = set(y)\nfor i in known: f(i)",
+            "known: set[int] = g(y)\nlist(known)",
+            "def f(known: set[int]): return list(known)",
+        ],
+        [
+            "for i in sorted({1, 2}): f(i)",
+            "sorted(f(i) for i in set(y))",
+            "{f(i) for i in set(y)}",
+            "len(set(y)), max(set(y)), 1 in {1, 2}",
+            "known = sorted(set(y))\nlist(known)",
+            "any(i > 1 for i in {1, 2})",
+            "sum(a | b)",
+        ],
+    ),
+    sums: (["x @ y", "np.mean(x)", "x.sum(axis=0)", "np.linalg.multi.dot(x)"], ["ordered_mean(x)", "sum(x)"]),
+    kernels: (["@kernel\ndef f(): pass", "@numba.njit\ndef f(): pass"], ["@property\ndef f(): pass"]),
+}  # fmt: skip
+
+
+def test_every_rule_sees_what_breaks_it_and_nothing_else():
+    for rule, (bad, good) in SAMPLES.items():
+        for text in bad:
+            assert len(list(rule(ast.parse(text)))) == 1, f"{rule.__name__}: {text}"
+        for text in good:
+            assert not list(rule(ast.parse(text))), f"{rule.__name__}: {text}"
+    assert {KERNELS, "envs/common/chains.py", "algorithms/shared_representation/linear_td.py"} <= set(MAKING)

@@ -1,1 +1,1 @@
-"""How a round's time grows with agents, actors and nodes: measured points, a model of them, docs/scaling.md."""
+"""How the time of a round grows with agents, actors and nodes: measurements, a model, and docs/scaling.md."""

@@ -1,4 +1,4 @@
-"""A cell through the real engine, with a clock on every round."""
+"""Run a cell through the real engine and time every round."""
 
 import os
 import time
@@ -22,27 +22,27 @@ STEPS, CHAINS, REPEATS = 100, 10, 3
 class Lap(NamedTuple):
     """One call of a round."""
 
-    began: float
-    ended: float
+    start: float
+    end: float
     agents: float
     payload: int
-    cpu: float  #: CPU time of this process so far, at ``began``
+    cpu: float  #: CPU time of this process so far, at ``start``
 
 
 class Stopwatch:
-    """A fleet that notes when each call of a round began and ended, and what it brought."""
+    """A fleet that records the start, the end and the payload of each call of a round."""
 
     def __init__(self, fleet: Any):
         self._fleet = fleet
         self.laps: list[Lap] = []
 
     def call(self, requests: Sequence[Request]) -> Any:
-        before, cpu, began = self._fleet.agents_seconds, time.process_time(), time.perf_counter()
+        before, cpu, start = self._fleet.agents_seconds, time.process_time(), time.perf_counter()
         replies = self._fleet.call(requests)
-        ended = time.perf_counter()
+        end = time.perf_counter()
         if requests[0].method == METHOD:
             payload = sum(array.nbytes for reply in replies if isinstance(reply, Mapping) for array in reply.values())
-            self.laps.append(Lap(began, ended, self._fleet.agents_seconds - before, payload, cpu))
+            self.laps.append(Lap(start, end, self._fleet.agents_seconds - before, payload, cpu))
         return replies
 
     def __getattr__(self, name: str) -> Any:
@@ -50,7 +50,7 @@ class Stopwatch:
 
 
 def task(agents: int, rounds: int, features: int = 8, chains: int = CHAINS) -> Task:
-    """FedTD with one seed, measured at its start and its end only. 0 chains: every agent has its own."""
+    """FedTD with one seed, measured only at the start and at the end. With 0 chains every agent has its own."""
     settings = {"agents": agents, "rounds": rounds, "local_steps": STEPS}
     settings |= {"env.features": features, "env.states": features + 12, "env.processes": chains}
     cell = make_cell(ALGORITHM, ENVIRONMENT, settings, {"every": rounds, "per_decade": 1})
@@ -58,29 +58,29 @@ def task(agents: int, rounds: int, features: int = 8, chains: int = CHAINS) -> T
 
 
 def rounds_for(agents: int) -> int:
-    """As many rounds as take a second or a few."""
+    """A number of rounds that takes a few seconds."""
     return int(np.clip(300_000 // agents, 15, 300))
 
 
 def timed(work: Task, fleet: Any) -> list[dict[str, Any]]:
-    """Run ``work`` on ``fleet``; one row a third of its rounds, the first round (which warms up) left out."""
+    """Run ``work`` on ``fleet``. Returns one row per third of its rounds, without the first round, which warms up."""
     watch: Any = Stopwatch(fleet)
     outcome = run_task(work, watch, fuse=False)
     if outcome.replicas[0].status != "done":
         raise RuntimeError(outcome.replicas[0].error)
     laps = watch.laps[1:]
-    began = np.array([lap.began for lap in laps])
-    ended = np.array([lap.ended for lap in laps])
+    starts = np.array([lap.start for lap in laps])
+    ends = np.array([lap.end for lap in laps])
     agents = np.array([lap.agents for lap in laps])[:-1]
     parts = {
-        "seconds_per_round": np.diff(began),
+        "seconds_per_round": np.diff(starts),
         "seconds_agents": agents,
-        "seconds_coordinator": began[1:] - ended[:-1],
-        "seconds_transport": (ended - began)[:-1] - agents,
+        "seconds_coordinator": starts[1:] - ends[:-1],
+        "seconds_transport": (ends - starts)[:-1] - agents,
         "cpu_coordinator": np.diff([lap.cpu for lap in laps]),
     }
     environment = work.cell.environment_model
-    own = {
+    configuration = {
         "reduction": "rows",
         "agents": work.cell.agents,
         "features": environment.features,
@@ -92,7 +92,7 @@ def timed(work: Task, fleet: Any) -> list[dict[str, Any]]:
     }
     thirds = np.array_split(np.arange(len(agents)), REPEATS)
     return [
-        own
+        configuration
         | {"repeat": k, "rounds": len(third)}
         | {name: float(np.median(values[third])) for name, values in parts.items()}
         for k, third in enumerate(thirds)
@@ -100,7 +100,7 @@ def timed(work: Task, fleet: Any) -> list[dict[str, Any]]:
 
 
 def forget_peak(pids: Sequence[int]) -> None:
-    """Let the peak memory of these processes start anew from what they hold now."""
+    """Reset the peak memory of these processes to what they use now."""
     for pid in pids:
         Path(f"/proc/{pid}/clear_refs").write_text("5")
 

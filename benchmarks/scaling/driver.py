@@ -1,6 +1,6 @@
-"""The coordinator's process of a study on several nodes, on the head: a JSON line in, a line of rows out.
+"""The coordinator's process of a study on several nodes. It runs on the head: one JSON line in, one line of rows out.
 
-A line names ``nodes``, ``actors``, ``tree`` and what ``clock.task`` takes; the links are shaped by who writes it.
+A line has ``nodes``, ``actors``, ``tree`` and the arguments of ``clock.task``. Its sender shapes the links.
 """
 
 import json
@@ -19,7 +19,7 @@ from orchestrator.running.drive import compile_for
 
 
 class Stage:
-    """The fleet of the last line, kept while the next one needs the same."""
+    """The fleet of the last line. It is kept if the next line needs the same one."""
 
     def __init__(self) -> None:
         self._of: tuple[int, int, bool] | None = None
@@ -27,14 +27,14 @@ class Stage:
         self._group: Any = None
 
     def fleet(self, nodes: int, actors: int, tree: bool) -> RayFleet:
-        """Actors dealt in turn to the first ``nodes`` nodes, which carry the resources host0, host1, …"""
+        """Actors assigned in turn to the first ``nodes`` nodes, which have the resources host0, host1, …"""
         if self._of != (nodes, actors, tree):
             self.clear()
             self._group = placement_group([{f"host{k}": 1} for k in range(nodes)], strategy="STRICT_SPREAD")
             ray.get(self._group.ready(), timeout=60)
             self._fleet = (TreeFleet if tree else RayFleet)(actors, self._group)
             self._of = nodes, actors, tree
-            clock.timed(tree_task(clock.task(40, 10), tree), self._fleet)  # they have started and have their kernels
+            clock.timed(tree_task(clock.task(40, 10), tree), self._fleet)  # starts them and loads their kernels
             assert self._fleet.nodes == nodes
         assert self._fleet is not None
         return self._fleet
@@ -48,7 +48,7 @@ class Stage:
 
 
 def tree_task(task: Task, tree: bool) -> Task:
-    """The task with the reduction that is asked for."""
+    """The task with one of the two reductions."""
     return TreeTask(task.cell, task.seeds) if tree else task
 
 
@@ -62,7 +62,7 @@ def answer(stage: Stage, nodes: int, actors: int, tree: bool, agents: int, round
 
 
 def main() -> None:
-    """Answer lines until there are no more."""
+    """Answer lines until the input ends."""
     compile_for(clock.task(40, 1))
     with ray_connection("auto"):
         stage = Stage()

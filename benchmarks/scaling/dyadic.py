@@ -1,9 +1,9 @@
-"""A sum over a fixed binary tree of agents, and FedTD with it: blocks send partial sums, any cut gives the same bits.
+"""A sum over a fixed binary tree of agents, and FedTD with it. Blocks send partial sums; any cut gives the same bits.
 
 Node (level l, index k) of the tree covers the agents k 2^l .. (k + 1) 2^l - 1; its sum is its left child's plus its
 right child's. A block [a, b) sums the largest complete subtrees inside it, at most 2 log2(b - a) of them, and sends
-those; the coordinator goes on with the same tree. Where the number of agents is no power of two, children beyond the
-last agent are absent and their parent is the child that is there.
+those; the coordinator continues with the same tree. If the number of agents is not a power of two, children beyond the
+last agent are missing, and their parent is the child that exists.
 """
 
 import time
@@ -21,7 +21,7 @@ from orchestrator.fleet.gather import cut
 from orchestrator.fleet.ray import Answers, Ask, HostProcess, RayFleet
 from orchestrator.planning.tasks import Task
 
-#: Levels of the tree at the most; a stack never holds more than two subtrees of a level.
+#: The largest number of levels. The stack never holds more than two subtrees of one level.
 DEPTH = 64
 
 
@@ -76,7 +76,7 @@ def tree_sum(levels: np.ndarray, sums: np.ndarray) -> np.ndarray:
 
 
 class TreeFedTD(FedTD):
-    """FedTD whose mean is taken over the tree; its ``step_from`` is answered with partial sums."""
+    """FedTD with a mean over the tree; the reply of ``step_from`` has partial sums."""
 
     def round(self) -> Conversation:
         p = self.parameters
@@ -86,25 +86,25 @@ class TreeFedTD(FedTD):
 
 
 class TreeTask(Task):
-    """The same cell with that coordinator."""
+    """The same cell with ``TreeFedTD`` as its coordinator."""
 
     def coordinator(self, seed: int) -> Coordinator:
-        own = super().coordinator(seed)
-        return TreeFedTD(own.parameters, own.problem, own.agents, own.rounds, own.seed)
+        base = super().coordinator(seed)
+        return TreeFedTD(base.parameters, base.problem, base.agents, base.rounds, base.seed)
 
 
 class TreeProcess(HostProcess):
-    """A host actor that answers ``step_from`` with its blocks' partial sums."""
+    """A host actor that replies to ``step_from`` with the partial sums of its blocks."""
 
     def call(self, epoch: int, number: int, asked: list[Ask]) -> Answers:
         answers = super().call(epoch, number, asked)
-        began = time.perf_counter()
+        start = time.perf_counter()
         assert self._host is not None
         out = [
             _reduced(reply, self._host.blocks[seed, group]) if method == "step_from" else reply
             for (seed, group, method, _), reply in zip(asked, answers.replies, strict=True)
         ]
-        return answers._replace(replies=out, seconds=answers.seconds + time.perf_counter() - began)
+        return answers._replace(replies=out, seconds=answers.seconds + time.perf_counter() - start)
 
 
 def _reduced(reply: Any, block: Block) -> Any:
@@ -115,7 +115,7 @@ def _reduced(reply: Any, block: Block) -> Any:
 
 
 class TreeFleet(RayFleet):
-    """A fleet of such actors."""
+    """A fleet of ``TreeProcess`` actors."""
 
     def _host(self, k: int) -> Any:
         self._actor_class = ray.remote(TreeProcess)

@@ -1,4 +1,4 @@
-"""The figures of docs/scaling.md, drawn from the points alone."""
+"""The figures of docs/scaling.md, drawn from the measured points."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Constants = Mapping[str, float]
 
 
 def packed(points: pd.DataFrame, constants: Constants) -> Figure:
-    """Round time against agents, a line a placement."""
+    """Round time against agents, one line per placement."""
     figure, (ax,) = new_figure(6.0, 4.0)
     own = points[(points.study == "packed") & (points.features == 8) & model.shared_chains(points)]
     for k, (actors, name) in enumerate([(0, "in one process"), (1, "1 actor"), (2, "2 actors"), (8, "8 actors")]):
@@ -104,7 +104,7 @@ FIGURES: dict[str, Callable[[pd.DataFrame, Constants], Figure]] = {
 
 
 def drawn(name: str, points: pd.DataFrame, constants: Constants) -> bytes:
-    """One of them as SVG, its text as text."""
+    """One figure as SVG, with its text as text."""
     buffer = io.BytesIO()
     # The same points give the same bytes: no date, fixed ids.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "orchestrator"}):
@@ -125,7 +125,7 @@ def new_figure(width: float, height: float, panels: int = 1) -> tuple[Figure, li
 
 
 def _line(ax, chosen: pd.DataFrame, constants: Constants, colour: str, mark: str, name: str) -> None:
-    """Measured points, and what the model says as a dashed line."""
+    """Measured points, and the model as a dashed line."""
     chosen = chosen.sort_values("agents").reset_index(drop=True)
     ax.plot(chosen.agents, chosen.seconds_per_round, mark, color=colour, markersize=5.5, label=name)
     ax.plot(chosen.agents, model.predicted(constants, chosen).sum(axis=1), "--", color=colour, linewidth=1)

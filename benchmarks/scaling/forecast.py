@@ -1,4 +1,4 @@
-"""What the model says about clusters that were not measured."""
+"""Predictions of the model for clusters that were not measured."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ WORK = ("method", "step", "feature", "crowd")
 
 
 def parts(constants: Mapping[str, float], scenes: list[dict[Any, Any]]) -> pd.DataFrame:
-    """Scenes with their round time and its parts in seconds: agents, coordinator, link, waiting.
+    """Configurations with their round time and its parts in seconds: agents, coordinator, link, waiting.
 
     ``floor`` is the round time if the coordinator's part were its CPU time alone.
     """
@@ -32,7 +32,7 @@ def parts(constants: Mapping[str, float], scenes: list[dict[Any, Any]]) -> pd.Da
 
 
 def at_hundred(constants: Mapping[str, float]) -> pd.DataFrame:
-    """100 nodes: one actor a node and one a core, several packings and payloads, with and without the tree."""
+    """100 nodes: one actor per node and per core, several packings and payloads, with and without the tree."""
     cases = [
         (1, 10, 8),
         (1, 1000, 8),

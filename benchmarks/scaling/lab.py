@@ -68,7 +68,7 @@ class Lab:
             host.run(line, timeout=90, environment=self._variables)
 
     def _hear(self, start: str) -> str:
-        """The driver's next line that starts like that; Ray may say something in between."""
+        """The driver's next line with this start; Ray may print other lines before it."""
         assert self._driver.stdout is not None
         for line in self._driver.stdout:
             if line.startswith(start):
@@ -76,12 +76,12 @@ class Lab:
         raise RuntimeError("the coordinator's process ended")
 
     def shape(self, delay_ms: float, mbit: float) -> None:
-        """Give every node's cable half the delay and this rate; measure what came of it between two nodes."""
+        """Give every node's cable half the delay and this rate, and measure the link between two nodes."""
         for host in self.hosts:
             host.shape(delay_ms / 2, mbit or None)
         one, other = self.hosts[0], self.hosts[1]
-        said = one.run(f"ping -q -i 0.02 -c 50 {other.ip}").output
-        rtt = float(said.split("min/avg/max")[1].split("=")[1].split("/")[0])
+        ping = one.run(f"ping -q -i 0.02 -c 50 {other.ip}").output
+        rtt = float(ping.split("min/avg/max")[1].split("=")[1].split("/")[0])
         with ThreadPoolExecutor(1) as pool:
             sink = pool.submit(one.run, f"{sys.executable} -c '{SINK}'")
             other.run(f"{sys.executable} -c '{SOURCE}' {one.ip}")
@@ -92,16 +92,16 @@ class Lab:
     def rows(
         self, nodes: int, actors: int, agents: int, *, features: int = 8, tree: bool = False
     ) -> list[dict[str, Any]]:
-        """Rows of one configuration over the links as they are."""
+        """Rows of one configuration over the present links."""
         assert self._driver.stdin is not None
-        asked = {"nodes": nodes, "actors": actors, "agents": agents, "features": features, "tree": tree}
-        self._driver.stdin.write(json.dumps(asked | {"rounds": min(clock.rounds_for(agents), 120)}) + "\n")
+        request = {"nodes": nodes, "actors": actors, "agents": agents, "features": features, "tree": tree}
+        self._driver.stdin.write(json.dumps(request | {"rounds": min(clock.rounds_for(agents), 120)}) + "\n")
         self._driver.stdin.flush()
         link = self._link if nodes > 1 else {}
         return [row | link for row in json.loads(self._hear("["))]
 
     def close(self) -> None:
-        """End the coordinator's process; the rest ends with its host."""
+        """End the coordinator's process; Ray ends with its host."""
         assert self._driver.stdin is not None
         with suppress(OSError):
             self._driver.stdin.close()
@@ -114,7 +114,7 @@ class Lab:
 
 @contextmanager
 def lab() -> Iterator[Lab]:
-    """The hosts of tests/cluster, which need root, with a lab on them. Raises ``SystemExit`` where they cannot be."""
+    """A lab on the hosts of tests/hosts, which need root. Raises ``SystemExit`` if they cannot run here."""
     sys.path.insert(0, str(HOME))
     if reason := importlib.import_module("tests.tools.hosts.machine").missing():
         raise SystemExit(reason)

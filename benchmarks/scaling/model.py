@@ -21,32 +21,32 @@ LARGE = 100 * 1024
 #: part of a round -> constant -> (unit of a second, what it is)
 CONSTANTS: dict[str, dict[str, tuple[str, str]]] = {
     "agents": {
-        "method": ("us", "a call's method, whatever its members"),
+        "method": ("us", "a call's method, for any number of members"),
         "step": ("ns", "a TD step of an agent"),
-        "feature": ("ns", "a TD step, more for each feature"),
-        "crowd": ("ns", "the same, more where actors share cores"),
+        "feature": ("ns", "a TD step, additional time per feature"),
+        "crowd": ("ns", "the same, additional time where actors share cores"),
     },
     "coordinator": {
         "resume": ("us", "from a reply to the next call, in one process"),
-        "resume_actors": ("us", "the same, more with actors"),
-        "reduced": ("ns", "a byte of the replies, in the reduction"),
+        "resume_actors": ("us", "the same, additional time with actors"),
+        "reduced": ("ns", "one byte of the replies, in the reduction"),
     },
     "transport": {
-        "call": ("ms", "a call to actors, whatever their number"),
-        "actor": ("ms", "a call, more for each actor"),
-        "away": ("ms", "a call, more for each actor on another node"),
-        "byte": ("ns", "a byte of the replies, copied"),
+        "call": ("ms", "a call to actors, for any number of actors"),
+        "actor": ("ms", "a call, additional time per actor"),
+        "away": ("ms", "a call, additional time per actor on another node"),
+        "byte": ("ns", "one byte of the replies, copied"),
         "large": ("ms", "a reply above 100 kB, through the object store"),
         "trip": ("RTT", "round trips of a call that leaves the node"),
         "pull": ("ms", "a reply above 100 kB from another node"),
-        "pull_trip": ("RTT", "further round trips where there are such"),
-        "wire": ("bytes/bandwidth", "time on the wire of what comes from other nodes"),
+        "pull_trip": ("RTT", "additional round trips if there are such replies"),
+        "wire": ("bytes/bandwidth", "transmission time of the bytes from other nodes"),
     },
 }
 #: CPU time of the coordinator's process in a round with actors, measured beside it; it is no term of the sum.
 CPU: dict[str, tuple[str, str]] = {
-    "cpu_call": ("ms", "a call to actors, whatever their number"),
-    "cpu_actor": ("ms", "a call, more for each actor"),
+    "cpu_call": ("ms", "a call to actors, for any number of actors"),
+    "cpu_actor": ("ms", "a call, additional time per actor"),
     "cpu_byte": ("ns", "a byte of the replies"),
 }
 SCALE = {"ms": 1e-3, "us": 1e-6, "ns": 1e-9}

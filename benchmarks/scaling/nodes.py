@@ -1,6 +1,6 @@
-"""One to three nodes on links of several kinds: what communication costs when it leaves the machine.
+"""One to three nodes on links of several kinds: the cost of communication that leaves the machine.
 
-All nodes share this machine's cores, so computing is no faster with more of them.
+All nodes share the cores of this machine, so more nodes do not compute faster.
 """
 
 import sys
@@ -24,7 +24,7 @@ PLAN = (
 
 
 def rows(here: Lab, nodes: int, actors: int, link: tuple[float, float]) -> Iterator[dict[str, Any]]:
-    """All numbers of agents on so many nodes and actors."""
+    """Rows for all numbers of agents, on this number of nodes and actors."""
     for agents in AGENTS:
         yield from here.rows(nodes, actors, agents)
     if actors == 6:
@@ -32,7 +32,7 @@ def rows(here: Lab, nodes: int, actors: int, link: tuple[float, float]) -> Itera
 
 
 def measure() -> None:
-    """Take the points of study ``nodes``."""
+    """Measure the points of study ``nodes``."""
     with lab() as here:
         shaped = None
         for nodes, actors, links in PLAN:

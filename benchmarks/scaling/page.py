@@ -1,6 +1,6 @@
-"""docs/scaling.md: its tables, constants and figures, computed from the points alone.
+"""docs/scaling.md: its tables, constants and figures, computed from the measured points.
 
-The page's words are its own; what stands between ``<!-- NAME -->`` and ``<!-- end -->`` is written here.
+The page's text is edited in the page itself. The parts between ``<!-- NAME -->`` and ``<!-- end -->`` are written here.
 """
 
 import re
@@ -27,7 +27,7 @@ def constants(frame: pd.DataFrame, constants: Constants) -> str:
 
 
 def accuracy(frame: pd.DataFrame, constants: Constants) -> str:
-    """How far off the model is."""
+    """The errors of the model."""
     known, kept = model.for_fitting(frame), frame[model.held_out(frame)].reset_index(drop=True)
     lines = []
     for name, some in (("fitted", known), ("held out", kept)):
@@ -44,7 +44,7 @@ def accuracy(frame: pd.DataFrame, constants: Constants) -> str:
 
 
 def hundred(frame: pd.DataFrame, constants: Constants) -> str:
-    """100 nodes."""
+    """Predictions for 100 nodes."""
     both = forecast.at_hundred(constants)
     rows = []
     plain, reduced = both[both.reduction == "rows"], both[both.reduction == "tree"]
@@ -70,7 +70,7 @@ def hundred(frame: pd.DataFrame, constants: Constants) -> str:
         "coordinator",
         "its link",
         "waiting",
-        "round with its CPU alone, ms",
+        "round with its CPU time only, ms",
         "tree: round, ms",
         "K for half",
     )
@@ -78,7 +78,7 @@ def hundred(frame: pd.DataFrame, constants: Constants) -> str:
 
 
 def strong(frame: pd.DataFrame, constants: Constants) -> str:
-    """More and more nodes for the same agents."""
+    """The same agents on more and more nodes."""
     rows = []
     for steps in forecast.STEPS:
         curve = forecast.strong(constants, steps, tree=False)
@@ -104,16 +104,16 @@ def strong(frame: pd.DataFrame, constants: Constants) -> str:
         "1 node, ms",
         "best, ms",
         "100 nodes, ms",
-        "coordinator there",
-        "above half from nodes",
-        "with its CPU alone",
+        "coordinator at 100 nodes",
+        "above half from, nodes",
+        "the same, CPU time only",
         "100 nodes, tree, ms",
     )
     return grid(titles, rows)
 
 
 def summary(frame: pd.DataFrame, constants: Constants) -> str:
-    """The page in a few lines."""
+    """The summary at the top of the page."""
     own = frame[(frame.study == "packed") & (frame.agents == 100_000) & (frame.actors == 0)]
     apart = own[own.chains == 100_000].iloc[0]
     there = forecast.at_hundred(constants)
@@ -124,17 +124,17 @@ def summary(frame: pd.DataFrame, constants: Constants) -> str:
     known, kept = model.for_fitting(frame), frame[model.held_out(frame)].reset_index(drop=True)
     off = [f"{np.median(np.abs(model.error(constants, some))):.0%}" for some in (known, kept)]
     return f"""\
-- 100 000 agents, each with a chain of its own, fit in one process: {short(apart.peak_memory_bytes / 1e9)} GB, \
-{ms(apart.seconds_per_round)} ms a round of K = 100 steps.
-- A call costs {ms(constants["call"])} ms and {ms(constants["actor"])} ms an actor, {ms(constants["away"])} ms more \
-on another node; a reply above 100 kB {ms(constants["large"])} ms more, {ms(constants["pull"])} ms beyond that from \
-another node.
-- The model's median error is {off[0]} on the points it was fitted to and {off[1]} on those it was not.
-- Predicted for 100 nodes and K = 100: {ms(few.seconds)} ms a round with an actor a node, {ms(most.seconds)} ms with \
-an actor a core, nearly all of it the coordinator's; counting its CPU alone, {ms(few.floor)} and {ms(most.floor)} ms. \
-It is the bottleneck in every packing below.
-- A reduction over a fixed tree keeps the bits equal for any cut and makes the round of 100 000 agents on three nodes \
-with 100 Mbit/s {gain:.1f} times faster; it does not lower the cost of an actor."""
+- 100 000 agents, each with its own chain, fit in one process. They take {short(apart.peak_memory_bytes / 1e9)} GB, \
+and {ms(apart.seconds_per_round)} ms per round of K = 100 steps.
+- A call takes {ms(constants["call"])} ms, plus {ms(constants["actor"])} ms per actor, plus {ms(constants["away"])} ms \
+per actor on another node. Each reply above 100 kB adds {ms(constants["large"])} ms, and {ms(constants["pull"])} ms \
+more if it comes from another node.
+- The model's median error is {off[0]} on the points it was fitted to, and {off[1]} on the held-out points.
+- Prediction for 100 nodes and K = 100: {ms(few.seconds)} ms per round with one actor per node, and \
+{ms(most.seconds)} ms with one actor per core. Nearly all of this is the coordinator's time. If only its CPU time is \
+counted, it is {ms(few.floor)} and {ms(most.floor)} ms. The coordinator is the bottleneck in every packing below.
+- A reduction over a fixed tree gives equal bits for any cut into blocks. It makes the round of 100 000 agents on \
+three nodes with 100 Mbit/s {gain:.1f} times faster. It does not lower the cost of an actor."""
 
 
 TABLES: dict[str, Callable[[pd.DataFrame, Constants], str]] = {

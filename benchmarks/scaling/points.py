@@ -1,4 +1,4 @@
-"""The measured points: one row a configuration and repeat, kept in docs/scaling/points.parquet."""
+"""The measured points: one row per configuration and repeat, stored in docs/scaling/points.parquet."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +18,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "actors": ("int64", "Ray actors that hold them; 0: in the coordinator's process"),
     "nodes": ("int64", "nodes that the actors are spread over, the coordinator's among them"),
     "features": ("int64", "feature dimension d: an agent's reply is d float64"),
-    "local_steps": ("int64", "TD steps K of an agent a round"),
+    "local_steps": ("int64", "TD steps K of an agent per round"),
     "chains": ("int64", "distinct Markov chains that the agents run"),
     "payload_bytes": ("int64", "bytes of the replies of a round, all agents"),
     "remote_bytes": ("int64", "those of them that come from other nodes"),
@@ -37,7 +37,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "cores": ("int64", "CPU cores of the machine, which all nodes share"),
 }
 
-#: What makes a configuration: rows that agree in these are repeats of one.
+#: The columns of a configuration: rows with the same values are its repeats.
 KEYS = [
     "study",
     "reduction",
@@ -53,7 +53,7 @@ KEYS = [
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with exactly the columns above; what is not given is 0."""
+    """Rows with exactly the columns above; missing values are 0."""
     frame = rows.reindex(columns=list(COLUMNS))
     frame = frame.fillna({name: 0 for name, (kind, _) in COLUMNS.items() if kind != "str"})
     return frame.astype({name: kind for name, (kind, _) in COLUMNS.items()})
@@ -65,7 +65,7 @@ def load() -> pd.DataFrame:
 
 
 def add(study: str, rows: Iterable[dict[str, Any]]) -> None:
-    """Put rows in the place of earlier ones of the same configurations."""
+    """Replace earlier rows of the same configurations by these rows."""
     new = table(pd.DataFrame([row | {"study": study} for row in rows]))
     old = load() if FILE.exists() else new.iloc[:0]
     old = old[~old.set_index(KEYS).index.isin(new.set_index(KEYS).index)]
@@ -75,9 +75,9 @@ def add(study: str, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def least(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a configuration: its fastest repeat, since what the others add is the machine's other work.
+    """One row per configuration: its fastest repeat, because other work of the machine slows the others.
 
-    CPU time is the least of the repeats in which it was taken.
+    CPU time is the least of the repeats in which it was measured.
     """
     taken = frame.assign(cpu_coordinator=frame.cpu_coordinator.where(frame.cpu_coordinator > 0))
     cpu = taken.groupby(KEYS)["cpu_coordinator"].transform("min").fillna(0.0)

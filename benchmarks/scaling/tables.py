@@ -67,7 +67,7 @@ def packed(frame: pd.DataFrame, constants: Constants) -> str:
         f"{a} agents {ms(t)} ms ({short(m / 1e9)} GB)"
         for a, t, m in zip(alone.agents, alone.seconds_per_round, alone.peak_memory_bytes, strict=True)
     )
-    return grid(titles, rows) + f"\n\nOne actor an agent: {tail} a round."
+    return grid(titles, rows) + f"\n\nOne actor per agent: {tail} per round."
 
 
 def parts(frame: pd.DataFrame, constants: Constants) -> str:
@@ -85,7 +85,7 @@ def parts(frame: pd.DataFrame, constants: Constants) -> str:
                     *map(ms, times),
                 ]
             )
-    return grid(("ms a round", "agents' methods", "transport", "coordinator"), rows)
+    return grid(("ms per round", "agents' methods", "transport", "coordinator"), rows)
 
 
 def nodes(frame: pd.DataFrame, constants: Constants) -> str:
@@ -96,25 +96,25 @@ def nodes(frame: pd.DataFrame, constants: Constants) -> str:
     for (count, actors, delay, mbit), some in groups:
         narrow = some[some.features == 8].set_index("agents").seconds_per_round
         wide = some[some.features == 64].seconds_per_round
-        link = " and ".join([f"{delay:g} ms"] * (delay > 0) + [f"{mbit:g} Mbit/s"] * (mbit > 0)) or "unshaped"
+        link = " and ".join([f"{delay:g} ms"] * (delay > 0) + [f"{mbit:g} Mbit/s"] * (mbit > 0)) or "no limits"
         name = f"{count} nodes, {actors} actors, {link}" if count > 1 else f"1 node, {actors} actors"
         rows.append([name, *(ms(narrow[n]) for n in sorted(narrow.index)), "".join(map(ms, wide)) or "–"])
-    titles = ("ms a round", *(f"N = {whole(n)}" for n in sorted(set(own.agents))), "N = 10 000, d = 64")
+    titles = ("ms per round", *(f"N = {whole(n)}" for n in sorted(set(own.agents))), "N = 10 000, d = 64")
     return grid(titles, rows)
 
 
 def links(frame: pd.DataFrame, constants: Constants) -> str:
-    """What was set and what was measured of the links."""
+    """The links: delay and rate as set and as measured."""
     own = frame[(frame.nodes == 3) & (frame.actors == 6) & (frame.study == "nodes")]
     rows = [
         [
-            f"{delay:g} ms, " + (f"{mbit:g} Mbit/s" if mbit else "no bound"),
+            f"{delay:g} ms, " + (f"{mbit:g} Mbit/s" if mbit else "unlimited"),
             f"{some.rtt_ms.min():.2f} ms",
             f"{whole(some.throughput_mbit.max())} Mbit/s",
         ]
         for (delay, mbit), some in own.groupby(["delay_ms", "mbit"])
     ]
-    return grid(("set: one way, rate", "measured round trip", "measured TCP stream"), rows)
+    return grid(("set: one-way delay, rate", "measured round trip", "measured TCP stream"), rows)
 
 
 def tree(frame: pd.DataFrame, constants: Constants) -> str:
@@ -126,7 +126,7 @@ def tree(frame: pd.DataFrame, constants: Constants) -> str:
         a, b = some.loc["rows"], some.loc["tree"]
         rows.append(
             [
-                ("2 actors, " if count == 1 else "3 shaped nodes, ") + f"N = {whole(agents)}",
+                ("2 actors, " if count == 1 else "3 nodes with limits, ") + f"N = {whole(agents)}",
                 size(a.payload_bytes),
                 size(b.payload_bytes),
                 ms(a.seconds_coordinator),

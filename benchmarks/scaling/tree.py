@@ -1,4 +1,4 @@
-"""A reduction over a fixed tree of agents against all rows at the coordinator: 2 actors here, 6 on shaped nodes."""
+"""A reduction over a fixed tree of agents, compared with all rows at the coordinator: 2 actors here, 6 on nodes."""
 
 import sys
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ KINDS = ("rows", "tree")
 
 
 def packed() -> Iterator[dict[str, Any]]:
-    """Two actors on this machine; the kinds take turns, so that what the machine does meanwhile meets both."""
+    """Two actors on this machine. The kinds take turns, so that other work of the machine slows both."""
     compile_for(clock.task(40, 1))
     with ray_connection(None):
         fleets = {"rows": RayFleet(2), "tree": TreeFleet(2)}
@@ -41,7 +41,7 @@ def spread(here: Lab) -> Iterator[dict[str, Any]]:
 
 
 def measure() -> None:
-    """Take the points of study ``tree``."""
+    """Measure the points of study ``tree``."""
     print("2 actors", file=sys.stderr)
     points.add("tree", packed())
     with lab() as here:

@@ -9,9 +9,6 @@ from functools import cached_property
 
 import numpy as np
 from pydantic import Field
-from scipy.linalg import helmert
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from envs.common import chains
 from envs.common.instances import check_rank, leading
@@ -76,6 +73,9 @@ class Chain(Wrapped):
                         grid[k, a] += chance * process.start[self.kept]
                     elif chance > 0:
                         grid[k, a, row[to]] += chance
+        from scipy.sparse import csr_array  # slow to import
+        from scipy.sparse.csgraph import connected_components
+
         parts, _ = connected_components(csr_array(grid.max(axis=1)), connection="strong")
         if parts > 1:
             raise ValueError(
@@ -130,6 +130,8 @@ class WrappedControl(Chain, SharedSubspaceMDP):
     parameters: ChainParameters
 
     def __init__(self, parameters: ChainParameters, agents: int, instance: int) -> None:
+        from scipy.linalg import helmert  # slow to import
+
         self._restart(parameters, agents, instance)
         pairs = self.states * self.actions
         self.features = pairs - 1

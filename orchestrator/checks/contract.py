@@ -18,7 +18,7 @@ import numpy as np
 
 from orchestrator.checks.finding import Finding
 from orchestrator.core.rounds import Fusible
-from orchestrator.errors import UserError, place
+from orchestrator.errors import UserError, error_place
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.tasks import Task
 from orchestrator.plugins import registry
@@ -229,7 +229,7 @@ def _exact(value: Any) -> str:
 
 def _told(error: str) -> str:
     """The first line of a replica's error, and where in the user's file it came from."""
-    return error.splitlines()[0] + place(error)
+    return error.splitlines()[0] + error_place(error)
 
 
 def main() -> None:

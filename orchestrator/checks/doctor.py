@@ -1,4 +1,4 @@
-"""What ``orchestrator doctor`` looks at: this machine, the libraries, the results folder, and what each means."""
+"""The checks of ``orchestrator doctor``: this machine, the libraries, Ray and the results folder."""
 
 import os
 import platform
@@ -13,19 +13,15 @@ from orchestrator.checks.finding import Finding
 from orchestrator.errors import UserError
 
 OLDEST_PYTHON = (3, 11)
-#: Versions that the tests ran with, as in constraints.txt; other ones of pyproject.toml's ranges are allowed.
-TESTED = {
-    "ray": "2.60.0",
-    "numpy": "2.4.6",
-    "numba": "0.68.1",
-    "scipy": "1.17.1",
-    "pyarrow": "26.0.1",
-    "pandas": "3.1.1",
-    "duckdb": "2.0.0",
-}
-#: Of these, those whose other versions may give other last digits.
+#: The versions that the tests ran with; pyproject.toml allows others. In a checkout this is a link to the file at the
+#: top, in a wheel a copy of it.
+CONSTRAINTS = Path(__file__).with_name("constraints.txt")
+LIBRARIES = ("ray", "numpy", "numba", "scipy", "pyarrow", "pandas", "duckdb")
+#: Other versions of these may change the last digits of results.
 MAKING_NUMBERS = ("numpy", "numba", "scipy")
+#: Optional dependencies: the modules of an extra, and what needs them.
 EXTRAS = {"cluster": ("aiohttp", "opencensus"), "deep": ("torch", "pettingzoo")}
+USES = {"cluster": "submit and jobs", "deep": "RLlib's PPO and PettingZoo faces"}
 #: Bytes below which runs are likely to fail.
 LITTLE_MEMORY, LITTLE_DISK = 1e9, 0.5e9
 #: Seconds that Ray may take to start.
@@ -39,7 +35,7 @@ ray.shutdown()
 
 
 def examine(results: str) -> Iterator[Finding]:
-    """Look at one thing after the other, the slow ones last."""
+    """Run every check, the slow ones last. ``results`` is the results folder or its URI."""
     yield _python()
     yield from _libraries()
     yield _extras()
@@ -54,38 +50,43 @@ def examine(results: str) -> Iterator[Finding]:
 
 
 def _python() -> Finding:
-    found = platform.python_version()
+    running = platform.python_version()
     oldest = ".".join(map(str, OLDEST_PYTHON))
     if sys.version_info < OLDEST_PYTHON:
-        return Finding("Python", "wrong", found, f"{oldest} or newer is needed: make a virtual environment with one.")
-    return Finding("Python", "ok", found, f"{oldest} or newer is needed.")
+        return Finding("Python", "wrong", running, f"Python {oldest} or newer is needed: create a new environment.")
+    return Finding("Python", "ok", running, f"Python {oldest} or newer is needed.")
 
 
 def _libraries() -> Iterator[Finding]:
-    """One finding for those at the tested version, one for each other."""
-    as_tested = []
-    for name, tested in TESTED.items():
+    """One finding for all libraries at the tested version, and one for each other library."""
+    tested, same = tested_versions(), []
+    for name in LIBRARIES:
         try:
-            found = version(name)
+            installed = version(name)
         except PackageNotFoundError:
-            yield Finding(name, "wrong", "missing", "It is needed: install this program with pip, not by copying it.")
+            yield Finding(name, "wrong", "missing", "It is required: install marl-orchestrator with pip.")
             continue
-        if found == tested:
-            as_tested.append(f"{name} {found}")
+        if installed == tested[name]:
+            same.append(f"{name} {installed}")
         else:
-            effect = "Last digits, and so fingerprints, may differ." if name in MAKING_NUMBERS else "Likely fine."
-            yield Finding(name, "note", found, f"Tested is {tested}. {effect}")
-    if as_tested:
-        yield Finding("libraries", "ok", ", ".join(as_tested), "The tested versions.")
+            effect = "Results may differ in the last digits." if name in MAKING_NUMBERS else "It should work."
+            yield Finding(name, "note", installed, f"The tested version is {tested[name]}. {effect}")
+    if same:
+        yield Finding("libraries", "ok", ", ".join(same), "These are the tested versions.")
+
+
+def tested_versions() -> dict[str, str]:
+    """Name and version of every package in constraints.txt."""
+    lines = CONSTRAINTS.read_text().splitlines()
+    return {name: number for name, pinned, number in (line.partition("==") for line in lines) if pinned}
 
 
 def _extras() -> Finding:
     missing = [extra for extra, modules in EXTRAS.items() if not all(map(find_spec, modules))]
     if not missing:
-        return Finding("extras", "ok", ", ".join(EXTRAS), "submit and jobs; RLlib's PPO and PettingZoo faces.")
-    uses = {"cluster": "submit and jobs", "deep": "RLlib's PPO and PettingZoo faces"}
-    lacking = "; ".join(f"{uses[extra]}: pip install 'marl-orchestrator[{extra}]'" for extra in missing)
-    return Finding("extras", "note", f"without {', '.join(missing)}", f"Needed only for {lacking}.")
+        return Finding("extras", "ok", ", ".join(EXTRAS), f"They are needed for {'; '.join(USES.values())}.")
+    installs = "; ".join(f"{USES[extra]}: pip install 'marl-orchestrator[{extra}]'" for extra in missing)
+    return Finding("extras", "note", f"{', '.join(missing)} not installed", f"Only needed for {installs}.")
 
 
 def _names() -> Finding:
@@ -95,18 +96,18 @@ def _names() -> Finding:
         count = sum(len(registry.names(kind)) for kind in registry.GROUPS)
         registry.algorithm(registry.names("algorithm")[0])
     except (UserError, IndexError) as error:
-        return Finding("names", "wrong", "not found", str(error) or "Nothing is registered: install the package.")
-    return Finding("names", "ok", f"{count} registered", "Algorithms and environments are found and load.")
+        return Finding("names", "wrong", "not found", str(error) or "Nothing is registered: install it with pip.")
+    return Finding("names", "ok", f"{count} registered", "Algorithms and environments can be loaded.")
 
 
 def _threads() -> Finding:
-    import numpy  # noqa: F401 - it loads the BLAS that is asked below
+    import numpy  # noqa: F401 - loads the BLAS library that is inspected below
     from threadpoolctl import threadpool_info
 
-    many = [f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info() if pool["num_threads"] != 1]
-    if many:
-        return Finding("BLAS threads", "wrong", ", ".join(many), "Numbers would depend on them; 1 is needed.")
-    return Finding("BLAS threads", "ok", "1", "Numbers do not depend on the number of cores.")
+    pools = [f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info() if pool["num_threads"] != 1]
+    if pools:
+        return Finding("BLAS threads", "wrong", ", ".join(pools), "Results would depend on their number: 1 is needed.")
+    return Finding("BLAS threads", "ok", "1", "Results do not depend on the number of cores.")
 
 
 def _cpu(results: str) -> Finding:
@@ -114,13 +115,15 @@ def _cpu(results: str) -> Finding:
 
     here, others = cpu(), _other_cpus(results)
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return Finding("CPU", "note", here, "Equal bits are promised among x86-64 machines; this one is another kind.")
+        return Finding("CPU", "note", here, "Bit-identical results are promised on x86-64 only.")
     if others:
-        return Finding("CPU", "note", here, f"{results} holds runs of {others}: last digits may differ between them.")
-    return Finding("CPU", "ok", here, "Equal bits are promised among CPUs of one class; runs record it.")
+        meaning = f"{results} has runs from {others}: the last digits may differ between the two."
+        return Finding("CPU", "note", here, meaning)
+    return Finding("CPU", "ok", here, "Results are bit-identical on CPUs of this class.")
 
 
 def _other_cpus(results: str) -> str:
+    """The other CPU models whose runs are in the results folder."""
     from orchestrator.running.rows import cpu
     from orchestrator.store.store import existing
 
@@ -128,30 +131,30 @@ def _other_cpus(results: str) -> str:
         store = existing(results)
         rows = store.query("SELECT DISTINCT cpu FROM runs ORDER BY cpu").to_pylist() if store else []
     except UserError:
-        return ""  # told of the results folder itself
+        return ""  # the check of the results folder reports it
     return ", ".join(row["cpu"] for row in rows if row["cpu"] not in (None, cpu()))
 
 
 def _cores() -> Finding:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Finding("cores", "ok", str(count), f"A sweep on Ray runs {count} cells at a time, inline one.")
+    return Finding("cores", "ok", str(count), f"A sweep runs {count} cells at a time on Ray, and one inline.")
 
 
 def _memory() -> Finding:
     from orchestrator.planning.preflight import PROCESS_BYTES, SHARE, free_memory
 
     free = free_memory()
-    fits = int(SHARE * free / PROCESS_BYTES)
+    size, processes = f"{free / 1e9:.1f} GB", int(SHARE * free / PROCESS_BYTES)
     if free < LITTLE_MEMORY:
-        return Finding("free memory", "wrong", f"{free / 1e9:.1f} GB", "Too little for Ray: close something.")
-    return Finding("free memory", "ok", f"{free / 1e9:.1f} GB", f"Up to {fits} agent processes (agents_per_actor 1).")
+        return Finding("free memory", "wrong", size, "This is too little for Ray: close other programs.")
+    return Finding("free memory", "ok", size, f"Enough for {processes} agent processes (agents_per_actor: 1).")
 
 
 def _kernels() -> Finding:
-    place = Path(os.environ["NUMBA_CACHE_DIR"])
-    if _writable(place):
-        return Finding("kernel cache", "ok", str(place), "Kernels are compiled once, in the first run.")
-    return Finding("kernel cache", "wrong", str(place), "Not writable: set XDG_CACHE_HOME to a folder that is.")
+    folder = Path(os.environ["NUMBA_CACHE_DIR"])
+    if _writable(folder):
+        return Finding("kernel cache", "ok", str(folder), "Kernels are compiled once, in the first run.")
+    return Finding("kernel cache", "wrong", str(folder), "Not writable: set XDG_CACHE_HOME to a writable folder.")
 
 
 def _results(results: str) -> Finding:
@@ -167,42 +170,43 @@ def _results(results: str) -> Finding:
     except UserError as error:
         return Finding("results", "wrong", results, str(error))
     if folder.local is None:
-        return Finding("results", "ok", folder.title, "Nothing is there yet; it can be reached.")
+        return Finding("results", "ok", folder.title, "It can be reached and is empty.")
     if not _writable(folder.local):
-        return Finding("results", "wrong", results, "Not writable: change its permissions, or name another --results.")
-    return _room(folder.local.absolute(), results)
+        return Finding("results", "wrong", results, "Not writable: change its permissions or choose another --results.")
+    return _disk(folder.local.absolute(), results)
 
 
-def _room(place: Path, results: str) -> Finding:
+def _disk(folder: Path, results: str) -> Finding:
+    """Whether the disk of a writable local results folder has space."""
     import shutil
 
-    free = shutil.disk_usage(_there(place)).free
+    free = shutil.disk_usage(_nearest_existing(folder)).free
     if free < LITTLE_DISK:
-        return Finding("results", "wrong", results, f"Only {free / 1e9:.2f} GB are free on its disk: make room.")
-    state = "It can be written" if place.exists() else "It will be made"
+        return Finding("results", "wrong", results, f"Only {free / 1e9:.2f} GB are free on its disk: delete files.")
+    state = "It is writable" if folder.exists() else "It will be created"
     return Finding("results", "ok", results, f"{state}; {free / 1e9:.0f} GB are free.")
 
 
-def _writable(place: Path) -> bool:
-    return os.access(_there(place.absolute()), os.W_OK | os.X_OK)
+def _writable(folder: Path) -> bool:
+    return os.access(_nearest_existing(folder.absolute()), os.W_OK | os.X_OK)
 
 
-def _there(place: Path) -> Path:
-    """The folder itself, or the nearest one above that exists."""
-    return next(folder for folder in (place, *place.parents) if folder.exists())
+def _nearest_existing(folder: Path) -> Path:
+    """The folder, or the nearest folder above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _ray() -> Finding:
     if address := os.environ.get("RAY_ADDRESS"):
-        return Finding("Ray", "note", f"RAY_ADDRESS={address}", "Runs join that cluster; unset it for a local Ray.")
+        return Finding("Ray", "note", f"RAY_ADDRESS={address}", "Runs use this cluster: unset it for a local Ray.")
     try:
         done = subprocess.run(
             [sys.executable, "-c", RAY_TRIAL], capture_output=True, text=True, timeout=PATIENCE, check=False
         )
-        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        failed = said if done.returncode else ""
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        failure = last if done.returncode else ""
     except subprocess.TimeoutExpired:
-        failed = f"nothing happened for {PATIENCE} s"
-    if failed:
-        return Finding("Ray", "wrong", failed, "It does not start here; --backend inline runs without it.")
+        failure = f"no answer within {PATIENCE} s"
+    if failure:
+        return Finding("Ray", "wrong", failure, "It does not start: use --backend inline, which does not need it.")
     return Finding("Ray", "ok", "starts", "A local Ray started and ran a task.")

@@ -1,12 +1,12 @@
-"""A finding: one line of what ``check`` and ``doctor`` report."""
+"""One line of the reports of ``check`` and ``doctor``."""
 
 from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """One line of the doctor's."""
+    """The result of one check."""
 
-    what: str
-    state: str  #: ok; note: works, but know it; wrong: something will fail
-    found: str
-    meaning: str  #: what it means, and for what is wrong what to do
+    what: str  #: what was checked
+    state: str  #: ok; note: it works, but read the meaning; wrong: something will fail
+    observed: str  #: what was found
+    meaning: str  #: what it means, and what to do if it is wrong

@@ -1,22 +1,20 @@
-"""What a paper promises, as data, and the verdict on it: supported, refuted or inconclusive by a rule fixed beforehand.
+"""A claim as data: what a paper states, as it is written in a sweep file before the experiment runs.
 
-The rule is told by ``judge`` and carried out in ``laws.py``; this file holds its words and loads neither pandas
-nor scipy until a claim is judged, because every sweep file is read through it.
+``judge`` describes the rule that decides it. This file is loaded with every sweep file, so it imports neither numpy
+nor pandas nor scipy.
 """
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from orchestrator.errors import UserError, nearest
 
-if TYPE_CHECKING:
-    pass
-
 LAWS = ("power", "exponential", "bound", "order", "floor", "value")
-#: Fields that only some laws take; every other field goes with every law.
+#: Fields that only some laws take. Every law takes the others.
 LAW_FIELDS = {
     "expect": ("power", "exponential", "floor", "value"),
     "within": ("power", "exponential", "floor", "value"),
@@ -28,11 +26,11 @@ LAW_FIELDS = {
     "constant": ("bound",),
     "exponent": ("bound",),
 }
-#: x axis of a claim about a learning curve: the rounds of one run, its metric the mean since the last record.
+#: Fields that a law needs; the others need ``versus``.
+NEEDS: dict[str, tuple[str, ...]] = {"bound": ("versus", "constant", "exponent"), "order": ("below",), "value": ()}
+#: x axis of a claim about a learning curve: the round. Its metric is the mean since the last record.
 ROUND = "round"
-#: Column of the rounds that a replicate should take; ``rounds`` of the tables are those that it took.
-PLANNED_ROUNDS = "planned_rounds"
-#: Cost columns of ``runs`` that may be claimed about like a metric.
+#: Cost columns of ``runs`` that a claim may use as its metric.
 COSTS = ("rounds", "agent_steps", "calls", "messages", "bytes_sent")
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -40,25 +38,25 @@ Setting = bool | int | float | str
 
 
 class Reference(BaseModel, frozen=True, extra="forbid"):
-    """The other half of a ratio: another case, another metric or both, at the same seeds and grid point."""
+    """The denominator of a ratio: another case, another metric or both, with the same seeds and grid point."""
 
-    case: str | None = Field(None, description="case in the denominator; the claim's own unless given")
-    metric: str | None = Field(None, description="metric in the denominator; the claim's own unless given")
+    case: str | None = Field(None, description="case in the denominator (default: the case of the claim)")
+    metric: str | None = Field(None, description="metric in the denominator (default: the metric of the claim)")
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
+    def _not_empty(self) -> Self:
         if self.case is None and self.metric is None:
-            raise ValueError("relative_to needs a case or a metric; without either the ratio is 1")
+            raise ValueError("relative_to needs a case or a metric; with neither, the ratio is 1")
         return self
 
 
 class Claim(BaseModel):
-    """One law from a paper, to be judged against a sweep. See ``judge`` for the rule."""
+    """One law from a paper, to be judged with the results of a sweep. See ``judge`` for the rule."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, description="the claim in words, unique in its sweep")
-    case: str = Field(description="case of the sweep that it is about")
+    case: str = Field(description="the case of the sweep that the claim is about")
     metric: str = Field(
         description="<m>_tail, <m>_final, rounds_to_<m> (with level), a cost column of runs; <m>_window versus round"
     )
@@ -66,59 +64,59 @@ class Claim(BaseModel):
     versus: str | None = Field(
         None, description="x axis: a grid key (agents, alpha, env.gamma, …), <m>_final, or round for a learning curve"
     )
-    expect: Number | None = Field(None, description="exponent, rate, floor C0 or value that the paper promises")
-    within: Number | None = Field(None, gt=0, description="half width of the accepted range; also how far the "
-                                  "local slope may move before the curve is not one law")  # fmt: skip
+    expect: Number | None = Field(None, description="exponent, rate, floor C0 or value that the paper states")
+    within: Number | None = Field(
+        None,
+        gt=0,
+        description="half width of the accepted range; also how much the local slope may change over the window",
+    )
     at_least: Number | None = Field(None, description="accepted range [at_least, inf), instead of expect")
     at_most: Number | None = Field(None, description="accepted range (-inf, at_most], instead of expect")
-    window: tuple[Number, Number] | None = Field(None, description="levels that are fitted, ends included")
+    window: tuple[Number, Number] | None = Field(None, description="range of versus that is judged, both ends included")
     where: dict[str, Setting | list[Setting]] = Field({}, description="grid keys and the values that select cells")
-    relative_to: Reference | None = Field(None, description="divide by another case's or metric's mean")
+    relative_to: Reference | None = Field(None, description="divide by the mean of another case or metric")
     below: str | None = Field(None, description="order: the case that should have the larger metric")
     by: Literal["ratio", "difference"] | None = Field(
         None, description="order: how the two are compared; ratio (the default) needs means above 0"
     )
     constant: Number | None = Field(None, gt=0, description="bound: C of y <= C x^exponent")
     exponent: Number | None = Field(None, description="bound: exponent of y <= C x^exponent")
-    level: Number | None = Field(None, gt=0, description="rounds_to_<m>: the error that is to be reached")
+    level: Number | None = Field(None, gt=0, description="rounds_to_<m>: the error to reach")
     deterministic: bool = Field(
-        False, description="the numbers carry no noise: judged by leaving out levels, not seeds"
+        False, description="the numbers have no noise: the interval leaves out levels instead of seeds"
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _known_words(cls, data: Any) -> Any:
+    def _known_words(cls, data: object) -> object:
         if isinstance(data, Mapping):
-            for key in data:
+            given = cast("Mapping[object, object]", data)
+            for key in given:
                 if key not in cls.model_fields:
                     raise ValueError(f"a claim has no field {key!r}: {nearest(str(key), cls.model_fields)}")
-            if "law" in data and data["law"] not in LAWS:
-                raise ValueError(f"law is {data['law']!r}: {nearest(str(data['law']), LAWS)}")
+            if (law := given.get("law", LAWS[0])) not in LAWS:
+                raise ValueError(f"law is {law!r}: {nearest(str(law), LAWS)}")
+            return given
         return data
 
     @model_validator(mode="after")
     def _fields_of_its_law(self) -> Self:
-        for name, judge in LAW_FIELDS.items():
-            if getattr(self, name) is not None and self.law not in judge:
-                raise ValueError(f"law {self.law} does not take {name}, which belongs to {' and '.join(judge)}")
-        needs = {
-            "bound": ("versus", "constant", "exponent"),
-            "order": ("below",),
-            "value": (),
-        }.get(self.law, ("versus",))
-        for name in needs:
+        for name, laws in LAW_FIELDS.items():
+            if getattr(self, name) is not None and self.law not in laws:
+                raise ValueError(f"law {self.law} does not take {name}, which belongs to {' and '.join(laws)}")
+        for name in NEEDS.get(self.law, ("versus",)):
             if getattr(self, name) is None:
                 raise ValueError(f"law {self.law} needs {name}: {type(self).model_fields[name].description}")
         if self.law in LAW_FIELDS["expect"]:
             self._check_range()
         if self.below == self.case:
-            raise ValueError(f"below is {self.below!r}, the claim's own case; it names the case to compare with")
+            raise ValueError(f"below is {self.below!r}, the claim's own case; name another case")
         if self.window and not self.window[0] < self.window[1]:
             raise ValueError(f"window is {list(self.window)}; it takes [lowest, highest] of {self.versus}")
         if self.window and self.versus is None:
-            raise ValueError("window needs versus: it selects levels of that grid key")
+            raise ValueError("window needs versus: it selects values of that key")
         if ROUND in self.where:
-            raise ValueError(f"where selects cells, not rounds; a window of versus {ROUND} selects those")
+            raise ValueError(f"where selects cells, not rounds; use window with versus {ROUND} to select rounds")
         self._check_metrics()
         return self
 
@@ -127,11 +125,9 @@ class Claim(BaseModel):
         if (self.expect is None) == (not half_lines):
             raise ValueError(f"law {self.law} needs either expect with within, or at_least and/or at_most")
         if self.expect is not None and self.within is None:
-            raise ValueError("expect needs within, the half width of the range that is accepted")
+            raise ValueError("expect needs within, the half width of the accepted range")
         if self.at_least is not None and self.at_most is not None and self.at_least >= self.at_most:
-            raise ValueError(
-                f"at_least is {self.at_least:g} and at_most {self.at_most:g}; at_least must be the smaller"
-            )
+            raise ValueError(f"at_least is {self.at_least:g} and at_most {self.at_most:g}; at_least must be smaller")
 
     def _check_metrics(self) -> None:
         metrics = [self.metric]
@@ -140,7 +136,8 @@ class Claim(BaseModel):
         for metric in metrics:
             if (self.versus == ROUND) != metric.endswith("_window"):
                 raise ValueError(
-                    f"metric is {metric!r} and versus {self.versus!r}; a learning curve is <m>_window versus {ROUND}"
+                    f"metric is {metric!r} and versus is {self.versus!r}; "
+                    f"a learning curve needs <m>_window versus {ROUND}"
                 )
             if self.versus == ROUND:
                 continue
@@ -151,15 +148,15 @@ class Claim(BaseModel):
                 )
         crossing = any(metric.startswith("rounds_to_") for metric in metrics)
         if crossing and self.level is None:
-            raise ValueError(f"metric {self.metric} needs level, the error that is to be reached")
+            raise ValueError(f"metric {self.metric} needs level, the error to reach")
         if not crossing and self.level is not None:
-            raise ValueError(f"level goes with a metric rounds_to_<m>, not with {self.metric}")
+            raise ValueError(f"level is only for a metric rounds_to_<m>, not for {self.metric}")
 
     @property
     def accepted(self) -> tuple[float, float]:
-        """The accepted range of the estimate [low, high], for a bound and an order that of the ratio or difference.
+        """The accepted range [low, high] of the estimate; of a bound and an order, that of the ratio or difference.
 
-        Two cases that agree to the last digit (joint learning of one agent is independent learning) are in no order.
+        Two cases that agree to the last digit are not in order (joint learning of one agent is independent learning).
         """
         if self.law == "bound":
             return (-math.inf, 1.0)
@@ -174,8 +171,13 @@ class Claim(BaseModel):
 
     @property
     def equal(self) -> float:
-        """Of an order: the ratio, or the difference, of two that are equal."""
+        """Of an order: the ratio, or the difference, of two equal cases."""
         return 0.0 if self.by == "difference" else 1.0
+
+    @property
+    def confidence(self) -> float:
+        """Confidence of the two-sided interval; the two limits of a bound hold with 95 percent each."""
+        return 0.90 if self.law == "bound" else 0.95
 
     @property
     def expected(self) -> str:
@@ -192,7 +194,7 @@ class Claim(BaseModel):
 
     @property
     def quantity(self) -> str:
-        """What is measured, in words: the metric, or the ratio of two."""
+        """What is measured, in words: the metric, or the ratio of two metrics or cases."""
         metric = f"{self.metric} (level {self.level:g})" if self.level is not None else self.metric
         if self.below is not None:
             return f"{metric} of {self.case} {'-' if self.by == 'difference' else '/'} {self.below}"
@@ -209,27 +211,27 @@ def bare(metric: str) -> str:
     return metric.removeprefix("rounds_to_").removesuffix("_tail").removesuffix("_final").removesuffix("_window")
 
 
-def column(key: str) -> str:
-    """The column of a grid key: ``env.gamma`` is ``env_gamma``."""
-    return f"env_{key.removeprefix('env.')}" if key.startswith("env.") else key
-
-
-def read_claim(data: Mapping[str, Any]) -> Claim:
+def read_claim(data: Mapping[str, object]) -> Claim:
     """A claim from a mapping (one item of a sweep file's ``claims``). Raises ``UserError`` that names the field."""
     try:
         return Claim.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "missing":
-            reason = f"{place} is missing"
-        elif place and not reason.startswith(place):
-            reason = f"{place} is {first['input']!r}; {reason[0].lower()}{reason[1:]}"
-        if first["type"] == "model_type":
-            reason = f"{place} is {first['input']!r}; it takes a mapping: {', '.join(Reference.model_fields)}"
-        elif first["type"] == "extra_forbidden" and place.startswith("relative_to."):
-            reason = f"relative_to has no key {place.partition('.')[2]!r}; known: {', '.join(Reference.model_fields)}"
-        name = data.get("name") if isinstance(data, Mapping) else None
+        reason = _reason(error.errors()[0])
+        name = data.get("name") if isinstance(data, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         end = "" if reason.endswith("?") else "."
         raise UserError(f"{f'claim {name!r}' if name else 'a claim'}: {reason}{end}") from error
+
+
+def _reason(error: ErrorDetails) -> str:
+    """An error of pydantic's as a sentence that begins with the field."""
+    place = ".".join(str(part) for part in error["loc"])
+    reason = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"{place} is missing"
+    if error["type"] == "model_type":
+        return f"{place} is {error['input']!r}; it takes a mapping: {', '.join(Reference.model_fields)}"
+    if error["type"] == "extra_forbidden" and place.startswith("relative_to."):
+        return f"relative_to has no key {place.partition('.')[2]!r}; known: {', '.join(Reference.model_fields)}"
+    if place and not reason.startswith(place):
+        return f"{place} is {error['input']!r}; {reason[0].lower()}{reason[1:]}"
+    return reason

@@ -1,10 +1,10 @@
-"""The statistics of a claim: laws fitted to a measured curve, and intervals in which a seed's whole curve is one datum.
+"""The statistics of a claim: laws fitted to a measured curve, and intervals that delete whole curves of a seed.
 
-A *curve* is ``y`` float64 [levels, seeds]: one number a replicate, column s from seed s at every level. A *ratio* is
-``y`` float64 [2, levels, seeds]: numerator and denominator of the same seeds. All laws are fitted to the mean over
-seeds (of a ratio: the quotient of the two means), never to single replicates, because the papers speak of expected
-errors and the mean of logarithms is another quantity. Sums run over axes in memory order and no BLAS is called, so
-the same table gives the same digits.
+A *curve* is ``y`` float64 [levels, seeds]: one number per replicate; column s is seed s at every level. A *ratio* is
+``y`` float64 [2, levels, seeds]: numerator and denominator with the same seeds. All laws are fitted to the mean over
+seeds (of a ratio: the quotient of the two means), never to single replicates, because papers state expected errors,
+and the mean of logarithms is a different quantity. Sums run over axes in memory order and no BLAS is called, so the
+same table gives the same digits.
 """
 
 import math
@@ -12,13 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+
+from orchestrator.claims.columns import Flags, Floats
+from orchestrator.claims.quantiles import t_quantile
 
 CONFIDENCE = 0.95
+#: More seeds than this are not proposed.
+MOST_SEEDS = 1000
 #: Decay of the floor's power over the window, p * (u_max - u_min): outside it the floor is not identified.
 FLOOR_DECAYS = np.geomspace(0.05, 20.0, 200)
 
-Statistic = Callable[[np.ndarray], "float | np.ndarray"]
+#: A number of a curve or ratio ``y``, or several.
+Statistic = Callable[[Floats], float | Floats]
+#: The same of levels ``u`` [levels] and ``y``.
+CurveStatistic = Callable[[Floats, Floats], float | Floats]
 
 
 @dataclass(frozen=True)
@@ -28,10 +35,10 @@ class Interval:
     The fields are scalars, or arrays of one shape for a statistic of several components.
     """
 
-    estimate: float | np.ndarray
-    low: float | np.ndarray
-    high: float | np.ndarray
-    error: float | np.ndarray
+    estimate: float | Floats
+    low: float | Floats
+    high: float | Floats
+    error: float | Floats
 
     def at(self, index: int) -> "Interval":
         """The interval of one component."""
@@ -39,21 +46,16 @@ class Interval:
         return Interval(*(float(np.asarray(part)[index]) for part in parts))
 
 
-def t_quantile(seeds: int, confidence: float = CONFIDENCE) -> float:
-    """Two-sided t quantile with ``seeds`` - 1 degrees of freedom: 2.365 for 8 seeds at .95 (NaN below 2 seeds)."""
-    return float(stdtrit(seeds - 1, (1 + confidence) / 2)) if seeds > 1 else math.nan
-
-
-def mean_curve(y: np.ndarray) -> np.ndarray:
+def mean_curve(y: Floats) -> Floats:
     """Mean over seeds [levels] of a curve [levels, seeds]; of a ratio [2, levels, seeds] the quotient of the means."""
     means = np.ascontiguousarray(y, dtype=float).mean(axis=-1)
     return means if means.ndim == 1 else means[0] / means[1]
 
 
-def positive(y: np.ndarray) -> np.ndarray:
-    """Whether each level [levels] can be put on a log axis: its mean and every mean without one seed are above 0.
+def positive(y: Floats) -> Flags:
+    """Whether each level [levels] has a logarithm: its mean and every mean without one seed are above 0.
 
-    A metric that scatters around zero fails here; its logarithm would silently drop or invent decades.
+    A metric that scatters around zero fails here. Its logarithm would depend on a few seeds.
     """
     seeds = y.shape[-1]
     means = [y.mean(axis=-1)]
@@ -62,11 +64,11 @@ def positive(y: np.ndarray) -> np.ndarray:
     return np.atleast_1d((np.array(means) > 0).all(axis=tuple(range(y.ndim - 1))))
 
 
-def jackknife(statistic: Statistic, y: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
-    """Delete-one-seed jackknife of ``statistic(y)``: a seed is left out of every level, and of both halves of a ratio.
+def jackknife(statistic: Statistic, y: Floats, confidence: float = CONFIDENCE) -> Interval:
+    """Delete-one-seed jackknife of ``statistic(y)``: a seed is deleted at every level, and in both halves of a ratio.
 
     error^2 = (R-1)/R * sum_s (theta_(s) - mean theta_(.))^2, interval theta +- t_{R-1} * error (Tukey 1958; Efron and
-    Stein 1981). For a mean this is the textbook t interval. Levels that share a seed may be correlated in any way.
+    Stein 1981). For a mean this is the textbook t interval. Levels that share a seed may be correlated.
     With a single seed the interval is NaN.
     """
     estimate = np.asarray(statistic(y), dtype=float)
@@ -81,19 +83,17 @@ def jackknife(statistic: Statistic, y: np.ndarray, confidence: float = CONFIDENC
     return Interval(estimate, estimate - half, estimate + half, error)
 
 
-def leave_one_point_out(
-    statistic: Callable[[np.ndarray, np.ndarray], float | np.ndarray], u: np.ndarray, y: np.ndarray
-) -> Interval:
-    """Range of ``statistic(u, y)`` over leaving out one level at a time: a sensitivity, not a confidence interval.
+def leave_one_point_out(statistic: CurveStatistic, u: Floats, y: Floats) -> Interval:
+    """Range of ``statistic(u, y)`` when one level at a time is left out: a sensitivity, not a confidence interval.
 
-    For noise-free curves, whose only uncertainty is which levels were measured. The estimate uses all levels.
+    For curves without noise: the only uncertainty is which levels were measured. The estimate uses all levels.
     """
     left = [statistic(np.delete(u, i), np.delete(y, i, axis=-2)) for i in range(len(u))]
     values = np.array([statistic(u, y), *left], dtype=float)
     return Interval(values[0], values.min(axis=0), values.max(axis=0), np.zeros(values.shape[1:]))
 
 
-def line(u: np.ndarray, y: np.ndarray) -> np.ndarray:
+def line(u: Floats, y: Floats) -> Floats:
     """Least squares log mean_curve(y) = a + b u: returns [a, b]. ``u`` [levels], needs two distinct values."""
     z = np.log(mean_curve(y))
     v = u - u.mean()
@@ -101,20 +101,20 @@ def line(u: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.array([z.mean() - b * u.mean(), b])
 
 
-def power_slope(x: np.ndarray, y: np.ndarray) -> float:
+def power_slope(x: Floats, y: Floats) -> float:
     """Exponent b of y = C x^b: least squares of log(mean over seeds) on log x (``x`` > 0 [levels])."""
     return float(line(np.log(x), y)[1])
 
 
-def exponential_rate(x: np.ndarray, y: np.ndarray) -> float:
+def exponential_rate(x: Floats, y: Floats) -> float:
     """Rate b of y = C exp(b x): least squares of log(mean over seeds) on x (``x`` [levels])."""
     return float(line(np.asarray(x, dtype=float), y)[1])
 
 
-def quadratic_term(u: np.ndarray, y: np.ndarray) -> float:
-    """Coefficient c of the least-squares fit log mean_curve(y) = a + b u + c u^2, three distinct ``u`` at least.
+def quadratic_term(u: Floats, y: Floats) -> float:
+    """Coefficient c of the least-squares fit log mean_curve(y) = a + b u + c u^2; needs three distinct ``u``.
 
-    Computed through the quadratic polynomial that is orthogonal to 1 and u on the levels. The local slope moves by
+    Computed with the quadratic polynomial that is orthogonal to 1 and u on the levels. The local slope changes by
     2 c (u_max - u_min) over the window.
     """
     z = np.log(mean_curve(y))
@@ -124,7 +124,7 @@ def quadratic_term(u: np.ndarray, y: np.ndarray) -> float:
     return float((q * z).sum() / (q * q).sum())
 
 
-def _floor_given(decay: np.ndarray, v: np.ndarray, m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _floor_given(decay: Floats, v: Floats, m: Floats) -> tuple[Floats, Floats, Floats]:
     """C0, C1 and squared relative residuals of m = C0 + C1 exp(-decay v); ``decay`` [k], ``v`` and ``m`` [levels]."""
     a = np.broadcast_to(1.0 / m, (len(decay), len(m)))
     b = np.exp(-decay[:, None] * v) / m
@@ -136,13 +136,13 @@ def _floor_given(decay: np.ndarray, v: np.ndarray, m: np.ndarray) -> tuple[np.nd
     return floor, scale, (residual * residual).sum(axis=1)
 
 
-def floor_fit(u: np.ndarray, y: np.ndarray) -> np.ndarray:
+def floor_fit(u: Floats, y: Floats) -> Floats:
     """Fit mean_curve(y) = C0 + C1 exp(-p u), that is C0 + C1 x^-p for u = log x: returns [C0, C1, p].
 
-    Least squares of relative residuals (errors are proportional to the size of the value on a log axis); C0 and C1
-    solve the linear problem for each p, p by a fixed grid and golden section. C0 may come out negative, so that its
-    interval is not cut at 0. All NaN where the data do not identify p: the best p lies at an end of the searched range
-    (the power changes over the window by less than 5 percent, or is gone after the first level).
+    Minimises the squared relative residuals, because an error bar on a log axis is relative. C0 and C1 solve the linear
+    problem for each p; p is found by a fixed grid and golden section. C0 may be negative, so that its interval is not
+    cut at 0. All are NaN if the data do not identify p, that is, if the best p lies at an end of the searched range:
+    the power changes by less than 5 percent over the window, or vanishes after the first level.
     """
     m = mean_curve(y)
     span = u.max() - u.min()
@@ -164,16 +164,16 @@ def floor_fit(u: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def seeds_needed(
-    interval: Interval, seeds: int, edges: tuple[float, float], least: int, most: int = 1000, confidence=CONFIDENCE
+    interval: Interval, seeds: int, edges: tuple[float, float], least: int, confidence: float = CONFIDENCE
 ) -> int | None:
-    """About how many seeds make the interval miss both ``edges`` if the estimate stays: t_{n-1} s / sqrt(n) < distance.
+    """About how many seeds keep the interval away from both ``edges`` if the estimate stays the same.
 
-    ``s`` = error * sqrt(seeds) is the spread of one seed. None when more than ``most`` are needed: the estimate sits
-    at an edge. Between ``least`` and ``most`` otherwise.
+    The smallest n from ``least`` to ``MOST_SEEDS`` with t_{n-1} s / sqrt(n) < distance to the nearer edge, where
+    ``s`` = error * sqrt(seeds) is the standard deviation of one seed. None if there is none.
     """
     distance = min(abs(float(interval.estimate) - edge) for edge in edges)
     spread = float(interval.error) * math.sqrt(seeds)
-    for n in range(least, most + 1):
+    for n in range(least, MOST_SEEDS + 1):
         if t_quantile(n, confidence) * spread / math.sqrt(n) < distance:
             return n
     return None

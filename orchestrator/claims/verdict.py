@@ -1,16 +1,15 @@
 """The verdict on a claim, and its points."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    import pandas as pd
+Outcome = Literal["supported", "refuted", "inconclusive"]
 
 
 @dataclass(frozen=True)
 class Point:
-    """One level: the measured ``y`` with its interval, over ``seeds`` seeds; ``used`` if the verdict rests on it."""
+    """One level: the mean ``y`` over ``seeds`` seeds with its interval; ``used`` if the verdict is based on it."""
 
     x: float
     y: float
@@ -22,7 +21,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of a claim. ``estimate`` is NaN when none could be made; ``reason`` is a sentence for people.
+    """The outcome of a claim. ``estimate`` is NaN if there is none; ``reason`` is a sentence for people.
 
     ``interval`` says what [ci_low, ci_high] is. ``fit`` holds what figures draw: ``intercept`` and ``slope`` of
     log y = a + b u (u = log x for a power, x for an exponential), ``quadratic``, ``slope_change`` over the window,
@@ -39,23 +38,14 @@ class Verdict:
     ci_high: float
     interval: str
     expected: str
-    verdict: Literal["supported", "refuted", "inconclusive"]
+    verdict: Outcome
     reason: str
     points: tuple[Point, ...] = ()
-    fit: Mapping[str, float] = field(default_factory=dict)
+    fit: Mapping[str, float] = field(default_factory=dict[str, float])
 
-    def to_rows(self, sweep: str, sweep_hash: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def to_rows(self, sweep: str, sweep_hash: str) -> tuple[dict[str, object], list[dict[str, object]]]:
         """The row of table ``claims`` and the rows of ``claim_points``; NaN stands for no number."""
-        key = {"sweep": sweep, "sweep_hash": sweep_hash, "claim": self.claim}
+        key: dict[str, object] = {"sweep": sweep, "sweep_hash": sweep_hash, "claim": self.claim}
         names = ("case", "metric", "versus", "law", "estimate", "ci_low", "ci_high", "interval", "expected", "verdict")
         row = key | {name: getattr(self, name) for name in names} | {"reason": self.reason}
         return row, [key | vars(point) for point in self.points]
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """A sweep judged once: the rows that were judged, and one verdict per claim in the order of the claims."""
-
-    summary: "pd.DataFrame"  #: finished replicates, one row each
-    curves: "pd.DataFrame"  #: one row per record
-    verdicts: "Sequence[Verdict]"

@@ -1,97 +1,111 @@
-"""What there is: names, descriptions, parameters, and what a sweep would run."""
+"""Names, descriptions and parameters of algorithms, environments and sweeps.
+
+What only sweeps need is imported in the functions about sweeps: pandas and pyarrow are slow to import.
+"""
 
 import inspect
 import re
 import textwrap
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from orchestrator.commands.printing import console, grid
 from orchestrator.errors import UserError
-from orchestrator.planning.sweep import Sweep
-from orchestrator.planning.sweeps import load
 from orchestrator.plugins import registry
 from orchestrator.reference.words import module_text, parameter_rows
 
-#: Columns of the screen from which parameters are shown as a table.
+#: Parameters are printed as a table on screens with at least so many columns.
 WIDE = 110
-#: Characters of a description that say something.
-TELLING = 60
+#: The beginning of a description has at least so many characters.
+INFORMATIVE = 60
 
 
 def show_names(kind: str | None) -> None:
-    """Print the registered names with a line about each."""
+    """Print the registered names with a line about each; ``kind`` is algorithms, envs, sweeps or None for all."""
     screen = console()
     for title, of_kind in (("algorithms", "algorithm"), ("envs", "environment")):
         if kind in (None, title):
-            find = getattr(registry, of_kind)
             screen.print(f"[bold]{title}[/]")
-            grid(("", ""), [(f"  {name}", _in_a_line(find(name))) for name in registry.names(of_kind)])
+            grid(("", ""), [(f"  {plugin.name}", _summary(plugin)) for plugin in _all(of_kind)])
     if kind in (None, "sweeps"):
         screen.print("[bold]sweeps[/]")
-        for name in registry.sweeps():
-            sweep = load(name)
-            screen.print(f"  {name}" + (f" [dim]({sweep.minutes:g} min)[/]" if sweep.minutes else ""))
-            print(_filled(_beginning(sweep.description), "      "))
+        for name, path in registry.sweeps().items():
+            description, minutes = _head_of_sweep(path)
+            screen.print(f"  {name}" + (f" [dim]({minutes:g} min)[/]" if minutes else ""))
+            print(_filled(_beginning(description), "      "))
+
+
+def _head_of_sweep(path: Path) -> tuple[str, float | None]:
+    """Description and minutes of a shipped sweep file.
+
+    They are read with libyaml and without building cells. That takes a tenth of the time, and a test compares the
+    result with the sweep that ``load`` returns.
+    """
+    import yaml
+
+    content = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return content.get("description", ""), content.get("minutes")
 
 
 def show(name: str) -> None:
-    """Describe an algorithm, an environment or a sweep. Raises ``UserError`` for a name that is none of them."""
+    """Describe an algorithm, environment, sweep, utility or graph. Raises ``UserError`` for an unknown name."""
     if name in registry.names("algorithm"):
         _algorithm(registry.algorithm(name))
     elif name in registry.names("environment"):
         _environment(registry.environment(name))
-    elif name in registry.sweeps():
-        _sweep(load(name))
+    elif name in registry.sweeps() or name.endswith((".yaml", ".yml")):
+        _sweep(name)
     elif ".py:" in name:
-        kind, found = registry.find(name)
-        {"algorithm": _algorithm, "environment": _environment}.get(kind, _other)(found)
+        kind, plugin = registry.find(name)
+        {"algorithm": _algorithm, "environment": _environment}.get(kind, _other)(plugin)
     elif kinds := [kind for kind in ("utility", "graph") if name in registry.names(kind)]:
         _other(getattr(registry, kinds[0])(name))
     elif name.partition(":")[0] in registry.names("wrapper"):
         _environment(registry.environment(name))
-    elif name.endswith((".yaml", ".yml")):
-        _sweep(load(name))
     else:
         known = [*registry.names("algorithm"), *registry.names("environment"), *registry.sweeps()]
         raise UserError(f"Unknown name {name!r}: {registry.nearest(name, known)}")
 
 
-def _algorithm(found: Any) -> None:
+def _algorithm(algorithm: type) -> None:
     screen = console()
-    screen.print(f"[bold]{found.name}[/] (version {found.version})")
-    _text(inspect.getdoc(found) or "")
+    screen.print(f"[bold]{algorithm.name}[/] (version {algorithm.version})")
+    _text(inspect.getdoc(algorithm) or "")
     screen.print("\n[bold]parameters[/]")
-    _parameters(found.Parameters)
+    _parameters(algorithm.Parameters)
     screen.print("\n[bold]metrics[/] (columns <metric>, <metric>_window, <metric>_tail, <metric>_final)")
-    grid(("", ""), [(f"  {name}", text) for name, text in found.metrics.items()])
-    _fitting("environments", [env for env in _all("environment") if registry.fits(env, found)])
-    if _shipped(found):
+    grid(("", ""), [(f"  {name}", text) for name, text in algorithm.metrics.items()])
+    _names("environments", (env for env in _all("environment") if registry.fits(env, algorithm)))
+    if _shipped(algorithm):
         screen.print("\n[bold]source[/]")
-        _text(module_text(found))
+        _text(module_text(algorithm))
 
 
-def _environment(found: Any) -> None:
+def _environment(environment: type) -> None:
     screen = console()
-    screen.print(f"[bold]{found.name}[/] (version {found.version}, kind {found.kind})")
-    _text(module_text(found) if _shipped(found) else inspect.getdoc(found) or "")
+    screen.print(f"[bold]{environment.name}[/] (version {environment.version}, kind {environment.kind})")
+    _text(module_text(environment) if _shipped(environment) else inspect.getdoc(environment) or "")
     screen.print("\n[bold]parameters[/] (env.NAME on the command line and in grids)")
-    _parameters(found.Parameters)
-    _fitting("algorithms", [algorithm for algorithm in _all("algorithm") if registry.fits(found, algorithm)])
-    for face in found.faces.values():
+    _parameters(environment.Parameters)
+    _names("algorithms", (algorithm for algorithm in _all("algorithm") if registry.fits(environment, algorithm)))
+    for face in environment.faces.values():
         screen.print()
         _environment(face)
 
 
-def _other(found: Any) -> None:
+def _other(plugin: type) -> None:
     screen = console()
-    screen.print(f"[bold]{found.__name__}[/] (version {found.version})")
-    screen.print(inspect.getdoc(found) or "", markup=False)
+    screen.print(f"[bold]{plugin.__name__}[/] (version {plugin.version})")
+    screen.print(inspect.getdoc(plugin) or "", markup=False)
 
 
-def _sweep(sweep: Sweep) -> None:
-    screen = console()
+def _sweep(reference: str) -> None:
+    from orchestrator.planning.sweeps import load
+
+    sweep, screen = load(reference), console()
     screen.print(f"[bold]{sweep.name}[/]" + (f" ({sweep.paper.id}; {sweep.paper.note})" if sweep.paper else ""))
     screen.print(sweep.description.strip(), markup=False)
     minutes = f", about {sweep.minutes:g} minutes on 2 cores" if sweep.minutes else ""
@@ -116,7 +130,7 @@ def _parameters(model: type[BaseModel]) -> None:
     if console().width >= WIDE:
         grid(("", "type", "default", ""), rows)
         return
-    for name, kind, default, about in rows:  # a narrow column would make one word a line of it
+    for name, kind, default, about in rows:  # a table's last column would be one word wide
         console().print(f"[bold]{name}[/]", end="")
         print(f"  {kind}, " + ("required" if default == "required" else f"default {default}"))
         if about:
@@ -124,10 +138,10 @@ def _parameters(model: type[BaseModel]) -> None:
 
 
 def _text(docstring: str) -> None:
-    """Print it, each paragraph as wide as the screen."""
+    """Print a docstring, with its paragraphs filled to the width of the screen."""
     for k, paragraph in enumerate(docstring.replace("``", "").split("\n\n")):
-        plain = not any(line.startswith((" ", "-", "|")) for line in paragraph.splitlines())
-        print(("\n" if k else "") + (_filled(paragraph) if plain else paragraph))
+        prose = not any(line.startswith((" ", "-", "|")) for line in paragraph.splitlines())
+        print(("\n" if k else "") + (_filled(paragraph) if prose else paragraph))
 
 
 def _filled(text: str, indent: str = "") -> str:
@@ -135,32 +149,32 @@ def _filled(text: str, indent: str = "") -> str:
     return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _fitting(title: str, found: list[Any]) -> None:
+def _names(title: str, plugins: Iterable[type]) -> None:
     console().print(f"\n[bold]{title}[/]")
-    print(_filled(", ".join(one.name for one in found) or "none of those that are installed", "  "))
+    print(_filled(", ".join(plugin.name for plugin in plugins) or "none of the installed ones", "  "))
 
 
-def _all(kind: str) -> list[Any]:
+def _all(kind: str) -> list[type]:
     return [getattr(registry, kind)(name) for name in registry.names(kind)]
 
 
-def _shipped(found: Any) -> bool:
-    """Whether it is one of ours: those have a module each, headed by what it is and where it comes from."""
+def _shipped(plugin: type) -> bool:
+    """Whether the class is one of ours: each has a file of its own, whose docstring describes it and its source."""
     known = [*registry.names("algorithm"), *registry.names("environment")]
-    return found.name in known and found.__module__.split(".")[0] in registry.OURS
+    return plugin.name in known and plugin.__module__.split(".")[0] in registry.OURS
 
 
-def _in_a_line(found: Any) -> str:
-    """What it is: of an environment of ours what its module says, without its name."""
-    if _shipped(found) and hasattr(found, "kind"):
-        name, colon, said = module_text(found).splitlines()[0].partition(": ")
-        named = colon and name.lower().replace(" ", "-") == found.name
-        return said[0].upper() + said[1:] if named else name + colon + said
-    return (inspect.getdoc(found) or "no docstring").splitlines()[0].replace("``", "")
+def _summary(plugin: type) -> str:
+    """One line about it: for one of our environments that of its module without the name, else of the class."""
+    if _shipped(plugin) and hasattr(plugin, "kind"):
+        name, colon, text = module_text(plugin).splitlines()[0].partition(": ")
+        named = colon and name.lower().replace(" ", "-") == plugin.name
+        return text[0].upper() + text[1:] if named else name + colon + text
+    return (inspect.getdoc(plugin) or "no docstring").splitlines()[0].replace("``", "")
 
 
 def _beginning(text: str) -> str:
-    """Its first sentence, or as many as say something: a heading or a question alone does not."""
+    """The first sentence, and the next ones as long as there are fewer than ``INFORMATIVE`` characters."""
     words = " ".join(text.split())
     ends = [end.end() for end in re.finditer(r"(?<=[a-z0-9)])\.(?= [A-Z])", words)]
-    return words[: next((end for end in ends if end >= TELLING), len(words))]
+    return words[: next((end for end in ends if end >= INFORMATIVE), len(words))]

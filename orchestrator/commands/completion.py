@@ -1,4 +1,4 @@
-"""What the Tab key offers: names, found without importing what they name."""
+"""Tab completion: names, found without importing the named code."""
 
 from pathlib import Path
 from typing import Any
@@ -7,17 +7,17 @@ from orchestrator.plugins import registry
 
 
 def algorithms(incomplete: str) -> list[str]:
-    """Algorithms that begin so."""
+    """Names of algorithms that start with ``incomplete``."""
     return _of(registry.names("algorithm"), incomplete)
 
 
 def environments(incomplete: str) -> list[str]:
-    """Environments that begin so."""
+    """Names of environments that start with ``incomplete``."""
     return _of(registry.names("environment"), incomplete)
 
 
 def sweeps(incomplete: str) -> list[str]:
-    """Shipped sweeps that begin so, and sweep files below the folder that is named so far."""
+    """Shipped sweeps and YAML files that start with ``incomplete``; files of the folder in it, without subfolders."""
     folder = incomplete.rpartition("/")[0]
     place = Path(folder or ".")
     entries = sorted(place.iterdir()) if place.is_dir() else []
@@ -27,12 +27,12 @@ def sweeps(incomplete: str) -> list[str]:
 
 
 def describable(incomplete: str) -> list[str]:
-    """Everything that ``describe`` describes."""
+    """Names that ``describe`` accepts."""
     return [*algorithms(incomplete), *environments(incomplete), *sweeps(incomplete)]
 
 
 def stored(ctx: Any, incomplete: str) -> list[str]:
-    """Sweeps of the results folder that the command names; none of a bucket, which would have to be asked."""
+    """Sweeps in the local results folder of the command line. Buckets give none: a request would take too long."""
     place = Path(ctx.params.get("results") or "results").expanduser() / "sweeps"
     found = sorted(path.relative_to(place).with_suffix("").as_posix() for path in place.rglob("*.json"))
     return _of(found, incomplete)

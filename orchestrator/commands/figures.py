@@ -1,4 +1,4 @@
-"""The commands ``report`` and ``plot``: pages to read and figures to print."""
+"""The commands ``report`` (HTML pages) and ``plot`` (figures for papers)."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import ResultsOption
+from orchestrator.commands.options import ResultsOption, StoredSweep
 from orchestrator.errors import UserError
 
 app = typer.Typer()
@@ -21,7 +21,7 @@ class Drawing(StrEnum):
 
 
 class Columns(StrEnum):
-    """How wide a figure is on a page."""
+    """Width of a figure, in columns of a paper."""
 
     single = "single"
     double = "double"
@@ -30,15 +30,15 @@ class Columns(StrEnum):
 @app.command()
 def report(
     sweep: Annotated[str | None, typer.Argument(metavar="SWEEP", help="A sweep in the results folder.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every sweep, and an index over them.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Write a page for every sweep, and an index.")] = False,
     folder: Annotated[
-        str | None, typer.Option("--output", help="Folder; default RESULTS/reports/SWEEP, with --all RESULTS/reports.")
+        str | None, typer.Option("--output", help="Folder; default: RESULTS/reports/SWEEP, with --all RESULTS/reports.")
     ] = None,
     results: ResultsOption = "results",
 ) -> None:
-    """Write a sweep's page: verdicts, figures, costs.
+    """Write a report: verdicts, figures, costs.
 
-    One HTML file that needs no network.
+    The report is one HTML file that needs no network.
     """
     from orchestrator.results import Results
 
@@ -50,18 +50,20 @@ def report(
 
 @app.command()
 def plot(
-    sweep: Annotated[str, typer.Argument(help="A sweep in the results folder.")],
-    claim: Annotated[str, typer.Argument(help="A claim's name, or its number in the report.")],
-    format: Annotated[Drawing, typer.Option("--format", help="Kind of file.")] = Drawing.pdf,
-    width: Annotated[Columns, typer.Option("--width", help="One column (3.5 in) or two (7.2 in).")] = Columns.single,
+    sweep: StoredSweep,
+    claim: Annotated[str, typer.Argument(metavar="CLAIM", help="A claim's name, or its number in the report.")],
+    format: Annotated[Drawing, typer.Option("--format", help="File format.")] = Drawing.pdf,
+    width: Annotated[
+        Columns, typer.Option("--width", help="single: one column (3.5 in); double: two columns (7.2 in).")
+    ] = Columns.single,
     output: Annotated[
-        str | None, typer.Option("--output", help="File; default RESULTS/figures/SWEEP/NUMBER-CLAIM-WIDTH.FORMAT.")
+        str | None, typer.Option("--output", help="File; default: RESULTS/figures/SWEEP/NUMBER-CLAIM-WIDTH.FORMAT.")
     ] = None,
     results: ResultsOption = "results",
 ) -> None:
     """Draw one claim's figure for a paper.
 
-    It shows the points with their intervals, the fitted law and the expected law.
+    It shows the points with intervals, the fitted law and the expected law.
     """
     from orchestrator.report import write
     from orchestrator.results import Results

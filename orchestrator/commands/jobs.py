@@ -1,4 +1,4 @@
-"""The commands ``submit``, ``jobs``, ``logs`` and ``cancel``: sweeps as jobs of a cluster (docs/cluster.md)."""
+"""The commands ``submit``, ``jobs``, ``logs`` and ``cancel``: sweeps as jobs on a cluster (docs/cluster.md)."""
 
 import sys
 from typing import Annotated, Any, NoReturn
@@ -23,16 +23,21 @@ from orchestrator.errors import UserError
 app = typer.Typer()
 
 JobAddressOption = Annotated[
-    str | None, typer.Option("--address", help="Job server; default: RAY_API_SERVER_ADDRESS or http://127.0.0.1:8265.")
+    str | None,
+    typer.Option(
+        "--address", help="Address of the job server; default: RAY_API_SERVER_ADDRESS or http://127.0.0.1:8265."
+    ),
 ]
-JobArgument = Annotated[str, typer.Argument(metavar="JOB|SWEEP", help="A job's id, or a sweep for its newest job.")]
-FollowOption = Annotated[bool, typer.Option("--follow", help="Show what is told until it ends.")]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB|SWEEP", help="Id of a job, or name of a sweep (its newest job).")
+]
+FollowOption = Annotated[bool, typer.Option("--follow", help="Keep printing new log lines until the run ends.")]
 
 
 @app.command()
 def submit(
     reference: SweepOrFile,
-    results: Annotated[str, typer.Option("--results", help="URI or shared folder that every node reaches.")],
+    results: Annotated[str, typer.Option("--results", help="URI or shared folder that every node can access.")],
     settings: SettingsArgument = None,
     address: JobAddressOption = None,
     follow: FollowOption = False,
@@ -42,9 +47,9 @@ def submit(
     label: LabelOption = None,
     retry_failed: RetryOption = False,
 ) -> None:
-    """Run what is missing of a sweep as a job of a cluster.
+    """Run the missing part of a sweep as a job on a cluster.
 
-    A sweep that is running there already is joined.
+    If the sweep is already running there, no second job is started.
     """
     from orchestrator.planning import sweeps
 
@@ -62,7 +67,7 @@ def submit(
 
 @app.command()
 def jobs(address: JobAddressOption = None, format: FormatOption = Format.table) -> None:
-    """List the sweeps submitted to a cluster, newest first."""
+    """List submitted jobs, newest first."""
     import pandas as pd
 
     from orchestrator.cluster.job_server import Job
@@ -77,17 +82,19 @@ def logs(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="SWEEP|CELL|JOB", help="Name or id; CELL-SEED is one replicate.", autocompletion=completion.stored
+            metavar="SWEEP|CELL|JOB",
+            help="Name or id; CELL-SEED selects one replicate.",
+            autocompletion=completion.stored,
         ),
     ],
     results: ResultsOption = "results",
     address: JobAddressOption = None,
     follow: FollowOption = False,
 ) -> None:
-    """Show the log of a sweep or a cell, or what a job printed.
+    """Print the log of a sweep or cell, or the output of a job.
 
-    A sweep or cell is looked for in the results folder, also while it runs. What is not there, and everything with
-    --address, is a job of a cluster: its id, or its sweep for the newest job.
+    A sweep or cell is first searched in the results folder; it may still be running. If it is not there, or if
+    --address is given, the name is that of a job on a cluster: a job id, or a sweep (its newest job).
     """
     from orchestrator.commands import events
 
@@ -108,7 +115,7 @@ def logs(
 
 @app.command()
 def cancel(job: JobArgument, address: JobAddressOption = None) -> None:
-    """Stop a submitted job. What it has finished stays stored."""
+    """Stop a submitted job; its finished results are kept."""
     server = _server(address)
     name = server.job(job).job
     print(f"Job {name} is being stopped." if server.cancel(name) else f"Job {name} had ended already.")
@@ -133,7 +140,7 @@ def _local(results: str, name: str, follow: bool) -> None:
 
 
 def _follow(server: Any, name: str) -> NoReturn:
-    """Show a job's output until it ends, and end with its exit code."""
+    """Print a job's output until it ends, then exit with its exit code."""
     try:
         raise typer.Exit(server.follow(name, lambda text: print(text, end="", flush=True)))
     except KeyboardInterrupt:

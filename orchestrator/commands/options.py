@@ -1,4 +1,4 @@
-"""Options and arguments that commands share, and how their words are read."""
+"""Options and arguments that several commands share, and how their text is read."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +20,7 @@ class Backend(StrEnum):
 
 
 class Strategy(StrEnum):
-    """Where a cell's actors are on a cluster."""
+    """How a cell's actors are placed on a cluster."""
 
     pack = "pack"
     spread = "spread"
@@ -43,7 +43,7 @@ class Kind(StrEnum):
     sweeps = "sweeps"
 
 
-ResultsOption = Annotated[str, typer.Option("--results", help="Results folder, or URI of one.")]
+ResultsOption = Annotated[str, typer.Option("--results", help="Folder or URI that holds the results.")]
 SettingsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Such as alpha=0.1, env.states=50, or agents=2,4,8 (several values)."),
@@ -73,7 +73,7 @@ EnvironmentArgument = Annotated[
     str,
     typer.Argument(metavar="ENV", help="A registered name, or ./file.py:Name.", autocompletion=completion.environments),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How rows are printed.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
 SweepArgument = Annotated[
     str | None, typer.Argument(metavar="SWEEP", help="One sweep (default: all).", autocompletion=completion.stored)
 ]
@@ -83,12 +83,14 @@ StoredSweep = Annotated[
 ]
 SweepOrFile = Annotated[
     str,
-    typer.Argument(metavar="SWEEP|FILE", help="Shipped sweep, or a YAML file.", autocompletion=completion.sweeps),
+    typer.Argument(
+        metavar="SWEEP|FILE", help="Name of a shipped sweep, or a YAML file.", autocompletion=completion.sweeps
+    ),
 ]
 
 
 def settings(given: list[str] | None) -> dict[str, list[Any]]:
-    """KEY=VALUE words as key -> values. Raises ``UserError`` for other words."""
+    """KEY=VALUE arguments as key -> list of values. Raises ``UserError`` for malformed or repeated ones."""
     found = {}
     for setting in given or []:
         key, equals, text = setting.partition("=")
@@ -101,7 +103,7 @@ def settings(given: list[str] | None) -> dict[str, list[Any]]:
 
 
 def single(given: list[str] | None) -> dict[str, Any]:
-    """KEY=VALUE words as key -> value. Raises ``UserError`` for a key with several values."""
+    """KEY=VALUE arguments as key -> value. Raises ``UserError`` if a key has several values."""
     found = settings(given)
     if several := [key for key, held in found.items() if len(held) > 1]:
         raise UserError(f"{several[0]} is given several values; it takes one here.")
@@ -109,21 +111,21 @@ def single(given: list[str] | None) -> dict[str, Any]:
 
 
 def values(text: str) -> list[Any]:
-    """The values of one word, V1,V2,…"""
+    """The values in a text V1,V2,…"""
     from orchestrator.planning.plain_yaml import parse_value
 
     return [parse_value(part) for part in text.split(",")]
 
 
 def labels(given: list[str] | None) -> dict[str, str] | None:
-    """KEY=VALUE words as labels of nodes; None if none are given. Raises ``UserError``."""
+    """KEY=VALUE arguments as node labels; None without any. Raises ``UserError`` for a malformed one."""
     if wrong := [label for label in given or [] if not label.partition("=")[2]]:
         raise UserError(f"label is {wrong[0]!r}; it takes KEY=VALUE.")
     return dict(label.split("=", 1) for label in given) if given else None
 
 
 def packing(text: str | None) -> "Packing | None":
-    """The value of --agents-per-actor, if one is given. Raises ``UserError``."""
+    """The value of --agents-per-actor; None if not given. Raises ``UserError`` for a value that is not allowed."""
     from orchestrator.planning.sweeps import read_packing
 
     return None if text is None else read_packing(text)

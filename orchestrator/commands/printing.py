@@ -8,7 +8,6 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from orchestrator.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from orchestrator.checks.finding import Finding
     from orchestrator.claims.verdict import Verdict
@@ -64,7 +64,7 @@ def shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def table(rows: pa.Table, format: str, file: str | None = None) -> None:
+def table(rows: "pa.Table", format: str, file: str | None = None) -> None:
     """Print or write an Arrow table as table, csv, json or parquet. Raises ``UserError`` if the file cannot be."""
     try:
         if format == "parquet":
@@ -79,7 +79,7 @@ def table(rows: pa.Table, format: str, file: str | None = None) -> None:
         raise UserError(f"--output: {file} cannot be written: {error.strerror or error}.") from error
 
 
-def _parquet(rows: pa.Table, file: str | None) -> None:
+def _parquet(rows: "pa.Table", file: str | None) -> None:
     import pyarrow.parquet as pq
 
     if file is None:
@@ -87,7 +87,9 @@ def _parquet(rows: pa.Table, file: str | None) -> None:
     pq.write_table(rows, file)
 
 
-def _aligned(rows: pa.Table) -> None:
+def _aligned(rows: "pa.Table") -> None:
+    import pyarrow as pa
+
     numbers = [pa.types.is_integer(field.type) or pa.types.is_floating(field.type) for field in rows.schema]
     cut = [list(row.values()) for row in rows.slice(0, MOST_ROWS).to_pylist()]
     if _width(rows.column_names, cut) > console().width:
@@ -110,19 +112,19 @@ def _shorter(value: Any) -> Any:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-def _text(rows: pa.Table, format: str, file: str | None) -> None:
-    if format == "json":
-        content = json.dumps(
-            [{key: _jsonable(value) for key, value in row.items()} for row in rows.to_pylist()], indent=1
-        )
-        content += "\n"
-    else:
-        content = rows.to_pandas().to_csv(index=False)
+def _text(rows: "pa.Table", format: str, file: str | None) -> None:
+    content = _json(rows.to_pylist()) if format == "json" else rows.to_pandas().to_csv(index=False)
     if file is None:
         sys.stdout.write(content)
     else:
         with open(file, "w") as stream:
             stream.write(content)
+
+
+def _json(records: Sequence[Mapping[str, Any]]) -> str:
+    """The records as a JSON array."""
+    plain = [{key: _jsonable(value) for key, value in record.items()} for record in records]
+    return json.dumps(plain, indent=1, allow_nan=False) + "\n"
 
 
 def _jsonable(value: Any) -> Any:
@@ -134,6 +136,8 @@ def _jsonable(value: Any) -> Any:
 
 def frame(rows: "pd.DataFrame", format: str) -> None:
     """Print a pandas frame."""
+    import pyarrow as pa
+
     table(pa.Table.from_pandas(rows, preserve_index=False), format)
 
 
@@ -143,6 +147,8 @@ def rows(titles: Sequence[str], records: Sequence[Mapping[str, Any]], format: st
     if format == "table":
         grid(titles, cells, [bool(cells) and isinstance(cell, int) for cell in (cells or [titles])[0]])
     else:
+        import pyarrow as pa
+
         table(pa.table({title: [row[k] for row in cells] for k, title in enumerate(titles)}), format)
 
 
@@ -150,7 +156,13 @@ def verdicts(of_sweeps: "Mapping[str, Sequence[Verdict]]", format: str) -> None:
     """Print the verdicts of several sweeps."""
     if format != "table":
         records = [verdict.to_rows(sweep, "")[0] for sweep, own in of_sweeps.items() for verdict in own]
-        table(pa.Table.from_pylist(records).drop_columns(["sweep_hash"] if records else []), format)
+        records = [{name: value for name, value in record.items() if name != "sweep_hash"} for record in records]
+        if format == "json":
+            sys.stdout.write(_json(records))
+        else:
+            import pyarrow as pa
+
+            table(pa.Table.from_pylist(records), format)
         return
     screen = console()
     for sweep, own in of_sweeps.items():
@@ -195,7 +207,7 @@ def findings(results: Iterable["Finding"], well: str, ill: str) -> bool:
     screen, width, wrong = console(), 6, []
     for one in results:
         screen.print(f"[{STATES[one.state]}]{one.state:{width}}[/]", end="")
-        screen.print(f"{one.what}: {one.found}", markup=False, soft_wrap=True)
+        screen.print(f"{one.what}: {one.observed}", markup=False, soft_wrap=True)
         print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width), flush=True)
         wrong += [one.what] if one.state == "wrong" else []
     print(f"\n{ill}: {', '.join(wrong)}." if wrong else f"\n{well}")
@@ -229,7 +241,7 @@ def stopped(definition: "Sweep", results: str, words: Sequence[str]) -> None:
 def outcome(folder: "Results", sweep: str) -> int:
     """Judge a sweep and print the verdicts, or the metrics where it makes no claims. Returns failed replicates."""
     if folder.stored(sweep).claims:
-        verdicts({sweep: folder.judge(sweep).verdicts}, "table")
+        verdicts({sweep: folder.judge(sweep)}, "table")
     else:
         _metrics(folder, sweep)
     counts = folder.status_rows(sweep)

@@ -1,4 +1,4 @@
-"""The commands ``export`` and ``doctor``: results for other programs, and whether this machine is fit for runs."""
+"""The commands ``export`` (tables for other programs) and ``doctor`` (check this machine)."""
 
 import os
 from enum import StrEnum
@@ -10,7 +10,7 @@ from orchestrator.commands.options import ResultsOption, StoredSweep
 
 app = typer.Typer()
 
-#: More paths than these are counted, each that of a run.
+#: With more files than this, only their number and common folder are printed.
 MOST_PATHS = 10
 
 
@@ -27,20 +27,20 @@ class Kind(StrEnum):
 def export(
     sweep: StoredSweep,
     format: Annotated[
-        Kind, typer.Option("--format", help="One file a table, or TensorBoard's event files.")
+        Kind, typer.Option("--format", help="One file per table, or TensorBoard event files.")
     ] = Kind.csv,
     table: Annotated[
-        list[str] | None, typer.Option("--table", metavar="TABLE", help="This table only; repeatable.")
+        list[str] | None, typer.Option("--table", metavar="TABLE", help="Write only this table; repeatable.")
     ] = None,
     folder: Annotated[
-        str | None, typer.Option("--output", help="New or empty folder; default RESULTS/exports/SWEEP-FORMAT.")
+        str | None, typer.Option("--output", help="New or empty folder; default: RESULTS/exports/SWEEP-FORMAT.")
     ] = None,
     results: ResultsOption = "results",
 ) -> None:
     """Write a sweep's tables for other programs.
 
-    Tables: tidy (a row a replicate, record and metric, as seaborn takes it), summary, curves, agents, timings, claims,
-    claim_points.
+    Tables: tidy (long form for seaborn: one row per replicate, record and metric), summary, curves, agents, timings,
+    claims, claim_points.
     """
     from orchestrator.commands.exporting import export
 
@@ -53,10 +53,10 @@ def export(
 
 @app.command()
 def doctor(results: ResultsOption = "results") -> None:
-    """Say whether this machine is fit for runs.
+    """Check this machine, its libraries and the results folder.
 
-    Python, libraries, Ray (started for a moment), memory, cores, threads, CPU and the results folder, and what each
-    means. Exits with 1 if something is wrong.
+    Checks Python, libraries, Ray (a short start), memory, cores, threads, CPU and the results folder, and explains
+    each finding. Exits with 1 if something is wrong.
     """
     from orchestrator.checks.doctor import examine
     from orchestrator.commands import printing

@@ -17,7 +17,10 @@ app = typer.Typer()
 def status(
     sweep: SweepArgument = None, results: ResultsOption = "results", format: FormatOption = Format.table
 ) -> None:
-    """Count finished, failed and missing replicates, also while a sweep runs."""
+    """Count finished, failed and missing replicates.
+
+    It works also while a sweep runs.
+    """
     from orchestrator.commands import printing
     from orchestrator.results import Results
 
@@ -60,7 +63,7 @@ def claims(
     folder = Results(results)
     if sweep and not folder.stored(sweep).claims:
         print(f"{sweep} makes no claims.", file=sys.stderr)
-    verdicts = {name: folder.judge(name).verdicts for name in ([sweep] if sweep else folder.loadable_sweeps())}
+    verdicts = {name: folder.judge(name) for name in ([sweep] if sweep else folder.loadable_sweeps())}
     printing.verdicts(verdicts, format.value)
     if strict and any(verdict.verdict == "refuted" for of_sweep in verdicts.values() for verdict in of_sweep):
         raise typer.Exit(1)

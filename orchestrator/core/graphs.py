@@ -1,4 +1,4 @@
-"""Communication graphs, by name or edge by edge, and the neighbourhoods within which an ``Exchange`` delivers rows."""
+"""Communication graphs, made from names or edges, and the neighbourhoods in which an ``Exchange`` delivers rows."""
 
 import itertools
 import operator
@@ -12,9 +12,11 @@ from orchestrator.plugins import references, registry
 
 
 class Graph:
-    """An undirected graph on members 0..n-1, as CSR arrays with each row sorted; immutable and hashable by identity.
+    """An undirected graph on members 0..n-1, immutable, hashable by identity.
 
-    Raises ``UserError`` for an edge that names a member outside 0..n-1.
+    It is stored as CSR arrays: the neighbours of member i are ``indices[indptr[i]:indptr[i + 1]]``, ascending.
+    ``edges`` are pairs of members; repeated edges count once, loops are left out. Raises ``UserError`` for an edge that
+    names a member outside 0..n-1.
     """
 
     def __init__(self, n: int, edges: Iterable[tuple[int, int]]):
@@ -30,34 +32,35 @@ class Graph:
         np.add.at(self.indptr, ordered[:, 0] + 1, 1)
         self.indptr = np.cumsum(self.indptr)
         self.indices = ordered[:, 1].copy()
-        self._kept: dict[int, tuple[np.ndarray, np.ndarray, int]] = {}
+        self._neighbourhoods: dict[int, tuple[np.ndarray, np.ndarray, int]] = {}
         self._places: dict[int, np.ndarray] = {}
 
     def neighbours(self, i: int) -> np.ndarray:
-        """Direct neighbours of member ``i``, ascending."""
+        """The neighbours of member ``i``, int64, ascending."""
         return self.indices[self.indptr[i] : self.indptr[i + 1]]
 
     def within(self, hops: int) -> tuple[np.ndarray, np.ndarray]:
-        """CSR (indptr [n + 1], indices) of the members at most ``hops`` edges away, each itself included, ascending.
+        """The members at most ``hops`` edges from each member, itself included, ascending: CSR arrays, both int64.
 
-        Raises ``UserError`` for negative ``hops``.
+        Those of member i are ``indices[indptr[i]:indptr[i + 1]]``; ``indptr`` has n + 1 entries. Raises ``UserError``
+        for negative ``hops``.
         """
         return self._reach(hops)[:2]
 
     def _reach(self, hops: int) -> tuple[np.ndarray, np.ndarray, int]:
-        """``within`` and ``passages``, kept."""
+        """``within`` and ``passages``, computed once per number of hops."""
         if hops < 0:
             raise UserError(f"hops is {hops}; a neighbourhood radius is 0 or more.")
-        if hops not in self._kept:
+        if hops not in self._neighbourhoods:
             rings = [self._rings(i, hops) for i in range(self.n)]
             rows = [np.array(sorted(itertools.chain(*of)), dtype=np.int64) for of in rings]
             indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
             crossed = sum(far * len(ring) for of in rings for far, ring in enumerate(of))
-            self._kept[hops] = indptr, np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64), crossed
-        return self._kept[hops]
+            self._neighbourhoods[hops] = indptr, np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64), crossed
+        return self._neighbourhoods[hops]
 
     def _rings(self, centre: int, hops: int) -> list[set[int]]:
-        """The members 0, 1 ... ``hops`` edges from one."""
+        """The members 0, 1, ... ``hops`` edges from ``centre``."""
         rings, seen = [{centre}], {centre}
         while len(rings) <= hops and rings[-1]:
             rings.append({int(j) for i in rings[-1] for j in self.neighbours(i)} - seen)
@@ -65,11 +68,14 @@ class Graph:
         return rings
 
     def deliveries(self, hops: int) -> int:
-        """Messages of one exchange: one along each edge of a breadth-first tree of depth ``hops`` from every member."""
+        """Messages of one exchange: one per edge of the breadth-first tree of depth ``hops`` of every member."""
         return len(self.within(hops)[1]) - self.n
 
     def places(self, hops: int) -> np.ndarray:
-        """int64, aligned with the indices of ``within``: for member i and its j, which of j's neighbourhood i is."""
+        """For member j in the neighbourhood of i: the position of i in the neighbourhood of j.
+
+        int64, aligned with the indices of ``within(hops)``.
+        """
         if hops not in self._places:
             indptr, indices = self.within(hops)
             rows = [indices[first:last] for first, last in itertools.pairwise(indptr)]
@@ -78,7 +84,7 @@ class Graph:
         return self._places[hops]
 
     def passages(self, hops: int) -> int:
-        """Edges that letters cross, one from every member to each other member within ``hops``, by shortest ways."""
+        """Edges crossed in total if every member sends one letter along a shortest path to each within ``hops``."""
         return self._reach(hops)[2]
 
     def laplacian(self) -> np.ndarray:
@@ -90,7 +96,7 @@ class Graph:
         return matrix
 
 
-#: What a graph may be called, for descriptions and messages.
+#: The accepted names of graphs, for descriptions and messages.
 GRAPH_NAMES = (
     "complete, ring, line, grid, tree, regular:K (a ring with the K nearest), edges such as '0-1 1-2' or ./file.py:Name"
 )
@@ -98,20 +104,24 @@ _EDGE = r"\d+\s*-\s*\d+"
 
 
 def check_graph_name(name: str) -> str:
-    """``name`` if it reads as the name of a graph, a plug-in's settled. Raises ValueError with what is accepted."""
-    if _ours(name):
+    """The name of a graph as a parameter stores it; a plug-in gets its version.
+
+    For models of parameters: ``graph: Annotated[str, AfterValidator(check_graph_name)]``. Raises ValueError with the
+    accepted names.
+    """
+    if _built_in(name):
         return name
     if registry.pluggable("graph", name):
         return registry.settled("graph", name)
     raise ValueError(f"it takes {GRAPH_NAMES}")
 
 
-def _ours(name: str) -> bool:
+def _built_in(name: str) -> bool:
     return name in _SHAPES or bool(re.fullmatch(rf"regular:\d+|{_EDGE}([\s;]+{_EDGE})*", name.strip()))
 
 
 def _plugged(name: str, n: int) -> Graph:
-    """The graph of a plug-in: ``edges(n)`` gives pairs of members."""
+    """The graph of a plug-in class, whose ``edges(n)`` returns pairs of members."""
     title = references.title(name)
     try:
         pairs = [(operator.index(i), operator.index(j)) for i, j in registry.graph(name)().edges(n)]
@@ -125,8 +135,11 @@ def _plugged(name: str, n: int) -> Graph:
 
 
 def named_graph(name: str, n: int) -> Graph:
-    """The graph on n members that ``name`` describes. Raises ``UserError`` for unknown members, impossible degrees."""
-    if not _ours(check_graph_name(name)):
+    """The graph on ``n`` members that ``name`` describes; GRAPH_NAMES lists the names.
+
+    Raises ``UserError`` for edges of unknown members and for degrees that no graph on n members has.
+    """
+    if not _built_in(check_graph_name(name)):
         return _plugged(name, n)
     name = name.strip()
     if name in _SHAPES:
@@ -142,21 +155,32 @@ def named_graph(name: str, n: int) -> Graph:
 
 
 def _circulant(n: int, degree: int) -> list[tuple[int, int]]:
-    """Each member and its ``degree`` nearest on a ring; an odd degree adds the one opposite."""
+    """Each member is joined to the ``degree`` nearest ones on a ring; an odd degree adds the opposite member."""
     edges = [(i, (i + step) % n) for i in range(n) for step in range(1, degree // 2 + 1)]
     return edges + [(i, (i + n // 2) % n) for i in range(n) if degree % 2]
 
 
 def _grid(n: int) -> list[tuple[int, int]]:
-    """As near to a square as n allows: rows of ceil(sqrt(n)) members, the last one perhaps shorter."""
+    """Rows of ceil(sqrt(n)) members; the last row may be shorter."""
     width = int(np.ceil(np.sqrt(n)))
     return [(i, i + 1) for i in range(n - 1) if (i + 1) % width] + [(i, i + width) for i in range(n - width)]
 
 
-_SHAPES = {
-    "complete": lambda n: list(itertools.combinations(range(n), 2)),
-    "ring": lambda n: [(i, (i + 1) % n) for i in range(n)],
-    "line": lambda n: [(i, i + 1) for i in range(n - 1)],
-    "grid": _grid,
-    "tree": lambda n: [((i - 1) // 2, i) for i in range(1, n)],
-}
+def _complete(n: int) -> list[tuple[int, int]]:
+    return list(itertools.combinations(range(n), 2))
+
+
+def _ring(n: int) -> list[tuple[int, int]]:
+    return [(i, (i + 1) % n) for i in range(n)]
+
+
+def _line(n: int) -> list[tuple[int, int]]:
+    return [(i, i + 1) for i in range(n - 1)]
+
+
+def _tree(n: int) -> list[tuple[int, int]]:
+    """A binary tree: member i > 0 is joined to its parent (i - 1) // 2."""
+    return [((i - 1) // 2, i) for i in range(1, n)]
+
+
+_SHAPES = {"complete": _complete, "ring": _ring, "line": _line, "grid": _grid, "tree": _tree}

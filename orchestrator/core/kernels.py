@@ -63,7 +63,10 @@ def inlined(function: Callable[..., Any]) -> Kernel:
 
 @kernel
 def next_uint64(rng, i):
-    """Next 64 random bits of member ``i``: xoshiro256++ (Blackman and Vigna, 2019). ``rng`` is uint64 [n, 4]."""
+    """The next 64 random bits of member ``i``: xoshiro256++ (Blackman and Vigna, 2019).
+
+    ``rng`` uint64 [n, 4] holds the members' streams, ``Block.rng`` in an algorithm; row i is advanced in place.
+    """
     s0, s1, s2, s3 = rng[i, 0], rng[i, 1], rng[i, 2], rng[i, 3]
     total = s0 + s3
     result = ((total << np.uint64(23)) | (total >> np.uint64(41))) + s0
@@ -80,21 +83,22 @@ def next_uint64(rng, i):
 
 @kernel
 def uniform(rng, i):
-    """A uniform draw in [0, 1) with 53 random bits."""
+    """A uniform draw in [0, 1) with 53 random bits, from stream ``i`` of ``rng``."""
     return np.float64(next_uint64(rng, i) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @kernel
 def draw_integer(upper, rng, i):
-    """A uniform integer in 0..upper-1, upper < 2**31 (bias below upper / 2**32)."""
+    """A uniform integer in 0..upper-1 from stream ``i`` of ``rng``; upper < 2**31 (bias below upper / 2**32)."""
     return np.int64(((next_uint64(rng, i) >> np.uint64(32)) * np.uint64(upper)) >> np.uint64(32))
 
 
 @kernel
 def draw_alias(probability, alias, rng, i):
-    """An index 0..S-1 from an alias table (Walker; Vose 1991): one 64-bit draw, its halves used for column and coin.
+    """An index in 0..S-1 drawn from an alias table (Walker 1977; Vose 1991) with stream ``i`` of ``rng``.
 
-    ``probability`` float64 [S] and ``alias`` int64 [S] are one row of the environment's tables.
+    ``probability`` float64 [S] and ``alias`` int64 [S] are one row of an environment's tables: the drawn column j is
+    kept with chance ``probability[j]``, else ``alias[j]`` is taken. One 64-bit draw gives both column and coin.
     """
     bits = next_uint64(rng, i)
     column = np.int64(((bits >> np.uint64(32)) * np.uint64(probability.shape[0])) >> np.uint64(32))
@@ -104,7 +108,10 @@ def draw_alias(probability, alias, rng, i):
 
 @kernel
 def normal(rng, i):
-    """A standard normal draw by Marsaglia's polar method; the second of the pair is thrown away, so no hidden state."""
+    """A standard normal draw from stream ``i`` of ``rng`` by Marsaglia's polar method.
+
+    The method makes pairs; the second draw is not used, so that the stream is the whole state.
+    """
     while True:
         u = 2.0 * uniform(rng, i) - 1.0
         v = 2.0 * uniform(rng, i) - 1.0
@@ -115,7 +122,7 @@ def normal(rng, i):
 
 @kernel
 def fill_uniform(out, rng):
-    """Fill ``out`` [n, m] with uniform draws, row i from member i's stream."""
+    """Fill ``out`` [n, m] with uniform draws in [0, 1), row i from stream i of ``rng``."""
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             out[i, j] = uniform(rng, i)
@@ -123,7 +130,7 @@ def fill_uniform(out, rng):
 
 @kernel
 def fill_normal(out, rng):
-    """Fill ``out`` [n, m] with standard normal draws, row i from member i's stream."""
+    """Fill ``out`` [n, m] with standard normal draws, row i from stream i of ``rng``."""
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             out[i, j] = normal(rng, i)
@@ -131,14 +138,14 @@ def fill_normal(out, rng):
 
 @kernel
 def fill_integers(out, upper, rng):
-    """Fill ``out`` [n] with uniform integers in 0..upper-1."""
+    """Fill ``out`` int64 [n] with uniform integers in 0..upper-1, entry i from stream i of ``rng``."""
     for i in range(out.shape[0]):
         out[i] = draw_integer(upper, rng, i)
 
 
 @kernel
 def sum_rows(rows):
-    """Sum of ``rows`` [n, m] over the members, added one member after the other from member 0."""
+    """Sum of ``rows`` [n, m] over the members, [m], added in the order 0, 1, ..., n - 1. For use in kernels."""
     out = np.zeros(rows.shape[1])
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
@@ -148,17 +155,20 @@ def sum_rows(rows):
 
 @kernel
 def mean_rows(rows):
-    """Mean of ``rows`` [n, m] over the members, added in member order."""
+    """Mean of ``rows`` [n, m] over the members, [m], added in the order 0, 1, ..., n - 1. For use in kernels."""
     return sum_rows(rows) / rows.shape[0]
 
 
 def ordered_sum(rows: np.ndarray) -> np.ndarray:
-    """Sum of ``rows`` [n, ...] over the members in member order (numpy's own sum is pairwise and strided)."""
+    """Sum of ``rows`` [n, ...] over the members, added in the order 0, 1, ..., n - 1.
+
+    numpy's own sum adds in an order that depends on the shape of the array.
+    """
     return sum_rows(rows.reshape(len(rows), -1)).reshape(rows.shape[1:])
 
 
 def ordered_mean(rows: np.ndarray) -> np.ndarray:
-    """Mean of ``rows`` [n, ...] over the members in member order."""
+    """Mean of ``rows`` [n, ...] over the members, added in the order 0, 1, ..., n - 1."""
     return mean_rows(rows.reshape(len(rows), -1)).reshape(rows.shape[1:])
 
 
@@ -166,9 +176,9 @@ def ordered_mean(rows: np.ndarray) -> np.ndarray:
 def orthonormal(matrix):
     """Orthonormal basis of the columns of ``matrix`` [d, r], d >= r: modified Gram-Schmidt, twice for accuracy.
 
-    The triangular factor has a positive diagonal by construction, so signs never flip from round to round
-    (LAPACK's QR flips them at times, which raises head errors by a factor of 2 to 6). A column that is linearly
-    dependent gives NaN, which the recorder reports as divergence.
+    The triangular factor has a positive diagonal, so signs never flip from round to round. LAPACK's QR flips them at
+    times, which raises head errors by a factor of 2 to 6. A linearly dependent column gives NaN, which is recorded as
+    divergence.
     """
     d, r = matrix.shape
     basis = matrix.copy()

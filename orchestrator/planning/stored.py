@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from orchestrator.claims.claim import PLANNED_ROUNDS, Claim
+from orchestrator.claims.claim import Claim
 from orchestrator.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class StoredSweep(BaseModel):
     description: str
     hash: str  #: of the cases and their cells
     seeds: tuple[int, ...]
+    command: str  #: runs a shipped sweep again; empty for a file or an ad-hoc run
     varied: Literal["seeds", "instances"]  #: what differs between replicates besides the seed itself
     axes: list[str]  #: columns of the settings that differ between cells, ``agents`` first
     rows: list[dict[str, Any]]  #: one per case and cell: case, cell_id, planned rounds, columns of ``runs``
@@ -64,6 +65,7 @@ class StoredSweep(BaseModel):
             description=sweep.description,
             hash=sweep.hash,
             seeds=sweep.seeds,
+            command=sweep.command,
             varied=sweep.varied,
             axes=sweep.axes,
             rows=sweep.rows,
@@ -105,7 +107,7 @@ class StoredSweep(BaseModel):
     @cached_property
     def planned_rounds(self) -> dict[str, int]:
         """Cell id -> rounds that its replicates should take."""
-        return {row["cell_id"]: row[PLANNED_ROUNDS] for row in self.rows}
+        return {row["cell_id"]: row["planned_rounds"] for row in self.rows}
 
     @property
     def replicates(self) -> Sequence[dict[str, Any]]:

@@ -9,7 +9,8 @@ from typing import Any, Literal, NoReturn
 
 from pydantic import Field
 
-from orchestrator.claims.claim import COSTS, PLANNED_ROUNDS, ROUND, Claim, bare, column, read_claim
+from orchestrator.claims.claim import COSTS, ROUND, Claim, bare, read_claim
+from orchestrator.claims.columns import PLANNED_ROUNDS, column_name
 from orchestrator.core.parameters import Parameters
 from orchestrator.errors import UserError, nearest
 from orchestrator.planning.cells import Cell, Seeds, make_cell, suited
@@ -58,6 +59,11 @@ class Sweep(Parameters):
     minutes: float | None = Field(None, description="expected run time on 2 cores")
     claims: list[dict[str, Any]] = Field([], description="the laws to judge, fixed before the data")
 
+    @property
+    def command(self) -> str:
+        """The command that runs a shipped sweep again. It is empty for a file and for an ad-hoc run."""
+        return f"orchestrator sweep {self.name}" if self.name in registry.sweeps() else ""
+
     @cached_property
     def checked_claims(self) -> list[Claim]:
         """The claims, checked against the cases, keys and metrics of this sweep. Raises ``UserError``."""
@@ -94,7 +100,7 @@ class Sweep(Parameters):
         """Columns of the settings that differ between cells, ``agents`` first."""
         grids = (own.get("grid", {}) for own in self.cases.values())
         keys = ["agents", *self.grid, *self.zip, *itertools.chain(*grids)]
-        return list(dict.fromkeys(column(key) for key in keys))
+        return list(dict.fromkeys(column_name(key) for key in keys))
 
     def check(self) -> None:
         """Raise ``UserError`` for anything in cells or claims that does not fit. Builds no environment."""
@@ -104,12 +110,10 @@ class Sweep(Parameters):
         """One sentence for each claim that the sweep's cells cannot decide, whatever they measure."""
         if not self.claims:
             return []
-        import pandas as pd
-
         from orchestrator.claims.judge import foreseen
 
-        planned = pd.DataFrame([row | {"seed": 0} for row in self.rows])
-        reasons = [(claim.name, foreseen(claim, planned, self.name)) for claim in self.checked_claims]
+        planned = [row | {"seed": 0} for row in self.rows]
+        reasons = [(claim.name, foreseen(claim, planned)) for claim in self.checked_claims]
         return [f"claim {name!r} cannot be decided: {reason}" for name, reason in reasons if reason]
 
     @cached_property

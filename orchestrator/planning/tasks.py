@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from orchestrator.core.rounds import Coordinator
-from orchestrator.errors import UserError, line, place
+from orchestrator.errors import UserError, error_place, line
 from orchestrator.planning.cells import Cell
 from orchestrator.plugins import registry
 
@@ -79,7 +79,7 @@ class Task:
             text = str(error)
             raise UserError(text if text.startswith(environment) else f"{environment}: {text}") from error
         except Exception as error:
-            where = place("".join(traceback.format_exception(error)))
+            where = error_place("".join(traceback.format_exception(error)))
             raise UserError(
                 f"{algorithm} on {environment} cannot be built: {type(error).__name__}: {line(error)}{where}."
             ) from error

@@ -1,4 +1,4 @@
-"""The live display of a sweep on a terminal: a row a case, and a bar."""
+"""The live display of a sweep on a terminal: one row per case, and a progress bar."""
 
 from typing import TYPE_CHECKING, TextIO
 
@@ -7,12 +7,12 @@ if TYPE_CHECKING:
 
     from orchestrator.progress.tally import Tally
 
-#: Redrawn so often a second.
+#: Redraws per second.
 RATE = 4
 
 
 class Display:
-    """Draws a tally until it is stopped, and leaves nothing behind. One cell has a bar alone, several a table too."""
+    """Draws a tally until it is stopped, then clears it. A single cell has only a bar, several cells also a table."""
 
     def __init__(self, title: str, tally: "Tally", stored: int, total: int, stream: TextIO):
         from rich.console import Console
@@ -30,19 +30,19 @@ class Display:
         )
 
     def start(self) -> None:
-        """Begin to draw."""
+        """Start drawing."""
         self._live.start()
 
     def stop(self) -> None:
-        """Take it away."""
+        """Stop drawing and clear the display."""
         self._live.stop()
 
     def say(self, text: str) -> None:
-        """Print a line above it."""
+        """Print a line above the display."""
         self._console.print(text, markup=False)
 
     def drawn(self) -> "RenderableType":
-        """The picture of this moment."""
+        """The current content of the display."""
         from rich.console import Group
 
         one = len(self._tally.cases) == 1 and all(len(cells) == 1 for cells in self._tally.cases.values())
@@ -75,7 +75,7 @@ class Display:
 
         tally = self._tally
         done, left = self._stored + tally.replicates, tally.left()
-        words = [f"{done} of {self._total} replicates"]  # what matters least is last: it may be cut
+        words = [f"{done} of {self._total} replicates"]  # the least important comes last: it may be cut off
         words += [f"{_clock(left)} left"] if left is not None and done < self._total else []
         words += [f"{amount(rate)} steps/s"] if (rate := tally.rate()) >= 1 else []
         words += [tally.preparing] if tally.preparing else []
@@ -98,7 +98,7 @@ def _clock(seconds: float) -> str:
 
 
 def amount(number: float) -> str:
-    """A number of steps for people: 950, 12 k, 3.4 M."""
+    """A number of steps in short form: 950, 12 k, 3.4 M."""
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if number >= size:
             return f"{number / size:.{1 if number < 10 * size else 0}f}{unit}"
@@ -106,7 +106,7 @@ def amount(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time for people: 40 s, 3 min 20 s, 2 h 5 min."""
+    """A duration in short form: 40 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""How far a sweep has come: what execution tells of its cells, counted, and said on a terminal or in plain lines."""
+"""The progress of a sweep: counted from the events of its cells, shown live on a terminal or in plain lines."""
 
 import logging
 import sys
@@ -11,14 +11,14 @@ from orchestrator.progress.watcher import Watcher
 
 log = logging.getLogger("orchestrator")
 
-#: Seconds between two plain lines at first; later a twentieth of what has passed.
+#: Seconds between two plain lines at first; later a twentieth of the elapsed time.
 PAUSE = 10.0
 
 
 class Progress(Watcher):
     """Shows a tally on ``stream``: live on a terminal, plain lines elsewhere. Use as a context manager.
 
-    ``stored`` replicates of ``total`` are there already. What the program logs as a warning is told there as well.
+    ``stored`` of the ``total`` replicates are already in the store. Warnings of the program are printed there as well.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Progress(Watcher):
         self._quiet, self._stream = quiet, stream or sys.stderr
         self._display: Display | None = None
         self._handler = _Said(self._say)
-        self._told = 0.0  # seconds after the start
+        self._told = 0.0  # when the last line was printed, in seconds after the start
 
     def __enter__(self) -> "Progress":
         if not self._quiet:
@@ -73,7 +73,7 @@ class Progress(Watcher):
         self._line()
 
     def _line(self) -> None:
-        """A plain line now and then, and the last one."""
+        """Print a plain line from time to time, and the last one."""
         tally, done = self._tally, self._stored + self._tally.replicates
         last = done == self._total
         if self._quiet or self._display or not (last or tally.passed - self._told > max(PAUSE, tally.passed / 20)):
@@ -95,7 +95,7 @@ class Progress(Watcher):
 
 
 class _Said(logging.Handler):
-    """Passes on what the program itself warns of."""
+    """Passes the program's own warnings on."""
 
     def __init__(self, say: Callable[[str], None]):
         super().__init__(logging.WARNING)

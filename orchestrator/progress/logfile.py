@@ -1,6 +1,6 @@
-"""A sweep's log: what the program and the libraries under it say while it runs, kept off the terminal.
+"""A sweep's log file: all output of the program and its libraries during a run, instead of on the terminal.
 
-It lies in the results folder as ``logs/SWEEP.log``. Every driver adds to it.
+The file is ``logs/SWEEP.log`` in the results folder. Every driver appends to it.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ STDOUT, STDERR = 1, 2
 
 
 def log_path(folder: "Folder", sweep: str) -> Path:
-    """Where the log of ``sweep`` is: beside the tables, or in ./logs where those are in a bucket."""
+    """Path of the log of ``sweep``: in the results folder, or in ./logs if the results are in a bucket."""
     return (folder.local or Path()) / "logs" / f"{sweep}.log"
 
 
 def running(path: Path) -> bool:
-    """Whether a driver on this machine writes the log now. It holds a lock, which goes with its process."""
+    """Whether a driver on this machine writes the log now. It holds a lock that ends with its process."""
     try:
         with open(path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,19 +39,19 @@ def running(path: Path) -> bool:
 
 @contextlib.contextmanager
 def kept(path: Path, title: str) -> Iterator[TextIO]:
-    """While it lasts, all that is printed or logged goes to the log. Yields stderr as it was, for people.
+    """Within this context, everything printed or logged goes to the log. Yields the original stderr.
 
     Raises ``UserError`` if the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Bytes reach the file at once, also those of C++ libraries: whoever follows it sees them.
+        # Lines reach the file at once, also those of C++ libraries, so that ``logs --follow`` shows them.
         log, lock = open(path, "a", buffering=1), open(path, "rb")  # noqa: SIM115 - closed by the stack below
     except OSError as error:
         raise UserError(f"The log {path} cannot be written: {error.strerror}.") from error
     with contextlib.ExitStack() as stack:
         stack.enter_context(log)
-        stack.enter_context(lock)  # not the log itself: Ray's processes inherit that, and would hold it
+        stack.enter_context(lock)  # not the log itself: Ray's processes inherit it and would keep the lock
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         stack.enter_context(_recorded(log))
         people = stack.enter_context(_diverted(log))
@@ -67,7 +67,7 @@ def kept(path: Path, title: str) -> Iterator[TextIO]:
 
 @contextlib.contextmanager
 def _recorded(log: TextIO) -> Iterator[None]:
-    """Loggers and warnings write to the log."""
+    """Send loggers and warnings to the log."""
     root, ours = logging.getLogger(), logging.getLogger("orchestrator")
     handler, level = logging.StreamHandler(log), ours.level
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -84,13 +84,13 @@ def _recorded(log: TextIO) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _diverted(log: TextIO) -> Iterator[TextIO]:
-    """Stdout and stderr end in the log, for Python and for C++; yields the stderr that there was."""
+    """Redirect stdout and stderr to the log, for Python and for C++. Yields the original stderr."""
     before = sys.stdout, sys.stderr
     for stream in before:
         stream.flush()
     try:
         whole = (sys.stdout.fileno(), sys.stderr.fileno()) == (STDOUT, STDERR)
-    except (OSError, ValueError):  # a notebook's or a test's own streams
+    except (OSError, ValueError):  # streams of a notebook or a test
         whole = False
     if not whole:
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):

@@ -1,4 +1,4 @@
-"""Counts of a sweep under way: cells, replicates, steps and the time left."""
+"""Counts of a running sweep: cells, replicates, steps and the time left."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from orchestrator.progress.watcher import Watcher
 class Tally(Watcher):
     """Counts cells, replicates and steps. ``cases`` are the cells of each case, ``todo`` the seeds to run of each cell.
 
-    ``weights`` are the cells' expected seconds, in any unit: they say what share of the work is done.
+    ``weights`` are the expected run times of the cells, in any unit. They give the share of the work that is done.
     """
 
     def __init__(
@@ -23,17 +23,17 @@ class Tally(Watcher):
     ):
         self.cases = cases
         self.failures = 0  #: replicates that failed
-        self.preparing = ""  #: what is done before the first cell is heard of
-        self.lock = threading.RLock()  #: the display draws from a thread of its own
+        self.preparing = ""  #: what is being prepared before the first cell reports progress
+        self.lock = threading.RLock()  #: the display draws in its own thread
         self._todo = {cell: set(seeds) for cell, seeds in todo.items()}
         self._planned = {cell: len(seeds) for cell, seeds in todo.items()}
         self._weights, self._clock = weights, clock
         self._running: dict[tuple[str, tuple[int, ...]], tuple[float, int]] = {}
-        self._steps = dict.fromkeys(todo, 0)  # of replicates that ended
+        self._steps = dict.fromkeys(todo, 0)  # steps of finished replicates
         self._failed: set[str] = set()
-        self._busy = dict.fromkeys(cases, 0.0)  # seconds in which a case had a running cell
+        self._busy = dict.fromkeys(cases, 0.0)  # seconds during which a case had a running cell
         self._begun = self._last = clock()
-        self._first: tuple[float, float] | None = None  # seconds and share when the first progress was told
+        self._first: tuple[float, float] | None = None  # elapsed seconds and share at the first progress report
 
     def on_start(self, cell: str, seeds: Sequence[int]) -> None:
         with self.lock:
@@ -75,7 +75,7 @@ class Tally(Watcher):
             self._first = self.passed, self.share()
 
     def case(self, cell: str) -> str:
-        """The case or cases that a cell belongs to."""
+        """Names of the cases that contain a cell."""
         return ", ".join(case for case, cells in self.cases.items() if cell in cells)
 
     @property
@@ -85,11 +85,11 @@ class Tally(Watcher):
 
     @property
     def replicates(self) -> int:
-        """Replicates that ended since the start."""
+        """Number of replicates that ended since the start."""
         return sum(self._planned.values()) - sum(map(len, self._todo.values()))
 
     def share(self) -> float:
-        """The part of the work that is done, from 0 to 1."""
+        """Share of the work that is done, from 0 to 1."""
         done = 0.0
         for cell, planned in self._planned.items():
             under_way = sum(share * len(seeds) for (of, seeds), (share, _) in self._running.items() if of == cell)
@@ -97,9 +97,9 @@ class Tally(Watcher):
         return min(1.0, done / (sum(self._weights.values()) or 1.0))
 
     def left(self) -> float | None:
-        """Seconds still to go at the pace since the first progress; None while there is none.
+        """Seconds left at the pace since the first progress report; None before there is one.
 
-        What comes before it, processes that start and loops that compile, is no pace.
+        The time before it (starting processes, compiling kernels) does not count.
         """
         share = self.share()
         if self._first is None:
@@ -108,7 +108,7 @@ class Tally(Watcher):
         return (self.passed - began) * (1 - share) / (share - before) if share - before > 0.005 else None
 
     def counts(self, case: str) -> dict[str, int]:
-        """Cells of a case: all, done, running and failed; one whose seeds are done in part is neither."""
+        """Numbers of a case's cells: all, done, running, failed. A cell with only some seeds finished is not done."""
         cells = self.cases[case]
         running = {cell for cell, _ in self._running}
         failed = self._failed.intersection(cells)
@@ -121,7 +121,7 @@ class Tally(Watcher):
         }
 
     def rate(self, case: str | None = None) -> float:
-        """Environment transitions a second, of a case while it ran or of all; 0 before the first."""
+        """Environment steps per second: of a case while it ran, or of all; 0 before the first step."""
         self._tick()
         of = set(self._todo) if case is None else self._todo.keys() & set(self.cases[case])
         seconds = self.passed if case is None else self._busy[case]

@@ -1,6 +1,6 @@
-"""The figure of a claim: measured points with intervals, the fitted and the expected law, the floor.
+"""The figure of a claim: measured points with intervals, the fitted and the expected law, and the floor.
 
-The axes follow the law: log-log for powers, log y for exponentials.
+The axes depend on the law: both logarithmic for powers, logarithmic y for exponentials.
 """
 
 import math
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchestrator.claims.claim import Claim
+from orchestrator.claims.columns import Floats
 from orchestrator.claims.verdict import Point, Verdict
 from orchestrator.report.style import (
     BLUE,
@@ -32,13 +34,13 @@ from orchestrator.report.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: More points than this are thinned before they are drawn; the tables keep them all.
+#: Longer curves are thinned before they are drawn; the tables keep all points.
 MOST_POINTS = 200
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Axes and the numbers behind them: ``rows`` has a row a mark, which sits at its columns ``x`` and ``y``."""
+    """Axes and their numbers: ``rows`` has one row per mark, whose position is in the columns named ``x`` and ``y``."""
 
     axes: "Axes"
     rows: pd.DataFrame
@@ -50,11 +52,12 @@ class Panel:
 def claim_panel(
     claim: Claim, verdict: Verdict, labels: Mapping[str, str] | None = None, size: tuple[float, float] = (5.6, 3.9)
 ) -> Panel:
-    """A claim's axes, ``size`` inches, with the rows of its points: x, y, lo, hi, seeds, used.
+    """A claim's axes, ``size`` inches, with one row per point: x, y, lo, hi, seeds, used.
 
-    Filled points were judged; hollow ones lie outside the window or could not be judged.
+    Filled points were judged. Hollow points lie outside the window or could not be judged.
     """
-    points = _thinned([point for point in verdict.points if math.isfinite(point.y)])
+    points = [point for point in verdict.points if math.isfinite(point.y)]
+    points = [points[rank] for rank in thinned_ranks(len(points))]
     with look():
         ax = new_axes(*size)
         _draw(ax, claim, verdict, points, labels)
@@ -62,13 +65,13 @@ def claim_panel(
     return Panel(ax, rows if claim.versus else rows.assign(x=0.0), "x", "y")
 
 
-def measured(claim: Claim, labels: Mapping[str, str] | None = None) -> str:
-    """The label of the y axis: what is measured, and of which case relative to which."""
+def y_label(claim: Claim, labels: Mapping[str, str] | None = None) -> str:
+    """The label of the y axis: the metric and, for a ratio, the two cases or metrics."""
     metric = label(claim.metric, labels)
     if claim.level is not None:
         metric = f"{metric} ≤ {claim.level:g}"
     if claim.below is not None:
-        return f"{metric}:\n{claim.case} / {claim.below}"
+        return f"{metric}:\n{claim.case} {'−' if claim.by == 'difference' else '/'} {claim.below}"
     if claim.relative_to is None:
         return metric
     case, other = claim.relative_to.case or claim.case, claim.relative_to.metric or claim.metric
@@ -78,10 +81,10 @@ def measured(claim: Claim, labels: Mapping[str, str] | None = None) -> str:
 
 
 def _draw(ax: "Axes", claim: Claim, verdict: Verdict, points: list[Point], labels: Mapping[str, str] | None) -> None:
-    name_axes(ax, label(claim.versus, labels) if claim.versus else "", measured(claim, labels))
+    name_axes(ax, label(claim.versus, labels) if claim.versus else "", y_label(claim, labels))
     if not points:
-        ax.text(0.5, 0.5, "no finished replicates to draw", ha="center", va="center", transform=ax.transAxes,
-                color=GREY)  # fmt: skip
+        middle = {"ha": "center", "va": "center", "transform": ax.transAxes}
+        ax.text(0.5, 0.5, "no finished replicates to draw", color=GREY, **middle)
         ax.set(xticks=[], yticks=[])
         return
     log_y = _scales(ax, claim, points)
@@ -100,12 +103,11 @@ def _draw(ax: "Axes", claim: Claim, verdict: Verdict, points: list[Point], label
     legend(ax)
 
 
-def _thinned(points: list[Point]) -> list[Point]:
-    """At most ``MOST_POINTS`` of many points, evenly on a log axis of their ranks, first and last included."""
-    if len(points) <= MOST_POINTS:
-        return points
-    ranks = np.unique(np.rint(np.geomspace(1, len(points), MOST_POINTS)).astype(int)) - 1
-    return [points[rank] for rank in ranks]
+def thinned_ranks(points: int) -> NDArray[np.intp]:
+    """The indices of at most ``MOST_POINTS`` of so many points, even on a log axis, with the first and the last."""
+    if points <= MOST_POINTS:
+        return np.arange(points)
+    return np.unique(np.rint(np.geomspace(1, points, MOST_POINTS)).astype(np.intp)) - 1
 
 
 def _draw_points(ax: "Axes", points: list[Point], text: str, log_y: bool) -> None:
@@ -114,19 +116,19 @@ def _draw_points(ax: "Axes", points: list[Point], text: str, log_y: bool) -> Non
     high = np.array([p.hi for p in points])
     low, high = np.where(np.isfinite(low), low, y), np.where(np.isfinite(high), high, y)
     if log_y:
-        low = np.maximum(low, 1e-3 * y)  # an interval that reaches below 0 leaves a log axis at the bottom
+        low = np.maximum(low, 1e-3 * y)  # an interval that reaches 0 ends at the bottom of a log axis
     bars = np.maximum([y - low, high - y], 0.0)
     size = 5.5 if len(points) <= 20 else 3.5
     ax.errorbar(x, y, yerr=bars, fmt="none", ecolor=BLUE, elinewidth=1.2, capsize=0.5 * size, zorder=3)
     for used, fill in ((True, BLUE), (False, "white")):
-        chosen = np.array([p.used == used for p in points])
-        if chosen.any():
+        kind = np.array([p.used == used for p in points])
+        if kind.any():
             name = text if used else "not judged"
-            ax.plot(x[chosen], y[chosen], "o", color=BLUE, markerfacecolor=fill, markersize=size, zorder=4, label=name)
+            ax.plot(x[kind], y[kind], "o", color=BLUE, markerfacecolor=fill, markersize=size, zorder=4, label=name)
 
 
 def _scales(ax: "Axes", claim: Claim, points: list[Point]) -> bool:
-    """Log axes where the law is a power or an exponential and the numbers allow it; whether y is logarithmic."""
+    """Make axes logarithmic as the law and the numbers allow. Returns whether y is logarithmic."""
     x = np.array([p.x for p in points])
     wide = bool(claim.versus) and x.min() > 0 and x.max() / x.min() >= 8
     if claim.law in ("power", "floor", "bound") or (wide and claim.law != "exponential"):
@@ -137,14 +139,14 @@ def _scales(ax: "Axes", claim: Claim, points: list[Point]) -> bool:
     return log_y
 
 
-def _between(claim: Claim, points: Iterable[Point]) -> np.ndarray:
-    """A fine grid of x over the points, even on the axis of the law."""
+def _fine_grid(claim: Claim, points: Iterable[Point]) -> Floats:
+    """60 values of x from the first to the last point, evenly spaced on the axis of the law."""
     x = [p.x for p in points]
     return np.linspace(min(x), max(x), 60) if claim.law == "exponential" else np.geomspace(min(x), max(x), 60)
 
 
 def _draw_bound(ax: "Axes", claim: Claim, points: list[Point], labels: Mapping[str, str] | None) -> None:
-    x = _between(claim, points)
+    x = _fine_grid(claim, points)
     exponent, constant = claim.exponent or 0.0, claim.constant or math.nan
     power = "" if exponent == 1 else f"^{exponent:g}"
     name = "N" if claim.versus == "agents" else label(stem(str(claim.versus))[0], labels)
@@ -152,45 +154,46 @@ def _draw_bound(ax: "Axes", claim: Claim, points: list[Point], labels: Mapping[s
 
 
 def _draw_law(ax: "Axes", claim: Claim, verdict: Verdict, points: list[Point]) -> None:
-    """Fitted line and floor curve over the judged levels, and the accepted slopes as a wedge about their middle."""
-    judged = [point for point in points if point.used] or points
-    x, fit = _between(claim, judged), verdict.fit
+    """Fitted and accepted slopes and the floor curve over the judged levels, and the accepted floor."""
+    used = [point for point in points if point.used] or points
+    x, fit = _fine_grid(claim, used), verdict.fit
     u = x if claim.law == "exponential" else np.log(x)
     if "slope" in fit:
-        word = "exponent" if claim.law == "power" else "rate"
-        middle = float(np.mean([p.x if claim.law == "exponential" else math.log(p.x) for p in judged]))
-        height = fit["intercept"] + fit["slope"] * middle
-
-        def law(slope: float) -> np.ndarray:
-            return np.exp(height + slope * (u - middle))
-
-        low, high = claim.accepted
-        if claim.expect is not None:
-            ax.plot(x, law(claim.expect), "--", color=GREY, label=f"expected {word} {typeset(claim.expected)}")
-        elif math.isfinite(low) and math.isfinite(high):
-            name = typeset(f"accepted {word} {low:g} to {high:g}")
-            ax.plot(x, law(low), "--", color=GREY, label=name)
-            ax.plot(x, law(high), "--", color=GREY)
-        else:
-            edge, sign = (low, "≥") if math.isfinite(low) else (high, "≤")
-            ax.plot(x, law(edge), "--", color=GREY, label=typeset(f"accepted {word} {sign} {edge:g}"))
-        if math.isfinite(low) and math.isfinite(high):
-            ax.fill_between(x, law(low), law(high), color=GREY, alpha=0.15, linewidth=0)
-        ax.plot(x, law(fit["slope"]), color=VERMILLION, label=typeset(f"fitted {word} {fit['slope']:.3g}"))
+        middle = float(np.mean([p.x if claim.law == "exponential" else math.log(p.x) for p in used]))
+        _draw_slopes(ax, claim, fit, x, u - middle, fit["intercept"] + fit["slope"] * middle)
     if "floor" in fit:
         c0 = fit["floor"]
         curve = c0 + fit["scale"] * np.exp(-fit["decay"] * u)
-        ax.plot(
-            x, np.where(curve > 0, curve, np.nan), "-.", color=GREEN, label=typeset(f"fit with floor, C0 = {c0:.3g}")
-        )
+        name = typeset(f"fit with floor, C0 = {c0:.3g}")
+        ax.plot(x, np.where(curve > 0, curve, np.nan), "-.", color=GREEN, label=name)
         if c0 > 0:
             ax.axhline(c0, color=GREEN, linewidth=0.8)
     if claim.law == "floor":
         _draw_range(ax, claim, points)
 
 
+def _draw_slopes(ax: "Axes", claim: Claim, fit: Mapping[str, float], x: Floats, v: Floats, height: float) -> None:
+    """The fitted line log y = ``height`` + slope ``v``, and the accepted slopes as a wedge around its middle."""
+    word = "exponent" if claim.law == "power" else "rate"
+    low, high = claim.accepted
+    closed = math.isfinite(low) and math.isfinite(high)
+    if claim.expect is not None:
+        lines = {f"expected {word} {claim.expected}": claim.expect}
+    elif closed:
+        lines = {f"accepted {word} {low:g} to {high:g}": low, "_": high}
+    else:
+        edge, sign = (low, "≥") if math.isfinite(low) else (high, "≤")
+        lines = {f"accepted {word} {sign} {edge:g}": edge}
+    for name, slope in lines.items():
+        ax.plot(x, np.exp(height + slope * v), "--", color=GREY, label=typeset(name))
+    if closed:
+        ax.fill_between(x, np.exp(height + low * v), np.exp(height + high * v), color=GREY, alpha=0.15, linewidth=0)
+    name = typeset(f"fitted {word} {fit['slope']:.3g}")
+    ax.plot(x, np.exp(height + fit["slope"] * v), color=VERMILLION, label=name)
+
+
 def _draw_range(ax: "Axes", claim: Claim, points: list[Point]) -> None:
-    """The accepted values as a grey band; an open end runs to the edge of the axes."""
+    """The accepted values as a grey band; an open side extends to the edge of the axes."""
     low, high = claim.accepted
     if claim.law == "order":
         ax.axhline(claim.equal, linestyle="--", color=GREY, label=f"equal ({claim.by or 'ratio'} {claim.equal:g})")

@@ -1,189 +1,195 @@
-"""Figures of learning curves, and of what an error costs in bytes and in steps: means with bands over the seeds.
+"""Figures of learning curves, and of an error against bytes and steps: means with bands over the seeds.
 
-Levels of a grid key run through cividis, cases through the colours of Okabe and Ito.
+Levels of a grid key take their colours from cividis, cases from Okabe and Ito.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from orchestrator.claims import fits
-from orchestrator.claims.claim import column
-from orchestrator.claims.samples import listed
+from orchestrator.claims.columns import Floats, column_name, listed
 from orchestrator.report.aggregate import bootstrap
-from orchestrator.report.claim_figure import MOST_POINTS, Panel
+from orchestrator.report.claim_figure import Panel, thinned_ranks
 from orchestrator.report.style import CASES, label, legend, log_axis, look, name_axes, new_axes, words
 
-PANEL = (4.4, 3.3)  #: inches; at 72 units an inch it fills a telephone's width
+PANEL = (4.4, 3.3)  #: inches; at 72 units per inch it fills the width of a phone
 STYLES = ("-", "--", ":")
-#: What may be paid for a smaller error, in the order of the panels.
-PRICES = ("bytes_sent", "agent_steps")
+#: Costs of a smaller error, in the order of the panels.
+COSTS = ("bytes_sent", "agent_steps")
 
 
 @dataclass(frozen=True)
-class Line:
-    """One cell's curve. ``rows``: round, the prices, y (the mean), lo and hi (the band), seeds; a row a record."""
+class Curve:
+    """One cell's curve. ``rows`` has one row per record: round, the costs, y (middle), lo and hi (band), seeds.
+
+    ``level`` is the cell's value of the grid key that the figure shows, None without one. ``score`` means that the
+    middle is an interquartile mean with a bootstrap band (see ``aggregate``), otherwise the mean (see ``band_of``).
+    """
 
     case: str
-    level: Any  #: of the grid key that the figure spreads out; None without one
+    level: object
     rows: pd.DataFrame
+    score: bool = False
 
 
-def band_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Middle, bottom and top [rounds] of ``values`` [rounds, seeds]: the mean and its band.
+@dataclass(frozen=True)
+class Trace:
+    """A curve as it is drawn: its name in the legend, its colour and its dashes."""
 
-    From 6 seeds on the band is the 95 percent t interval of the mean, on the logarithm where all means are positive
-    (mean * exp(+- t * error / mean), a factor of 1000 at most, so that it never leaves a log axis); below that,
-    smallest to largest.
+    curve: Curve
+    name: str
+    colour: str
+    dashes: str
+
+
+def band_of(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean, bottom and top of the band [rounds] of ``values`` [rounds, seeds].
+
+    With 6 or more seeds the band is the 95 percent t interval of the mean. If all means are positive, it is made on the
+    logarithm: mean * exp(+- t * error / mean), at most a factor of 1000, so that it stays on a log axis. With fewer
+    seeds the band runs from the smallest to the largest.
     """
     mean, seeds = values.mean(axis=1), values.shape[1]
     if seeds < 6:
         return mean, values.min(axis=1), values.max(axis=1)
     half = fits.t_quantile(seeds) * values.std(axis=1, ddof=1) / math.sqrt(seeds)
     if (mean > 0).all():
-        share = np.exp(np.minimum(half / mean, math.log(1000)))
-        return mean, mean / share, mean * share
+        factor = np.exp(np.minimum(half / mean, math.log(1000)))
+        return mean, mean / factor, mean * factor
     return mean, mean - half, mean + half
 
 
-def is_score(metric: str) -> bool:
-    """Whether a metric is an episode's return, whose runs are far from normal: see ``aggregate``."""
-    return metric == "return" or metric.startswith("return_")
-
-
-def band_words(lines: Iterable[Line], metric: str) -> str:
-    """What the lines and bands of curves of ``metric`` are."""
-    counts = sorted({int(line.rows["seeds"].iloc[0]) for line in lines})
-    if is_score(metric):
-        return f"Line: interquartile mean over {listed(counts)} seeds; band: 95% interval, runs resampled"
-    kinds = []
+def band_words(curves: Iterable[Curve]) -> str:
+    """What the lines and bands are."""
+    curves = list(curves)
+    counts = sorted({int(curve.rows["seeds"].iloc[0]) for curve in curves})
+    seeds = f"{listed(counts)} seed{'s' * (counts != [1])}"
+    if any(curve.score for curve in curves):
+        return f"Line: interquartile mean over {seeds}; band: 95% bootstrap interval over runs"
+    kinds: list[str] = []
     if any(count >= 6 for count in counts):
         kinds.append("95% t interval of the mean")
     if any(1 < count < 6 for count in counts):
         kinds.append("smallest to largest seed")
-    return f"Line: mean over {listed(counts)} seeds; band: {' or '.join(kinds) or 'none, one seed'}"
+    return f"Line: mean over {seeds}; band: {' or '.join(kinds) or 'none'}"
 
 
-def lines_of(
-    curves: pd.DataFrame, metric: str, cases: Sequence[str] | None = None, versus: str | None = None
-) -> list[Line]:
-    """The curves of ``metric``, a line a cell, in the order of the cases and of the levels of ``versus``.
+def curves_of(
+    table: pd.DataFrame,
+    metric: str,
+    cases: Sequence[str] | None = None,
+    versus: str | None = None,
+    score: bool = False,
+) -> list[Curve]:
+    """The curves of ``metric``, one per cell, in the order of the cases and of the levels of ``versus``.
 
-    ``curves`` is the store's view: case, cell_id, seed, round, ``<metric>_window``, parameters and, where they are to
-    be drawn, the prices; replicates that did not finish are left out, and so is round 0, which has no place on a log
-    axis. Returns are interquartile means with bootstrap bands. More than ``MOST_POINTS`` records are thinned.
+    ``table`` is the store's view ``curves``: case, cell_id, seed, round, ``<metric>_window``, parameters and the costs
+    that are to be drawn. Replicates that did not finish are left out, and so is round 0, which a log axis cannot show.
+    ``score`` metrics get interquartile means with bootstrap bands. Long curves are thinned to ``MOST_POINTS`` records.
     """
     name = f"{metric}_window"
-    frame = curves[curves["status"] == "done"] if "status" in curves else curves
-    frame = frame[frame["round"] > 0].dropna(subset=name)
-    key = column(versus) if versus else None
-    found = []
-    for case in cases if cases is not None else sorted(frame["case"].unique()):
-        for _, cell in frame[frame["case"] == case].groupby([key or "case", "cell_id"], dropna=False):
-            table = cell.pivot_table(index="round", columns="seed", values=name, aggfunc="first").dropna()
-            if len(table):
+    rows = table[table["status"] == "done"] if "status" in table else table
+    rows = rows[rows["round"] > 0].dropna(subset=name)
+    key = column_name(versus) if versus else None
+    curves: list[Curve] = []
+    for case in cases if cases is not None else sorted(rows["case"].unique()):
+        for _, cell in rows[rows["case"] == case].groupby([key or "case", "cell_id"], dropna=False):
+            values = cell.pivot_table(index="round", columns="seed", values=name, aggfunc="first").dropna()
+            if len(values):
                 level = next(iter(cell[key].dropna()), None) if key else None
-                found.append(Line(case, level, _rows(cell, _thinned(table), metric)))
-    return found
+                values = values.iloc[thinned_ranks(len(values))]
+                curves.append(Curve(case, level, _rows(cell, values, score), score))
+    return curves
 
 
-def _thinned(table: pd.DataFrame) -> pd.DataFrame:
-    if len(table) <= MOST_POINTS:
-        return table
-    ranks = np.unique(np.rint(np.geomspace(1, len(table), MOST_POINTS)).astype(int)) - 1
-    return table.iloc[ranks]
-
-
-def _rows(cell: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _rows(cell: pd.DataFrame, table: pd.DataFrame, score: bool) -> pd.DataFrame:
     values = table.to_numpy()
-    mean, low, high = bootstrap([values.T]) if is_score(metric) else band_of(values)
-    drawn = cell[cell["round"].isin(table.index)]
-    prices = drawn.groupby("round")[[price for price in PRICES if price in cell]].mean()
-    data = {"round": table.index.to_numpy()} | {price: prices[price].to_numpy() for price in prices}
-    return pd.DataFrame(data | {"y": mean, "lo": low, "hi": high, "seeds": table.shape[1]})
+    middle, low, high = bootstrap([values.T]) if score else band_of(values)
+    records = cell[cell["round"].isin(table.index)]
+    costs = records.groupby("round")[[cost for cost in COSTS if cost in cell]].mean()
+    data = {"round": table.index.to_numpy()} | {cost: costs[cost].to_numpy() for cost in costs}
+    return pd.DataFrame(data | {"y": middle, "lo": low, "hi": high, "seeds": table.shape[1]})
 
 
 def curve_panels(
-    lines: Sequence[Line],
+    curves: Sequence[Curve],
     metric: str,
     versus: str | None = None,
     log: bool = True,
     labels: Mapping[str, str] | None = None,
 ) -> list[Panel]:
-    """Learning curves: with ``versus`` a panel a case and a colour a level, without it one panel, a colour a case."""
-    cases = list(dict.fromkeys(line.case for line in lines))
-    groups = [[line for line in lines if line.case == case] for case in cases] if versus else [list(lines)]
-    panels = []
+    """Learning curves: with ``versus`` one panel per case and one colour per level, otherwise one colour per case."""
+    cases = list(dict.fromkeys(curve.case for curve in curves))
+    groups = [[curve for curve in curves if curve.case == case] for case in cases] if versus else [list(curves)]
+    panels: list[Panel] = []
     for group in groups:
-        named = [_named(line, versus, with_case=not versus) for line in group]
-        colours = _levels(group) if versus else [(CASES[cases.index(line.case) % len(CASES)], "-") for line in group]
-        title = group[0].case if versus else ""
-        panels.append(_panel(group, named, colours, "round", metric, log, labels, title))
-    _same_heights(panels)
+        colours = _level_colours(group) if versus else [CASES[cases.index(c.case) % len(CASES)] for c in group]
+        traces = [
+            Trace(curve, _name(curve, versus, with_case=not versus), colour, "-")
+            for curve, colour in zip(group, colours, strict=True)
+        ]
+        panel = _panel(traces, "round", metric, log, labels)
+        panels.append(replace(panel, title=group[0].case if versus else ""))
+    _share_y(panels)
     return panels
 
 
 def cost_panels(
-    lines: Sequence[Line], metric: str, versus: str | None = None, labels: Mapping[str, str] | None = None
+    curves: Sequence[Curve], metric: str, versus: str | None = None, labels: Mapping[str, str] | None = None
 ) -> list[Panel]:
     """The error against bytes sent and against agent steps.
 
-    One case shows all its levels; several are compared at the highest level of each. A line that pays nothing of a
-    price has no place on its axis.
+    A single case shows all its levels. Several cases are compared at the highest level of each. A curve without a cost
+    is left out of that cost's panel.
     """
-    several = len({line.case for line in lines}) > 1
-    shown = list({line.case: line for line in lines}.values()) if several and versus else list(lines)
-    colours = (
-        [(CASES[i % len(CASES)], STYLES[i // len(CASES) % len(STYLES)]) for i in range(len(shown))]
-        if several or not versus
-        else _levels(shown)
-    )
-    panels = []
-    for price in PRICES:
-        paying = [i for i, line in enumerate(shown) if price in line.rows and (line.rows[price] > 0).any()]
-        if paying:
-            group = [shown[i] for i in paying]
-            named = [_named(line, versus, with_case=several or not versus) for line in group]
-            panels.append(_panel(group, named, [colours[i] for i in paying], price, metric, True, labels, ""))
-    _same_heights(panels)
+    several = len({curve.case for curve in curves}) > 1
+    shown = list({curve.case: curve for curve in curves}.values()) if several and versus else list(curves)
+    looks = [(CASES[i % len(CASES)], STYLES[i // len(CASES) % len(STYLES)]) for i in range(len(shown))]
+    if versus and not several:
+        looks = [(colour, "-") for colour in _level_colours(shown)]
+    traces = [
+        Trace(curve, _name(curve, versus, with_case=several or not versus), *look)
+        for curve, look in zip(shown, looks, strict=True)
+    ]
+    panels: list[Panel] = []
+    for cost in COSTS:
+        if paying := [trace for trace in traces if _pays(trace.curve, cost)]:
+            panels.append(_panel(paying, cost, metric, True, labels))
+    _share_y(panels)
     return panels
 
 
-def free(lines: Sequence[Line]) -> list[str]:
-    """Which cases pay nothing of a price, a sentence a price that others pay."""
-    told = []
-    for price in PRICES:
-        paid = {line.case: price in line.rows and bool((line.rows[price] > 0).any()) for line in lines}
-        if any(paid.values()) and not all(paid.values()):
-            told.append(f"No {words(price)}: {', '.join(case for case, pays in paid.items() if not pays)}.")
-    return told
+def free_cases(curves: Sequence[Curve]) -> list[str]:
+    """Which cases have none of a cost: one sentence per cost that other cases have."""
+    sentences: list[str] = []
+    for cost in COSTS:
+        pays = {curve.case: _pays(curve, cost) for curve in curves}
+        if any(pays.values()) and not all(pays.values()):
+            sentences.append(f"No {words(cost)}: {', '.join(case for case, paid in pays.items() if not paid)}.")
+    return sentences
 
 
-def _panel(
-    lines: Sequence[Line],
-    names: Sequence[str],
-    looks: Sequence[tuple[Any, str]],
-    x: str,
-    metric: str,
-    log: bool,
-    labels: Mapping[str, str] | None,
-    title: str,
-) -> Panel:
-    bottoms = "lo" if is_score(metric) else "y"  # a band of means on the logarithm is positive where the means are
-    log_y = log and all((line.rows[bottoms] > 0).all() for line in lines)
-    parts = []
+def _pays(curve: Curve, cost: str) -> bool:
+    return cost in curve.rows and bool((curve.rows[cost] > 0).any())
+
+
+def _panel(traces: Sequence[Trace], x: str, metric: str, log: bool, labels: Mapping[str, str] | None) -> Panel:
+    # The band of a mean is positive where the mean is; the band of an interquartile mean need not be.
+    log_y = log and all((trace.curve.rows["lo" if trace.curve.score else "y"] > 0).all() for trace in traces)
+    parts: list[pd.DataFrame] = []
     with look():
         ax = new_axes(*PANEL)
-        for line, name, (colour, dash) in zip(lines, names, looks, strict=True):
-            rows = line.rows[line.rows[x] > 0]
-            fresh = name not in ax.get_legend_handles_labels()[1]
-            ax.plot(rows[x], rows["y"], dash, color=colour, linewidth=1.4, label=name if fresh else None)
-            ax.fill_between(rows[x], rows["lo"], rows["hi"], color=colour, alpha=0.18, linewidth=0)
-            parts.append(rows.assign(curve=name))
+        for trace in traces:
+            rows = trace.curve.rows[trace.curve.rows[x] > 0]
+            new = trace.name not in ax.get_legend_handles_labels()[1]
+            name = trace.name if new else None
+            ax.plot(rows[x], rows["y"], trace.dashes, color=trace.colour, linewidth=1.4, label=name)
+            ax.fill_between(rows[x], rows["lo"], rows["hi"], color=trace.colour, alpha=0.18, linewidth=0)
+            parts.append(rows.assign(curve=trace.name))
         data = pd.concat(parts, ignore_index=True)
         data = data[["curve", *(c for c in data.columns if c != "curve")]]
         if log:
@@ -192,29 +198,30 @@ def _panel(
             log_axis(ax, "y", data[["y", "lo", "hi"]].to_numpy(float))
         name_axes(ax, label(x, labels), label(metric, labels))
         legend(ax)
-    return Panel(ax, data, x, "y", title)
+    return Panel(ax, data, x, "y")
 
 
-def _named(line: Line, versus: str | None, with_case: bool) -> str:
-    if line.level is None or versus is None:
-        return line.case
-    level = f"{line.level:g}" if pd.api.types.is_number(line.level) else str(line.level)
+def _name(curve: Curve, versus: str | None, with_case: bool) -> str:
+    """The curve's name in a legend: its case, its level, or both."""
+    if curve.level is None or versus is None:
+        return curve.case
+    level = f"{curve.level:g}" if pd.api.types.is_number(curve.level) else str(curve.level)
     text = f"{'N' if versus == 'agents' else words(versus)} = {level}"
-    return f"{line.case}, {text}" if with_case else text
+    return f"{curve.case}, {text}" if with_case else text
 
 
-def _levels(lines: Sequence[Line]) -> list[tuple[Any, str]]:
-    """A colour for each line by its level."""
+def _level_colours(curves: Sequence[Curve]) -> list[str]:
+    """A colour for each curve by its level."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    levels = list(dict.fromkeys(line.level for line in lines))
+    levels = list(dict.fromkeys(curve.level for curve in curves))
     last = max(1, len(levels) - 1)
-    return [(to_hex(colormaps["cividis"](0.9 * levels.index(line.level) / last)), "-") for line in lines]
+    return [to_hex(colormaps["cividis"](0.9 * levels.index(curve.level) / last)) for curve in curves]
 
 
-def _same_heights(panels: Sequence[Panel]) -> None:
-    """The panels of one figure share their y axis."""
+def _share_y(panels: Sequence[Panel]) -> None:
+    """Give the panels of one figure the same y axis."""
     if len({panel.axes.get_yscale() for panel in panels}) != 1:
         return
     limits = np.array([panel.axes.get_ylim() for panel in panels])

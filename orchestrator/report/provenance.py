@@ -1,4 +1,4 @@
-"""Where a sweep's numbers are from: versions and processors that made them, and how long it took."""
+"""Where a sweep's numbers come from: versions, processors and run times."""
 
 import json
 from collections.abc import Mapping
@@ -11,36 +11,36 @@ SECONDS = ("startup_seconds", "agents_seconds", "coordinator_seconds", "transpor
 
 @dataclass(frozen=True)
 class Origin:
-    """``versions``: library -> version(s); ``times``: a row a case, ready to be printed."""
+    """``versions``: library -> version(s); ``times``: one row per case, as texts."""
 
     versions: Mapping[str, str]
     times: pd.DataFrame
 
 
 def origin(summary: pd.DataFrame, timings: pd.DataFrame) -> Origin | None:
-    """Of a sweep's rows of the views ``summary`` and ``timings``; None while nothing was run."""
+    """The origin of a sweep's rows of the views ``summary`` and ``timings``; None if there are no rows."""
     if summary.empty:
         return None
     return Origin(_versions(summary), _times(summary, timings))
 
 
 def _versions(summary: pd.DataFrame) -> dict[str, str]:
-    """All that occur: a sweep may have been run in several goes."""
-    found: dict[str, list[str]] = {}
+    """All versions that occur: a sweep may have been run several times."""
+    known: dict[str, list[str]] = {}
     for text in summary["versions"].dropna().unique():
         for name, version in json.loads(text).items():
-            found.setdefault(name, []).append(str(version))
-    known = {name: " and ".join(sorted(set(versions))) for name, versions in found.items()}
+            known.setdefault(name, []).append(str(version))
+    texts = {name: " and ".join(sorted(set(versions))) for name, versions in known.items()}
     if "cpu" in summary:
-        known["processor"] = " and ".join(sorted(set(summary["cpu"].dropna().astype(str))))
+        texts["processor"] = " and ".join(sorted(set(summary["cpu"].dropna().astype(str))))
     if "written" in summary:
         first, last = (f"{time:%Y-%m-%d %H:%M}" for time in (summary["written"].min(), summary["written"].max()))
-        known["stored"] = (first if first == last else f"{first} to {last}") + " UTC"
-    return known
+        texts["stored"] = (first if first == last else f"{first} to {last}") + " UTC"
+    return texts
 
 
 def _times(summary: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
-    """Work and where the time went, a row a case; attempts that failed and were repeated count as well."""
+    """Work and run times, one row per case; failed and repeated attempts are included."""
     rows = []
     for case, runs in summary.groupby("case", sort=True):
         own = timings[timings["cell_id"].isin(runs["cell_id"])]

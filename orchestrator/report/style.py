@@ -1,6 +1,6 @@
-"""The look of every figure: colours, words of the axes, scales and files, without pyplot and its global state.
+"""The look of every figure: colours, axis labels, scales and files, without pyplot and its global state.
 
-Colours are those of Okabe and Ito (2008) and the map cividis, which colour-blind readers can tell apart.
+Colours are those of Okabe and Ito (2008) and of the map cividis, which colour-blind readers can distinguish.
 """
 
 import io
@@ -8,24 +8,26 @@ import math
 import re
 import textwrap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 CASES = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK, GRID = "#262A2F", "#E6E6E6"
-#: Widths in inches of one and of two columns of a journal page, and the heights that go with them.
+#: Width and height in inches of a figure over one or two columns of a journal page.
 COLUMNS = {"single": (3.5, 2.8), "double": (7.2, 4.2)}
-#: Inches that a letter of a legend or of an axis label takes on average.
+#: Average width in inches of a letter of a legend and of an axis label.
 SMALL_LETTER, LETTER = 0.062, 0.07
 Width = Literal["single", "double"]
 
-#: Longer numbers of levels are no ticks.
+#: Levels with longer numbers get no ticks of their own.
 MOST_DIGITS = 5
 
 UNITS = {
@@ -42,12 +44,10 @@ SUFFIXES = {
     "_final": " (at the end)",
     "_window": " (mean since the last record)",
 }
-GREEK = dict(
-    alpha="α", beta="β", gamma="γ", delta="δ", epsilon="ε", zeta="ζ", eta="η", theta="θ", kappa="κ",
-    **{"lambda": "λ"}, mu="μ", nu="ν", xi="ξ", rho="ρ", sigma="σ", tau="τ", phi="φ", omega="ω",
-)  # fmt: skip
-#: What a figure is drawn with; tick labels in print's own superscripts need no formula typesetting.
-LOOK: Any = {
+LETTERS = "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi omega"
+GREEK: dict[str, str] = dict(zip(LETTERS.split(), "αβγδεζηθκλμνξρστφω", strict=True))
+#: Matplotlib's settings. Tick labels use Unicode superscripts, so formulas need not be parsed.
+LOOK: dict[str, object] = {
     "font.size": 9.0,
     "axes.labelsize": 9.0,
     "xtick.labelsize": 8.0,
@@ -69,7 +69,7 @@ LOOK: Any = {
     "lines.linewidth": 1.3,
     "figure.autolayout": False,
     "figure.constrained_layout.use": False,
-    "pdf.fonttype": 42,  # letters stay letters: journals refuse Type 3 fonts
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3 fonts
     "svg.fonttype": "none",
     "svg.hashsalt": "orchestrator",
     "text.parse_math": False,  # a dollar in a name is a dollar
@@ -77,9 +77,9 @@ LOOK: Any = {
 
 
 def label(name: str, labels: Mapping[str, str] | None = None) -> str:
-    """Axis label of a field: the words or the sign that the field uses, with its unit.
+    """Axis label of a field: its usual words or symbol, with the unit.
 
-    ``labels`` (field -> words) adds to ours: ``V_tail`` with ``{"V": "value V"}`` is ``value V (mean over the last
+    ``labels`` (field -> words) has precedence: ``V_tail`` with ``{"V": "value V"}`` is ``value V (mean over the last
     half)``.
     """
     name, suffix = stem(name)
@@ -87,13 +87,13 @@ def label(name: str, labels: Mapping[str, str] | None = None) -> str:
 
 
 def stem(name: str) -> tuple[str, str]:
-    """A field without what was made of it, and that: ``error_tail`` is ``error`` and ``_tail``."""
+    """A field without its suffix, and the suffix: ``error_tail`` gives ``error`` and ``_tail``."""
     suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
     return name.removesuffix(suffix), suffix
 
 
 def words(name: str) -> str:
-    """A field's name as it is printed: ``tau_1`` is ``τ₁``, ``error_tail`` is ``error (mean over the last half)``."""
+    """A field's name in print: ``tau_1`` is ``τ₁``, ``error_tail`` is ``error (mean over the last half)``."""
     name, suffix = stem(name.removeprefix("env."))
     if suffix:
         return words(name) + SUFFIXES[suffix]
@@ -104,14 +104,14 @@ def words(name: str) -> str:
 
 
 def typeset(text: str) -> str:
-    """Plain text with the signs of print: minus, plus-minus, less or equal."""
+    """Plain text with typographic signs: minus, plus-minus, less or equal."""
     text = text.replace("+-", "±").replace("<=", "≤").replace(">=", "≥").replace(" * ", " · ")
-    text = re.sub(r"(?<![\w-])(-?)inf(?=[,)])", lambda found: f"{'−' if found[1] else ''}∞", text)
+    text = re.sub(r"(?<![\w-])(-?)inf(?=[,)])", lambda match: f"{'−' if match[1] else ''}∞", text)
     return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
 def number(value: float, powers: bool = False) -> str:
-    """A tick's number, plainly; with ``powers`` whole powers of ten as such: 0.01 is 10⁻²."""
+    """The text of a tick; with ``powers``, whole powers of ten are written as such: 0.01 is 10⁻²."""
     power = round(math.log10(value)) if value > 0 else 0
     if powers and value > 0 and math.isclose(value, 10.0**power, rel_tol=1e-9):
         return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
@@ -119,7 +119,7 @@ def number(value: float, powers: bool = False) -> str:
 
 
 def new_axes(width: float, height: float) -> "Axes":
-    """Axes of a new figure that Agg draws; sizes in inches. To be used, like all drawing, inside ``look()``."""
+    """Axes of a new figure, drawn by Agg; sizes in inches. Use it, like all drawing, inside ``look()``."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -129,14 +129,14 @@ def new_axes(width: float, height: float) -> "Axes":
 
 
 def name_axes(ax: "Axes", x: str, y: str) -> None:
-    """Label the axes, in several lines where one would be longer than its axis."""
+    """Label the axes; a label longer than its axis is broken into lines."""
     width, height = figure_of(ax).get_size_inches()
     ax.set_xlabel(_folded(x, width - 0.7))
     ax.set_ylabel(_folded(y, height - 0.7))
 
 
 def _folded(text: str, inches: float) -> str:
-    """Lines that fit, brackets on a line of their own before words are."""
+    """Break ``text`` into lines that fit, first before brackets, then between words."""
     room, lines = int(inches / LETTER), []
     for line in text.split("\n"):
         parts = [line] if len(line) <= room else re.split(r" (?=\([a-z]{2,} )", line)
@@ -145,23 +145,22 @@ def _folded(text: str, inches: float) -> str:
 
 
 def legend(ax: "Axes", most: int = 9) -> None:
-    """What is drawn, above the axes in as many columns as fit; of more than ``most`` only some, evenly chosen."""
+    """A legend above the axes in as many columns as fit; of more than ``most`` entries, some are left out."""
     handles, names = ax.get_legend_handles_labels()
     if len(handles) > most:
-        chosen = np.unique(np.rint(np.linspace(0, len(handles) - 1, most)).astype(int))
-        handles, names = [handles[i] for i in chosen], [names[i] for i in chosen]
+        shown = np.unique(np.rint(np.linspace(0, len(handles) - 1, most)).astype(int))
+        handles, names = [handles[i] for i in shown], [names[i] for i in shown]
     room = figure_of(ax).get_size_inches()[0] - 0.8
     columns = int(room / (0.5 + SMALL_LETTER * max(map(len, names), default=0)))
-    ax.legend(
-        *(handles, names), loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=max(1, min(len(names), columns)),
-        borderaxespad=0.2, borderpad=0.1, handlelength=1.6, columnspacing=1.2,
-    )  # fmt: skip
+    spacing = {"borderaxespad": 0.2, "borderpad": 0.1, "handlelength": 1.6, "columnspacing": 1.2}
+    columns = max(1, min(len(names), columns))
+    ax.legend(handles, names, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, **spacing)
 
 
 def settle(ax: "Axes", margin: float = 0.05) -> None:
-    """Fit axes, ticks and labels into the figure, ``margin`` inches from its edges, and fix them there.
+    """Fit axes, ticks and labels into the figure, ``margin`` inches from its edges.
 
-    It takes a quarter of the time of matplotlib's constrained layout, which a page of a hundred figures waits for.
+    It takes a quarter of the time of matplotlib's constrained layout, which matters on a page of a hundred figures.
     """
     figure = figure_of(ax)
     figure.set_layout_engine(None)
@@ -176,11 +175,11 @@ def settle(ax: "Axes", margin: float = 0.05) -> None:
     figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
 
 
-def look() -> Any:
-    """A context in which matplotlib draws our way, whatever the user's own settings are."""
+def look() -> "AbstractContextManager[None]":
+    """A context with the settings of ``LOOK``, whatever the user's matplotlib settings are."""
     import matplotlib
 
-    return matplotlib.rc_context(LOOK)
+    return matplotlib.rc_context(LOOK)  # pyright: ignore[reportArgumentType]
 
 
 def figure_of(ax: "Axes") -> "Figure":
@@ -191,21 +190,21 @@ def figure_of(ax: "Axes") -> "Figure":
 
 
 def save(ax: "Axes", format: str, dpi: int = 300, salt: str = "") -> bytes:
-    """The figure of the axes as a file's bytes: svg, png or pdf.
+    """The figure of the axes as the bytes of a file: svg, png or pdf.
 
-    The same figure gives the same SVG and PDF: no date, ids from ``salt`` alone.
+    The same figure gives the same SVG and PDF: they have no date, and their ids depend only on ``salt``.
     """
     import matplotlib
 
     buffer = io.BytesIO()
-    metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
     with look(), matplotlib.rc_context({"svg.hashsalt": f"orchestrator{salt}"}):
         figure_of(ax).savefig(buffer, format=format, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 
 def log_axis(ax: "Axes", which: Literal["x", "y"], values: np.ndarray) -> None:
-    """A log axis over positive ``values``: few levels on x are ticked by their own values, narrow ranges plainly."""
+    """Make an axis logarithmic over the positive ``values``; a few levels on x become its ticks."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
     axis = ax.xaxis if which == "x" else ax.yaxis

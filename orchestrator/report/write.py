@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.claims.claim import Claim
-from orchestrator.claims.verdict import Judgement, Verdict
+from orchestrator.claims.verdict import Verdict
 from orchestrator.errors import UserError
 from orchestrator.planning.stored import StoredSweep
 from orchestrator.report.claim_figure import claim_panel
@@ -34,28 +34,34 @@ class Entry(NamedTuple):
     verdicts: Sequence[Verdict]
 
 
+class Tables(NamedTuple):
+    """The sweep's rows of three views of the store."""
+
+    summary: "pd.DataFrame"
+    curves: "pd.DataFrame"
+    timings: "pd.DataFrame"
+
+
 def write_sweep(
     stored: StoredSweep,
-    judgement: Judgement,
-    timings: "pd.DataFrame",
+    tables: Tables,
+    verdicts: Sequence[Verdict],
     portraits: "Mapping[str, np.ndarray]",
     folder: Path,
 ) -> Path:
-    """Write a sweep's page into ``folder`` and return its path. ``timings`` are the rows of its cells.
-
-    Raises ``UserError`` if the folder cannot be written.
-    """
+    """Write a sweep's page into ``folder`` and return its path. Raises ``UserError`` if that is not possible."""
     page = Page(
         stored.name,
-        judgement.summary,
-        judgement.curves,
+        tables.summary,
+        tables.curves,
         stored.claims,
-        judgement.verdicts,
+        verdicts,
         details={key: value for key, value in stored.definition.items() if key not in ("claims", "description")},
         labels=axis_words(stored),
         meanings=stored.meanings,
+        scores=stored.scores,
         pictures=portraits,
-        origin=origin(judgement.summary, timings),
+        origin=origin(tables.summary, tables.timings),
         description=stored.description,
     )
     try:

@@ -1,4 +1,4 @@
-"""The fingerprint of a sweep: equal for equal results, however they came about and however they are stored."""
+"""The fingerprint of a sweep: equal results give equal fingerprints, however they were computed and stored."""
 
 import hashlib
 from typing import TYPE_CHECKING
@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from orchestrator.errors import UserError
 from orchestrator.store.schema import FLOAT, INT, TABLES
-from orchestrator.store.views import as_text, quoted, sql_text
+from orchestrator.store.sql import sql_name, sql_text
+from orchestrator.store.views import as_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,18 +25,19 @@ def fingerprint(connection: "duckdb.DuckDBPyConnection", sweep: str) -> str:
     Three tables are hashed, each without duplicates and sorted by its key:
 
     - members: case, cell_id;
-    - runs of these cells: every column but error, note, versions, cpu and written;
+    - runs of these cells: every column except error, note, versions, cpu and written;
     - metrics of these runs: every column.
 
-    Of a table the name and number of rows are hashed, then its columns by name, except those that are null throughout
-    (other sweeps' parameters). Of a column: its name, a byte a row (1 a value, 0 null), and the values: metrics as the
-    8 little-endian bytes of their IEEE 754 double (every NaN as the same one), counts as 8-byte integers, texts as all
-    their lengths and then their UTF-8 bytes. Parameters are hashed as text (``schema.text``), because their column's
-    type depends on what else the store holds. Names and lengths come first, so no two contents run together.
+    For each table, its name and number of rows are hashed, then its columns in the order of their names. Columns that
+    are null throughout are skipped: they are parameters of other sweeps. For each column, its name is hashed, then one
+    byte per row (1 for a value, 0 for null), then the values. Metrics are the 8 little-endian bytes of their IEEE 754
+    double (every NaN is the same one), counts are 8-byte integers, texts are all lengths and then the UTF-8 bytes.
+    Parameters are hashed as text (``schema.text``), because the type of their column depends on what else the store
+    holds. Names and lengths come first, so different contents cannot give the same bytes.
 
     Raises UserError if no sweep has that name.
     """
-    cells = f'SELECT "case", cell_id FROM members WHERE sweep = {sql_text(sweep)}'
+    cells = 'SELECT "case", cell_id FROM members WHERE sweep = ' + sql_text(sweep)
     members = connection.sql(f"{cells} ORDER BY ALL").to_arrow_table()
     if not members.num_rows:
         known = [name for (name,) in connection.sql("SELECT DISTINCT sweep FROM members ORDER BY sweep").fetchall()]
@@ -56,12 +58,12 @@ def fingerprint(connection: "duckdb.DuckDBPyConnection", sweep: str) -> str:
 
 
 def _run_columns(connection: "duckdb.DuckDBPyConnection") -> str:
-    """SELECT list: results as they are, parameters as text."""
+    """SELECT list: results unchanged, parameters as text."""
     schema = TABLES["runs"]
     view = connection.sql("FROM runs LIMIT 0").to_arrow_table().schema
     cells = []
     for field in view:
-        column = quoted(field.name)
+        column = sql_name(field.name)
         if field.name in CIRCUMSTANCES:
             continue
         typed = field.name in schema.columns or schema.is_metric(field.name)

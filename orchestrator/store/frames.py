@@ -1,4 +1,4 @@
-"""The order of a frame's columns as a reader wants them: what it is about, what was varied, what came out, the rest."""
+"""The order of a frame's columns for readers: case, what varies, results, the rest."""
 
 from typing import TYPE_CHECKING
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 FIRST = ("case", "agents")
 THEN = ("seed", "status", "round")
 COSTS = ("rounds", "agent_steps", "calls", "messages", "bytes_sent", "window")
-#: Endings of a metric's columns.
+#: Suffixes of a metric's columns.
 ENDINGS = ("_tail", "_final", "_window")
 
 
 def in_reading_order(frame: "pd.DataFrame") -> "pd.DataFrame":
     """``summary`` or ``curves`` with its columns in order; none is left out and no value is touched.
 
-    Case and agents, the parameters that vary, seed, status, round; then metrics, what they cost, the parameters that
-    are the same in every row, and last ids, versions and times.
+    Case and agents, the parameters that vary, seed, status and round; then metrics, costs, the parameters that are the
+    same in every row, and last ids, versions and times.
     """
     known = {"sweep", "sweep_hash", "case", *TABLES["runs"].columns, *TABLES["metrics"].columns}
     free = [name for name in frame.columns if name not in known]

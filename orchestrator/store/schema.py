@@ -1,9 +1,9 @@
-"""The tables: what one row stands for, the fixed columns with their meaning, and how free columns get their type.
+"""The tables: what one row is, the fixed columns with their meaning, and how free columns get their type.
 
-Every table has fixed columns, always there and always of one type. Parameters and metrics are *free* columns: they
-differ between algorithms and are united by name. A free column is float64, int64, bool or string. Where segments
-disagree, a reader promotes: int64 and float64 give float64, every other pair gives string, a number then written as
-its shortest round-tripping decimal without a trailing ``.0`` (see ``text``). Metrics are always float64.
+Every table has fixed columns, which always exist and have one type. Parameters and metrics are *free* columns: they
+differ between algorithms and are united by name. A free column is float64, int64, bool or string. If segments differ
+in the type, a reader promotes: int64 and float64 give float64, any other pair gives string. A number is then written
+as its shortest round-tripping decimal without a trailing ``.0`` (see ``text``). Metrics are always float64.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ WRITTEN = (TIME, "when the row was stored, in UTC; the store fills it in")
 class TableSchema:
     """One table of the store."""
 
-    rows: str  #: what one row stands for
+    rows: str  #: what one row is
     columns: dict[str, tuple[pa.DataType, str]]  #: fixed columns: type and meaning
-    key: tuple[str, ...]  #: rows with equal key are one row; empty: only rows equal throughout are
-    prefer: str = ""  #: SQL order in which one of several rows with equal key is preferred
+    key: tuple[str, ...]  #: rows with equal keys are duplicates; empty: only rows equal in every column are
+    prefer: str = ""  #: SQL order by which one of several rows with equal keys is chosen
     numeric: bool = False  #: free columns are metrics, hence float64
 
     def types(self) -> dict[str, pa.DataType]:
@@ -151,15 +151,15 @@ TABLES: dict[str, TableSchema] = {
     ),
 }
 
-#: A row in runs means that all its other rows are stored, a row in claims that its points are: so these come last.
+#: A row in runs guarantees that its other rows are stored, a row in claims that its points are: so these come last.
 WRITE_ORDER = ("claim_points", "claims", "metrics", "agents", "timings", "members", "runs")
 
 
 def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Build table ``name`` from ``rows`` (column → value; a column that a row lacks is null).
 
-    Fixed columns get the schema's type, free ones the type of their values; a free column without any value is left
-    out. Raises TypeError for a value that is neither number, bool, string nor None, ValueError for a null in a key.
+    Fixed columns get the schema's type, free columns the type of their values. A free column without a value is left
+    out. Raises TypeError for a value that is not a number, bool, string or None, ValueError for a null in a key.
     """
     fixed = TABLES[name].types()
     free = sorted({column for row in rows for column in row} - fixed.keys())
@@ -191,7 +191,7 @@ def conform(name: str, rows: pa.Table, written: datetime | None = None) -> pa.Ta
 
 
 def promoted(types: Sequence[pa.DataType]) -> pa.DataType:
-    """The one type for a column that has these types in different segments."""
+    """The type of a column that has these types in different segments."""
     distinct = set(types)
     if len(distinct) == 1:
         return types[0]
@@ -199,17 +199,17 @@ def promoted(types: Sequence[pa.DataType]) -> pa.DataType:
 
 
 def united(tables: Sequence[pa.Table]) -> pa.Table:
-    """The rows of all ``tables``, columns united by name, conflicting types of free ones promoted as a reader would."""
+    """The rows of all ``tables``: columns united by name, conflicting types of free columns promoted."""
     types: dict[str, list[pa.DataType]] = {}
     for each in tables:
         for field in each.schema:
             if not pa.types.is_null(field.type):
                 types.setdefault(field.name, []).append(field.type)
-    disputed = {column: promoted(found) for column, found in types.items() if len(set(found)) > 1}
+    conflicts = {column: promoted(present) for column, present in types.items() if len(set(present)) > 1}
     agreed = []
     for each in tables:
-        for column in set(each.column_names) & disputed.keys():
-            type_, values = disputed[column], each[column]
+        for column in set(each.column_names) & conflicts.keys():
+            type_, values = conflicts[column], each[column]
             if type_ == TEXT and values.type != TEXT:
                 values = pa.array([None if value is None else text(value) for value in values.to_pylist()], TEXT)
             each = each.set_column(each.column_names.index(column), column, values.cast(type_))

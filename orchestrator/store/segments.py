@@ -42,7 +42,7 @@ class Segments:
 
         A listing is no snapshot: while it is made, a compaction may add the merged segment where the listing has
         already passed and delete the old ones where it has not yet been. A second listing that lacks nothing of the
-        first rules that out; what others add meanwhile does no harm.
+        first rules that out. What others add between the two listings does no harm.
         """
         before, now = self._names(table), self._names(table)
         while not set(before) <= set(now):
@@ -89,7 +89,7 @@ class Segments:
     def reading(self, tables: Sequence[str], work: Callable[[Parts, Paths], T]) -> T:
         """``work`` on what ``tables`` hold now: their parts, and the segments that these are made of.
 
-        Repeated if a compaction takes a segment away meanwhile. Raises UserError for a damaged segment.
+        Repeated if a compaction takes a segment away during the work. Raises UserError for a damaged segment.
         """
         import duckdb
 

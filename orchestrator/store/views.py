@@ -1,8 +1,8 @@
 """SQL over the segments: a locked in-memory DuckDB that holds the views and can touch no file.
 
-Every view removes duplicates, so that two drivers that did the same replicate, or a compaction caught half-way, do
-not show. DuckDB only selects, orders and joins here: an ``avg`` in a query depends on the order of its rows in the
-last bits, which is why claims and fingerprints reduce the selected rows themselves.
+Every view removes duplicates: two drivers may compute the same replicate, and a compaction may be interrupted. DuckDB
+only selects, orders and joins here. The last bits of an ``avg`` depend on the order of the rows, so claims and
+fingerprints reduce the selected rows themselves.
 """
 
 import contextlib
@@ -18,11 +18,12 @@ import pyarrow as pa
 from orchestrator.errors import UserError
 from orchestrator.store.schema import TABLES, TEXT, conform, promoted
 from orchestrator.store.segments import Part, empty_table
+from orchestrator.store.sql import sql_name
 
 if TYPE_CHECKING:
     import duckdb
 
-#: What each view is made of, in the order of creation.
+#: The tables that each view reads, in the order of creation.
 NEEDS = {
     "members": ("members",),
     "runs": ("runs",),
@@ -35,12 +36,12 @@ NEEDS = {
     "curves": ("metrics", "runs", "members"),
     "first_crossing": ("metrics", "runs", "members"),
 }
-#: Words by which a query can reach tables or their columns without naming them.
+#: Words that let a query reach tables or columns without naming them.
 INDIRECT = ("query", "information_schema", "duckdb_", "pg_", "show", "pragma", "sqlite_")
 LOCKED = ("temp_directory = ''", "enable_external_access = false", "python_enable_replacements = false")
 
-#: The beginnings of DuckDB's most frequent messages, and plainer ones.
-PLAIN = (
+#: DuckDB's most frequent messages (the beginning of each), in plainer words.
+MESSAGES = (
     (r"^Parser Error: ", "The SQL does not parse: "),
     (
         r'^Binder Error: Referenced column "([^"]*)" not found in FROM clause!',
@@ -49,7 +50,7 @@ PLAIN = (
     (r"^Catalog Error: Table with name (\S+) does not exist!", r'The query names a table "\1" that is not there.'),
 )
 
-_SHOWN = {
+_SELECTS = {
     "members": """SELECT * FROM {members} WHERE (sweep, sweep_hash) IN (
         SELECT DISTINCT ON (sweep) (sweep, sweep_hash) FROM {members} ORDER BY sweep, written DESC, sweep_hash DESC)""",
     "runs": "SELECT * FROM {runs}",
@@ -66,11 +67,6 @@ _FIRST_CROSSING = """CREATE MACRO first_crossing(metric_column, level) AS TABLE
     SELECT summary.*, first_round FROM summary LEFT JOIN (
         SELECT replicate_id, min(round) AS first_round FROM metrics WHERE metric_column <= level GROUP BY replicate_id
     ) USING (replicate_id)"""
-
-
-def sql_text(text: str) -> str:
-    """``text`` as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def needed(sql: str) -> tuple[str, ...]:
@@ -93,7 +89,7 @@ def connect(tables: Mapping[str, Sequence[Part]]) -> "duckdb.DuckDBPyConnection"
     for name, schema in TABLES.items():
         parts = tables.get(name) or [empty_table(schema.types())]
         rows[name] = f"({_distinct(name, _united(connection, name, parts))})"
-    for view, select in _SHOWN.items():
+    for view, select in _SELECTS.items():
         connection.execute(f"CREATE VIEW {view} AS {select.format_map(rows)}")
     connection.execute(f"CREATE VIEW curves AS {_curves(connection)}")
     connection.execute(_FIRST_CROSSING)
@@ -102,10 +98,10 @@ def connect(tables: Mapping[str, Sequence[Part]]) -> "duckdb.DuckDBPyConnection"
 
 
 def _silence(connection: "duckdb.DuckDBPyConnection") -> None:
-    """No progress bar in the middle of what is printed."""
+    """Turn the progress bar off: it would appear in the middle of the output."""
     import duckdb
 
-    # A notebook without the widgets that a bar needs has neither bar nor setting.
+    # In a notebook without widgets neither the bar nor the setting exists.
     with contextlib.suppress(duckdb.InvalidInputException):
         connection.execute("SET enable_progress_bar = false")
 
@@ -114,7 +110,7 @@ def distinct_rows(table: str, parts: Sequence[Part]) -> pa.Table:
     """All rows of ``table`` without duplicates, sorted by key: nothing is judged or left out, unlike in the view."""
     import duckdb
 
-    key = ", ".join(map(quoted, TABLES[table].key)) or "ALL"
+    key = ", ".join(map(sql_name, TABLES[table].key)) or "ALL"
     # A table larger than memory is sorted in the system's temporary folder, not in the working folder.
     spill = str(Path(tempfile.gettempdir()) / "marl-orchestrator")
     with duckdb.connect(":memory:", config={"temp_directory": spill}) as connection:
@@ -131,14 +127,14 @@ def run(connection: "duckdb.DuckDBPyConnection", sql: str) -> pa.Table:
     statements = connection.extract_statements(sql)
     if len(statements) != 1 or statements[0].type not in reading:
         raise UserError(
-            "A query is one statement that reads: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
+            "A query is a single reading statement: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
             "Nothing was executed."
         )
-    return _plain(connection.sql(sql).to_arrow_table())
+    return _unique_columns(connection.sql(sql).to_arrow_table())
 
 
-def _plain(rows: pa.Table) -> pa.Table:
-    """Columns under names of their own, and whole numbers as such: DuckDB sums them as wide decimals."""
+def _unique_columns(rows: pa.Table) -> pa.Table:
+    """Give columns unique names, and whole numbers as int64: DuckDB sums them as wide decimals."""
     names: list[str] = []
     for name in rows.column_names:
         others = (f"{name}_{k}" for k in itertools.count(1))
@@ -153,25 +149,20 @@ def _plain(rows: pa.Table) -> pa.Table:
 
 
 def explained(error: "duckdb.Error", sql: str) -> str:
-    """DuckDB's own message, with a hint where a column's name is a word of SQL."""
+    """DuckDB's message, with a hint if a column's name is a SQL keyword."""
     import duckdb
 
     message = str(error)
-    for pattern, plain in PLAIN:
+    for pattern, plain in MESSAGES:
         message = re.sub(pattern, plain, message)
     reserved = sorted(set(re.findall(r'(?<!")\b(case|window)\b(?!")', sql.lower())))
     if isinstance(error, duckdb.ParserException) and reserved:
-        message += f"\nA column whose name is a word of SQL needs double quotes: {', '.join(map(quoted, reserved))}."
+        message += f"\nA column whose name is a SQL keyword needs double quotes: {', '.join(map(sql_name, reserved))}."
     return message
 
 
-def quoted(name: str) -> str:
-    """``name`` as a SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def as_text(column: str, type_: pa.DataType) -> str:
-    """SQL for a parameter in a column of strings, the same text as ``schema.text`` gives."""
+    """SQL that writes a parameter as text, equal to ``schema.text``."""
     if pa.types.is_integer(type_) or pa.types.is_floating(type_):
         decimal = f"regexp_replace(CAST(CAST({column} AS DOUBLE) AS VARCHAR), '\\.0$', '')"
         return f"replace({decimal}, '-nan', 'nan')"
@@ -184,7 +175,7 @@ def _united(connection: "duckdb.DuckDBPyConnection", table: str, parts: Sequence
     for part in parts:
         for field in part.schema:
             types.setdefault(field.name, []).append(field.type)
-    unified = {column: promoted(found) for column, found in types.items()}
+    unified = {column: promoted(present) for column, present in types.items()}
     selects = []
     for number, part in enumerate(parts):
         source = f"_{table}_{number}"
@@ -193,11 +184,11 @@ def _united(connection: "duckdb.DuckDBPyConnection", table: str, parts: Sequence
         selects.append(f"SELECT {', '.join(cells)} FROM {source}")
     fixed = TABLES[table].columns
     order = [*fixed, *sorted(unified.keys() - fixed.keys())]
-    return f"SELECT {', '.join(map(quoted, order))} FROM ({' UNION ALL BY NAME '.join(selects)})"
+    return f"SELECT {', '.join(map(sql_name, order))} FROM ({' UNION ALL BY NAME '.join(selects)})"
 
 
 def _cell(field: pa.Field, type_: pa.DataType) -> str:
-    column = quoted(field.name)
+    column = sql_name(field.name)
     if field.type == type_:
         return column
     converted = as_text(column, field.type) if type_ == TEXT else f"CAST({column} AS DOUBLE)"
@@ -206,8 +197,7 @@ def _cell(field: pa.Field, type_: pa.DataType) -> str:
 
 def _distinct(table: str, select: str) -> str:
     """``select`` with one row per key, the preferred one."""
-
-    key = ", ".join(map(quoted, TABLES[table].key))
+    key = ", ".join(map(sql_name, TABLES[table].key))
     if not key:
         return f"SELECT DISTINCT * FROM ({select})"
     prefer = TABLES[table].prefer
@@ -215,8 +205,8 @@ def _distinct(table: str, select: str) -> str:
 
 
 def _curves(connection: "duckdb.DuckDBPyConnection") -> str:
-    """metrics ⨝ summary; where both have a column (agent_steps, bytes_sent) it is the one at the record."""
+    """metrics ⨝ summary; a column of both (agent_steps, bytes_sent) is the one at the record."""
     metrics, summary = (connection.sql(f"FROM {view}").columns for view in ("metrics", "summary"))
-    twice = ", ".join(quoted(column) for column in summary if column in metrics and column != "replicate_id")
+    twice = ", ".join(sql_name(column) for column in summary if column in metrics and column != "replicate_id")
     columns = f"summary.* EXCLUDE ({twice}), metrics.* EXCLUDE (replicate_id)"
     return f"SELECT {columns} FROM metrics JOIN summary USING (replicate_id)"

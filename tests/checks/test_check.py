@@ -11,7 +11,7 @@ KEPT = ["interpreted", "running", "repeating", "placement", "leap", "snapshots",
 BROKEN = [
     ('persistent = ("earned", "count")', 'persistent = ("earned",)', "snapshots", "Players.count is not in persistent"),
     ('persistent = ("estimate",)', "persistent = ()", "snapshots", "Pooled.estimate is not in persistent"),
-    ("earned[i, arm] +=", "earned[i, arm + 7] +=", "interpreted", "pooled.py, line 20, in pull"),
+    ("earned[i, arm] +=", "earned[i, arm + 7] +=", "interpreted", "pooled.py, line 17, in pull"),
     ("earned[i, arm] +=", "earnd[i, arm] +=", "interpreted", "NameError: name 'earnd' is not defined"),
     ("for _ in range(rounds):", "for _ in range(rounds + 1):", "leap", "other numbers"),
     ("np.zeros((2, *self.env.means.shape))", "np.full((2, *self.env.means.shape), 1.0 * self.n)", "placement", "other"),

@@ -11,7 +11,7 @@ REFUSED = [
     (
         "agents, instance):",
         "agents, instance):\n        agents / 0",
-        "ZeroDivisionError: division by zero (bandits.py, line 28, in __init__)",
+        "ZeroDivisionError: division by zero (bandits.py, line 30, in __init__)",
     ),
     (
         "(self, parameters, agents, instance)",

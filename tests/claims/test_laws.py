@@ -23,29 +23,29 @@ SLOPE = {"expect": -1, "within": 0.15}
 
 
 def test_power_supported(table, verdict_of):
-    found = verdict_of(table("error_tail", power(-1), X), **SLOPE)
-    assert found.verdict == "supported"
-    assert -1.15 < found.ci_low < -1 < found.ci_high < -0.85
-    assert "Varied: 8 seeds (0-7) on one problem instance; 5 levels of agents from 2 to 32." in found.reason
-    assert [p.x for p in found.points] == X.tolist()
-    assert all(p.used and p.seeds == 8 and p.lo < p.y < p.hi for p in found.points)
-    assert found.fit["slope"] == found.estimate
+    result = verdict_of(table("error_tail", power(-1), X), **SLOPE)
+    assert result.verdict == "supported"
+    assert -1.15 < result.ci_low < -1 < result.ci_high < -0.85
+    assert "Varied: 8 seeds (0-7) on one problem instance; 5 values of agents from 2 to 32." in result.reason
+    assert [p.x for p in result.points] == X.tolist()
+    assert all(p.used and p.seeds == 8 and p.lo < p.y < p.hi for p in result.points)
+    assert result.fit["slope"] == result.estimate
 
 
 def test_power_refuted(table, verdict_of):
-    found = verdict_of(table("error_tail", power(-0.5), X), **SLOPE, varied="instances")
-    assert found.verdict == "refuted"
-    assert found.estimate == pytest.approx(-0.5, abs=0.05)
-    assert "lies outside the accepted range [-1.15, -0.85]" in found.reason
-    assert "Varied: 8 problem instances, each with its own seed" in found.reason
+    result = verdict_of(table("error_tail", power(-0.5), X), **SLOPE, varied="instances")
+    assert result.verdict == "refuted"
+    assert result.estimate == pytest.approx(-0.5, abs=0.05)
+    assert "lies outside the accepted range [-1.15, -0.85]" in result.reason
+    assert "Varied: 8 problem instances, each with its own seed" in result.reason
 
 
-def test_power_inconclusive_tells_the_seeds_it_takes(table, verdict_of):
-    found = verdict_of(table("error_tail", power(-0.95, sigma=0.6), X), **SLOPE)
-    assert found.verdict == "inconclusive"
-    assert "about " in found.reason
-    needed = int(found.reason.split("about ")[1].split(" seeds")[0])
-    half, distance = found.ci_high - found.estimate, 0.15 - abs(found.estimate + 1)
+def test_power_inconclusive_says_how_many_seeds_would_decide(table, verdict_of):
+    result = verdict_of(table("error_tail", power(-0.95, sigma=0.6), X), **SLOPE)
+    assert result.verdict == "inconclusive"
+    assert "about " in result.reason
+    needed = int(result.reason.split("about ")[1].split(" seeds")[0])
+    half, distance = result.ci_high - result.estimate, 0.15 - abs(result.estimate + 1)
     # sqrt scaling alone, with the normal quantile for the t quantile, brackets the answer.
     assert 8 * (half / distance * 1.96 / 2.365) ** 2 - 1 <= needed <= 8 * (half / distance) ** 2 + 1
     more = verdict_of(table("error_tail", power(-0.95, sigma=0.6, seeds=4 * needed, seed=5), X), **SLOPE)
@@ -55,9 +55,9 @@ def test_power_inconclusive_tells_the_seeds_it_takes(table, verdict_of):
 def test_power_at_the_edge_says_that_no_number_helps(table, verdict_of):
     y = power(-0.85, sigma=0.3)
     slope = verdict_of(table("error_tail", y, X), **SLOPE).estimate
-    found = verdict_of(table("error_tail", y * X[:, None] ** (-0.85 - slope + 1e-5), X), **SLOPE)
-    assert found.verdict == "inconclusive"
-    assert "sits at the edge of the accepted range, so no number of seeds" in found.reason
+    result = verdict_of(table("error_tail", y * X[:, None] ** (-0.85 - slope + 1e-5), X), **SLOPE)
+    assert result.verdict == "inconclusive"
+    assert "lies at the edge of the accepted range, so even 1000 seeds would not decide it" in result.reason
 
 
 def test_half_lines(table, verdict_of):
@@ -68,12 +68,12 @@ def test_half_lines(table, verdict_of):
 
 
 def test_a_bent_curve_is_refuted_and_its_floor_named(table, verdict_of):
-    found = verdict_of(table("error_tail", noisy(0.005 + 0.07 / X, sigma=0.03), X), expect=-0.7, within=0.15)
-    assert found.verdict == "refuted"
-    assert "Not one power law" in found.reason
-    assert "the floor fit is 0.00" in found.reason
-    assert found.fit["floor"] == pytest.approx(0.005, rel=0.25)
-    assert found.fit["decay"] == pytest.approx(1, rel=0.25)
+    result = verdict_of(table("error_tail", noisy(0.005 + 0.07 / X, sigma=0.03), X), expect=-0.7, within=0.15)
+    assert result.verdict == "refuted"
+    assert "Not one power law" in result.reason
+    assert "the floor fit is 0.00" in result.reason
+    assert result.fit["floor"] == pytest.approx(0.005, rel=0.25)
+    assert result.fit["decay"] == pytest.approx(1, rel=0.25)
     # The same bend is allowed when the claim's own tolerance is wider than the slope's change.
     assert verdict_of(table("error_tail", noisy(0.005 + 0.07 / X, sigma=0.03), X), expect=-0.7, within=1.5).verdict == (
         "supported"
@@ -81,32 +81,32 @@ def test_a_bent_curve_is_refuted_and_its_floor_named(table, verdict_of):
 
 
 def test_a_curve_that_steepens_has_no_floor(table, verdict_of):
-    found = verdict_of(table("error_tail", noisy(0.1 / X - 0.0025, sigma=0.01), X), expect=-1.3, within=0.2)
-    assert found.verdict == "refuted"
-    assert "so the curve steepens and has no floor" in found.reason
+    result = verdict_of(table("error_tail", noisy(0.1 / X - 0.0025, sigma=0.01), X), expect=-1.3, within=0.2)
+    assert result.verdict == "refuted"
+    assert "so the curve steepens and has no floor" in result.reason
 
 
 @pytest.mark.parametrize(
     ("y", "x", "words"),
     [
-        (power(-1)[:, :5], X, "5 seeds are too few for a verdict, which takes 6"),
+        (power(-1)[:, :5], X, "5 seeds are too few for a verdict; at least 6 are needed. The estimate so far is"),
         (power(-1)[:, :1], X, "1 seed is too few for a verdict"),
-        (power(-1)[:3], X[:3], "agents has 3 levels in the window; the rule needs 4"),
-        (power(-1), X / 2 + 4, "agents spans a ratio of 4 (5 to 20); the rule needs 8"),
+        (power(-1)[:3], X[:3], "only 3 values of agents in the window; at least 4 are needed"),
+        (power(-1), X / 2 + 4, "agents spans only a factor of 4 (5 to 20); at least 8 is needed"),
         (power(-1) * np.array([1, 1, 1, 1, -1])[:, None], X, "is not positive at agents=32, so it has no logarithm"),
     ],
 )
 def test_power_inconclusive_with_the_reason(table, verdict_of, y, x, words):
-    found = verdict_of(table("error_tail", y, x), **SLOPE)
-    assert found.verdict == "inconclusive"
-    assert words in found.reason
-    assert len(found.points) == len(x)
+    result = verdict_of(table("error_tail", y, x), **SLOPE)
+    assert result.verdict == "inconclusive"
+    assert words in result.reason
+    assert len(result.points) == len(x)
 
 
 def test_five_seeds_still_show_the_estimate(table, verdict_of):
-    found = verdict_of(table("error_tail", power(-1)[:, :5], X), **SLOPE)
-    assert found.estimate == pytest.approx(-1, abs=0.1)
-    assert found.ci_low < found.estimate < found.ci_high
+    result = verdict_of(table("error_tail", power(-1)[:, :5], X), **SLOPE)
+    assert result.estimate == pytest.approx(-1, abs=0.1)
+    assert result.ci_low < result.estimate < result.ci_high
 
 
 def test_exponential_three_ways(table, verdict_of):
@@ -124,9 +124,9 @@ def test_exponential_three_ways(table, verdict_of):
 def test_exponential_needs_no_ratio_but_one_law(table, verdict_of):
     x = np.array([10.0, 11, 12, 13])
     bent = noisy(0.1 + np.exp(-(x - 10)), sigma=0.02)
-    found = verdict_of(table("error_tail", bent, x), law="exponential", expect=-0.7, within=0.1)
-    assert found.verdict == "refuted"
-    assert found.fit["floor"] == pytest.approx(0.1, rel=0.3)
+    result = verdict_of(table("error_tail", bent, x), law="exponential", expect=-0.7, within=0.1)
+    assert result.verdict == "refuted"
+    assert result.fit["floor"] == pytest.approx(0.1, rel=0.3)
 
 
 def test_bound_three_ways(table, verdict_of):
@@ -144,16 +144,16 @@ def test_bound_three_ways(table, verdict_of):
     assert close.ci_low < 1 < close.ci_high
     # One-sided 95 percent: the 90 percent two-sided t interval, t_7 = 1.894579.
     one = table("error_tail", [[1.0, 2, 3, 4, 5, 6, 7, 8]], [1.0])
-    found = verdict_of(one, law="bound", constant=1, exponent=0)
-    assert found.ci_high == pytest.approx(4.5 + 1.894579 * math.sqrt(6 / 8), rel=1e-6)
+    result = verdict_of(one, law="bound", constant=1, exponent=0)
+    assert result.ci_high == pytest.approx(4.5 + 1.894579 * math.sqrt(6 / 8), rel=1e-6)
 
 
 def test_bound_is_refuted_by_one_level(table, verdict_of):
     y = power(-1)
     y[3] *= 3
-    found = verdict_of(table("error_tail", y, X), law="bound", constant=0.1, exponent=-1)
-    assert found.verdict == "refuted"
-    assert "agents=16" in found.reason
+    result = verdict_of(table("error_tail", y, X), law="bound", constant=0.1, exponent=-1)
+    assert result.verdict == "refuted"
+    assert "agents=16" in result.reason
 
 
 def test_floor_three_ways(table, verdict_of):
@@ -175,18 +175,18 @@ def test_order_three_ways_is_paired_by_seed(table, verdict_of):
     alone = noisy(np.ones(5), sigma=0.02) * luck
     joint = 0.9 * noisy(np.ones(5), sigma=0.02, seed=2) * luck
     below = {"law": "order", "below": "alone", "versus": "agents"}
-    found = verdict_of(pair(table, joint, alone), **below)
-    assert found.verdict == "supported"
-    assert found.estimate == pytest.approx(0.9, abs=0.05)
-    assert "5 of 5 levels are below 1" in found.reason
+    result = verdict_of(pair(table, joint, alone), **below)
+    assert result.verdict == "supported"
+    assert result.estimate == pytest.approx(0.9, abs=0.05)
+    assert "5 of 5 levels are below 1" in result.reason
     assert verdict_of(pair(table, alone, joint), **below).verdict == "refuted"
     # The same numbers with the seeds of one case shuffled: the luck no longer cancels.
     assert verdict_of(pair(table, joint, alone[:, ::-1]), **below).verdict == "inconclusive"
     mixed = joint * np.array([1, 1, 1, 1, 1.5])[:, None]
-    found = verdict_of(pair(table, mixed, alone), **below)
-    assert found.verdict == "refuted"
-    assert "agents=32" in found.reason
-    assert "4 of 5 levels are below 1" in found.reason
+    result = verdict_of(pair(table, mixed, alone), **below)
+    assert result.verdict == "refuted"
+    assert "agents=32" in result.reason
+    assert "4 of 5 levels are below 1" in result.reason
 
 
 def test_an_order_of_what_may_be_negative_is_by_difference(table, verdict_of):
@@ -195,11 +195,11 @@ def test_an_order_of_what_may_be_negative_is_by_difference(table, verdict_of):
     better, worse = (level + noisy(np.ones(5), sigma=0.02, seed=s) + luck for level, s in ((-1.8, 1), (-2.3, 2)))
     below = {"law": "order", "below": "alone", "versus": "agents"}
     assert "it has no logarithm" in verdict_of(pair(table, worse, better), **below).reason
-    found = verdict_of(pair(table, worse, better), by="difference", **below)
-    assert found.verdict == "supported"
-    assert found.estimate == pytest.approx(-0.5, abs=0.05)
-    assert "lies inside the accepted range (-inf, 0)" in found.reason
-    assert "5 of 5 levels are below 0" in found.reason
+    result = verdict_of(pair(table, worse, better), by="difference", **below)
+    assert result.verdict == "supported"
+    assert result.estimate == pytest.approx(-0.5, abs=0.05)
+    assert "lies inside the accepted range (-inf, 0)" in result.reason
+    assert "5 of 5 levels are below 0" in result.reason
     assert verdict_of(pair(table, better, worse), by="difference", **below).verdict == "refuted"
     shuffled = verdict_of(pair(table, worse, better[:, ::-1]), by="difference", **below)
     assert shuffled.verdict == "inconclusive"
@@ -214,18 +214,18 @@ def test_equal_cases_are_in_no_order(table, verdict_of):
 def test_value_three_ways(table, verdict_of):
     summary = table("error_tail", [[1.0, 2, 3, 4, 5, 6, 7, 8]])
     half = 2.364624 * math.sqrt(6 / 8)
-    found = verdict_of(summary, law="value", expect=4.5, within=2.1)
-    assert found.verdict == "supported"
-    assert (found.estimate, found.ci_low, found.ci_high) == pytest.approx((4.5, 4.5 - half, 4.5 + half), rel=1e-6)
+    result = verdict_of(summary, law="value", expect=4.5, within=2.1)
+    assert result.verdict == "supported"
+    assert (result.estimate, result.ci_low, result.ci_high) == pytest.approx((4.5, 4.5 - half, 4.5 + half), rel=1e-6)
     assert verdict_of(summary, law="value", at_most=2).verdict == "refuted"
     assert verdict_of(summary, law="value", expect=4.5, within=2).verdict == "inconclusive"
 
 
 def test_value_at_several_levels_must_hold_at_each(table, verdict_of):
     y = noisy(np.array([1.0, 1, 1, 1, 2]), sigma=0.01)
-    found = verdict_of(table("error_tail", y, X), law="value", versus="agents", at_most=1.5)
-    assert found.verdict == "refuted"
-    assert "agents=32 (all 5 levels must hold)" in found.reason
+    result = verdict_of(table("error_tail", y, X), law="value", versus="agents", at_most=1.5)
+    assert result.verdict == "refuted"
+    assert "agents=32 (the claim must hold at all 5 levels)" in result.reason
     assert verdict_of(
         table("error_tail", y, X), law="value", versus="agents", at_most=1.5, window=[2, 16]
     ).verdict == "supported"  # fmt: skip
@@ -234,16 +234,16 @@ def test_value_at_several_levels_must_hold_at_each(table, verdict_of):
 def test_relative_to_is_the_quotient_of_the_means_paired_by_seed(table, verdict_of):
     top, bottom = np.array([[1.0, 2, 3, 4, 5, 6]]), np.array([[3.0, 4, 5, 6, 7, 11]])
     summary = pd.concat([table("error_tail", top), table("error_tail", bottom, case="alone")], ignore_index=True)
-    found = verdict_of(summary, law="value", expect=0.5, within=0.2, relative_to={"case": "alone"})
+    result = verdict_of(summary, law="value", expect=0.5, within=0.2, relative_to={"case": "alone"})
     deleted = np.array([(21 - a) / (36 - b) for a, b in zip(top[0], bottom[0], strict=True)])
     half = 2.570582 * math.sqrt(5 / 6 * ((deleted - deleted.mean()) ** 2).sum())
-    assert found.estimate == pytest.approx(21 / 36)
-    assert found.ci_high == pytest.approx(21 / 36 + half, rel=1e-6)
+    assert result.estimate == pytest.approx(21 / 36)
+    assert result.ci_high == pytest.approx(21 / 36 + half, rel=1e-6)
     scrambled = summary.copy()
     rows = scrambled["case"] == "alone"
     scrambled.loc[rows, "error_tail"] = scrambled.loc[rows, "error_tail"].to_numpy()[::-1]
     wider = verdict_of(scrambled, law="value", expect=0.5, within=0.2, relative_to={"case": "alone"})
-    assert wider.ci_high - wider.ci_low > 1.5 * (found.ci_high - found.ci_low)
+    assert wider.ci_high - wider.ci_low > 1.5 * (result.ci_high - result.ci_low)
 
 
 def test_relative_to_another_metric_in_a_power_law(table, verdict_of):
@@ -253,9 +253,9 @@ def test_relative_to_another_metric_in_a_power_law(table, verdict_of):
         summary, expect=-1.5, within=0.15, relative_to={"metric": "floor_tail"}
     ).verdict == "supported"  # fmt: skip
     summary.loc[summary["agents"] == 8, "floor_tail"] = 0.0
-    found = verdict_of(summary, expect=-1.5, within=0.15, relative_to={"metric": "floor_tail"})
-    assert found.verdict == "inconclusive"
-    assert "the denominator of error_tail / floor_tail is not positive at agents=8" in found.reason
+    result = verdict_of(summary, expect=-1.5, within=0.15, relative_to={"metric": "floor_tail"})
+    assert result.verdict == "inconclusive"
+    assert "the denominator of error_tail / floor_tail is not positive at agents=8" in result.reason
 
 
 def test_deterministic_curves_have_a_sensitivity_range(table, verdict_of):
@@ -263,17 +263,17 @@ def test_deterministic_curves_have_a_sensitivity_range(table, verdict_of):
     gap = np.array([0.900, 0.387, 0.234, 0.159, 0.105, 0.061])  # mean-field.md, frozen mode tracking
     summary = table("error_tail", gap[:, None], k, versus="k")
     fields = {"versus": "k", "deterministic": True}
-    found = verdict_of(summary, at_least=-0.6, at_most=-0.4, **fields)
-    assert found.verdict == "supported"
+    result = verdict_of(summary, at_least=-0.6, at_most=-0.4, **fields)
+    assert result.verdict == "supported"
     # The gap falls to 0 at k = n, so no single power holds: a claim with a tolerance says so.
     assert "Not one power law" in verdict_of(summary, expect=-0.5, within=0.1, **fields).reason
-    assert found.interval == "sensitivity: range over leaving out one level"
-    assert "Nothing random was varied" in found.reason
+    assert result.interval == "sensitivity: range over leaving out one level"
+    assert "Nothing random was varied" in result.reason
     slopes = [np.polyfit(np.log(np.delete(k, i)), np.log(np.delete(gap, i)), 1)[0] for i in range(6)]
-    assert (found.ci_low, found.ci_high) == pytest.approx((min(slopes), max(slopes)))
+    assert (result.ci_low, result.ci_high) == pytest.approx((min(slopes), max(slopes)))
     assert verdict_of(summary, expect=-1, within=0.1, **fields).verdict == "refuted"
     exact = verdict_of(summary, law="bound", constant=0.9, exponent=-0.3, **fields)
     assert exact.verdict == "supported"
     assert exact.interval == "exact"
     noise = table("error_tail", power(-1), X)
-    assert "says deterministic, but seeds differ" in verdict_of(noise, **SLOPE, deterministic=True).reason
+    assert "is marked deterministic, but its seeds differ" in verdict_of(noise, **SLOPE, deterministic=True).reason

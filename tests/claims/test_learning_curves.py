@@ -54,53 +54,53 @@ def _along(verdict_of):
 
 
 def test_the_slope_is_exact_and_round_0_is_left_out(along):
-    found = along(learned(powers(np.full(8, -0.6))))
-    assert found.verdict == "supported"
-    assert (found.estimate, found.ci_low, found.ci_high) == pytest.approx((-0.6, -0.6, -0.6), abs=1e-12)
-    assert [point.x for point in found.points] == LATE.tolist()
-    assert [point.y for point in found.points] == pytest.approx(LEVELS.mean() * LATE**-0.6)
-    assert all(point.used and point.seeds == 8 for point in found.points)
-    assert "7 levels of round from 1 to 1000" in found.reason
+    result = along(learned(powers(np.full(8, -0.6))))
+    assert result.verdict == "supported"
+    assert (result.estimate, result.ci_low, result.ci_high) == pytest.approx((-0.6, -0.6, -0.6), abs=1e-12)
+    assert [point.x for point in result.points] == LATE.tolist()
+    assert [point.y for point in result.points] == pytest.approx(LEVELS.mean() * LATE**-0.6)
+    assert all(point.used and point.seeds == 8 for point in result.points)
+    assert "7 values of round from 1 to 1000" in result.reason
 
 
 def test_the_interval_deletes_whole_curves(along):
     """Each seed has a slope of its own: deleting records instead of curves would hide that."""
     y = powers()
-    found = along(learned(y))
+    result = along(learned(y))
     slopes = [fits.power_slope(LATE, np.delete(y[1:], s, axis=1)) for s in range(8)]
     error = math.sqrt(7 / 8 * sum((slope - np.mean(slopes)) ** 2 for slope in slopes))
-    assert found.estimate == pytest.approx(fits.power_slope(LATE, y[1:]), abs=1e-12)
-    assert found.ci_high - found.estimate == pytest.approx(2.364624 * error, rel=1e-6)
+    assert result.estimate == pytest.approx(fits.power_slope(LATE, y[1:]), abs=1e-12)
+    assert result.ci_high - result.estimate == pytest.approx(2.364624 * error, rel=1e-6)
     assert error > 0.005
-    assert found.interval == "95% interval, one seed deleted at a time"
+    assert result.interval == "95% interval, one seed deleted at a time"
 
 
 def test_records_in_any_order_and_twice_are_the_same_curve(along):
     summary, curves = learned(powers())
     shuffled = pd.concat([curves, curves]).sample(frac=1, random_state=0)
-    found, again = along((summary, curves)), along((summary, shuffled))
-    assert (found.estimate, found.ci_low, found.points) == (again.estimate, again.ci_low, again.points)
+    result, again = along((summary, curves)), along((summary, shuffled))
+    assert (result.estimate, result.ci_low, result.points) == (again.estimate, again.ci_low, again.points)
 
 
 def test_an_exponential_along_the_rounds(along):
     rounds = np.array([0, 10, 20, 30, 40])
     y = np.exp(-0.05 * rounds)[:, None] * LEVELS
-    found = along(learned(y, rounds=rounds), law="exponential", expect=-0.05, within=0.01)
-    assert found.estimate == pytest.approx(-0.05, abs=1e-12)
-    assert len(found.points) == 4  # from the first round on
+    result = along(learned(y, rounds=rounds), law="exponential", expect=-0.05, within=0.01)
+    assert result.estimate == pytest.approx(-0.05, abs=1e-12)
+    assert len(result.points) == 4  # from the first round on
 
 
 def test_the_window_selects_rounds(along):
     """Flat up to round 10, then falling: a window from there on is one law, the whole curve is not."""
     y = np.where(ROUNDS < 10, 1.0, (np.maximum(ROUNDS, 1) / 10.0) ** -0.6)[:, None] * LEVELS
-    found = along(learned(y), window=[10, 1000])
-    assert found.verdict == "supported"
-    assert found.estimate == pytest.approx(-0.6, abs=1e-12)
-    assert [point.used for point in found.points] == [False, False, True, True, True, True, True]
+    result = along(learned(y), window=[10, 1000])
+    assert result.verdict == "supported"
+    assert result.estimate == pytest.approx(-0.6, abs=1e-12)
+    assert [point.used for point in result.points] == [False, False, True, True, True, True, True]
     assert "Not one power law" in along(learned(y)).reason
     few = along(learned(y), window=[100, 1000])
-    assert "round has 3 levels in the window; the rule needs 4" in few.reason
-    assert "case joint has no level of round in the window [2000, 3000]" in along(
+    assert "only 3 values of round in the window; at least 4 are needed" in few.reason
+    assert "case joint has no value of round in the window [2000, 3000]" in along(
         learned(y), window=[2000, 3000]
     ).reason  # fmt: skip
 
@@ -108,9 +108,9 @@ def test_the_window_selects_rounds(along):
 def test_values_and_bounds_hold_at_every_round(along):
     y = powers(np.full(8, -0.6))
     assert along(learned(y), law="value", at_most=2).verdict == "supported"
-    found = along(learned(y), law="value", at_most=0.9)
-    assert found.verdict == "refuted"
-    assert "round=1 (all 7 levels must hold)" in found.reason
+    result = along(learned(y), law="value", at_most=0.9)
+    assert result.verdict == "refuted"
+    assert "round=1 (the claim must hold at all 7 levels)" in result.reason
     assert along(learned(y), law="bound", constant=2, exponent=-0.6).verdict == "supported"
     assert along(learned(y), law="bound", constant=2, exponent=-0.8).verdict == "refuted"
 
@@ -120,9 +120,9 @@ def test_two_cases_along_the_rounds_are_paired_by_seed(along):
     below, above = learned(powers(SLOPES - 0.2)), learned(1.5 * powers(), case="alone", cell="two")
     both = tuple(pd.concat(parts, ignore_index=True) for parts in zip(below, above, strict=True))
     assert along(both, law="order", below="alone").verdict == "supported"
-    found = along(both, expect=-0.2, within=0.02, relative_to={"case": "alone"})
-    assert found.verdict == "supported"
-    assert found.estimate == pytest.approx(-0.2, abs=0.002)
+    result = along(both, expect=-0.2, within=0.02, relative_to={"case": "alone"})
+    assert result.verdict == "supported"
+    assert result.estimate == pytest.approx(-0.2, abs=0.002)
     assert along(both, law="order", case="alone", below="joint").verdict == "refuted"
 
 
@@ -142,23 +142,23 @@ def ended(tables, seeds, status):
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_a_seed_that_failed_makes_it_inconclusive_and_is_named_once(along, status):
     for window in ([1, 1000], [100, 1000]):
-        found = along(ended(learned(powers()), [2, 5], status), window=window)
-        assert found.verdict == "inconclusive"
-        assert math.isnan(found.estimate)
-        assert found.reason.startswith(f"No estimate: case joint: seed 2, 5 {status};")
-        assert found.reason.count("seed 2, 5") == 1
-        assert ("the command that began it, with --retry-failed, runs what failed again" in found.reason) == (
-            status == "failed"
-        )
-        assert not any(point.used for point in found.points)
+        result = along(ended(learned(powers()), [2, 5], status), window=window)
+        assert result.verdict == "inconclusive"
+        assert math.isnan(result.estimate)
+        assert result.reason.startswith(f"No estimate: case joint: seed 2, 5 {status};")
+        assert result.reason.count("seed 2, 5") == 1
+        assert (
+            "run the original command again with --retry-failed to repeat the failed replicates" in result.reason
+        ) == (status == "failed")
+        assert not any(point.used for point in result.points)
 
 
 def test_a_seed_that_has_not_run_is_left_out_and_named(along):
     tables = learned(powers())
-    found = along(ended(tables, [6, 7], "missing"))
+    result = along(ended(tables, [6, 7], "missing"))
     six = along(learned(powers()[:, :6]))
-    assert (found.verdict, found.estimate, found.ci_low) == (six.verdict, six.estimate, six.ci_low)
-    assert "left out, because not finished at every level: seed 6, 7" in found.reason
+    assert (result.verdict, result.estimate, result.ci_low) == (six.verdict, six.estimate, six.ci_low)
+    assert "left out because not finished at every level: seed 6, 7" in result.reason
     few = along(ended(tables, [1, 6, 7], "missing"))
     assert few.verdict == "inconclusive"
     assert "5 seeds are too few" in few.reason
@@ -171,26 +171,26 @@ def test_where_nothing_has_finished_there_is_no_curve(along, status, window):
     """Then the table of curves may lack the metric, or be empty: that is no mistake of the claim's."""
     summary, curves = ended(learned(powers()), range(8), status)
     for nothing in (curves, curves.drop(columns="error_window"), pd.DataFrame()):
-        found = along((summary, nothing), **({"window": window} if window else {}))
-        assert found.verdict == "inconclusive"
+        result = along((summary, nothing), **({"window": window} if window else {}))
+        assert result.verdict == "inconclusive"
         words = "no seed has finished" if status == "missing" else "seed 0, 1, 2, 3, 4, 5, 6, 7 failed"
-        assert found.reason.startswith(f"No estimate: case joint: {words};")
-        assert "inf" not in found.reason
-        assert not found.points
+        assert result.reason.startswith(f"No estimate: case joint: {words};")
+        assert "inf" not in result.reason
+        assert not result.points
 
 
 def test_a_run_of_no_rounds_has_no_curve(along):
-    found = along(learned(powers()[:1], rounds=ROUNDS[:1]))
-    assert found.verdict == "inconclusive"
-    assert "case joint has no level of round" in found.reason
+    result = along(learned(powers()[:1], rounds=ROUNDS[:1]))
+    assert result.verdict == "inconclusive"
+    assert "case joint has no value of round." in result.reason
 
 
 def test_more_than_one_cell_says_what_to_pin_in_where(along):
     one, two = learned(powers(), kappa=0.5, rho=1), learned(powers(SLOPES / 2), cell="two", kappa=1.0, rho=1)
     both = tuple(pd.concat(parts, ignore_index=True) for parts in zip(one, two, strict=True))
-    found = along(both)
-    assert found.verdict == "inconclusive"
-    assert "case joint has 2 cells; they differ in kappa: fix that in the claim's where" in found.reason
+    result = along(both)
+    assert result.verdict == "inconclusive"
+    assert "case joint has 2 cells; they differ in kappa; select one with the claim's where" in result.reason
     assert along(both, where={"kappa": 0.5}).estimate == along(one).estimate
     assert along(both, where={"kappa": 1}).estimate == along(two).estimate
     assert "no cell of case joint has kappa=0.7" in along(both, where={"kappa": 0.7}).reason
@@ -226,20 +226,20 @@ def _against(verdict_of):
 
 
 def test_the_slope_against_a_metric_is_exact(against):
-    found = against(connected())
-    assert found.verdict == "supported"
-    assert (found.estimate, found.ci_low, found.ci_high) == pytest.approx((-0.5, -0.5, -0.5), abs=1e-12)
-    assert [point.x for point in found.points] == pytest.approx(GAPS)
+    result = against(connected())
+    assert result.verdict == "supported"
+    assert (result.estimate, result.ci_low, result.ci_high) == pytest.approx((-0.5, -0.5, -0.5), abs=1e-12)
+    assert [point.x for point in result.points] == pytest.approx(GAPS)
     assert against(connected(-0.2)).verdict == "refuted"
 
 
 def test_a_metric_that_varies_with_the_seed_is_averaged_over_the_cell(against):
     summary = connected()
     summary["lambda_2_final"] *= 1 + 0.01 * (summary["seed"] - 3.5)
-    found = against(summary)
-    assert [point.x for point in found.points] == pytest.approx(GAPS)
-    assert {point.seeds for point in found.points} == {8}
-    assert found.estimate == pytest.approx(-0.5, abs=1e-12)
+    result = against(summary)
+    assert [point.x for point in result.points] == pytest.approx(GAPS)
+    assert {point.seeds for point in result.points} == {8}
+    assert result.estimate == pytest.approx(-0.5, abs=1e-12)
 
 
 @pytest.mark.parametrize("status", ["failed", "missing"])
@@ -248,29 +248,29 @@ def test_a_seed_without_the_metric_is_named(against, status):
     summary = connected()
     gone = (summary["graph"] == "g2") & (summary["seed"] == 3)
     summary.loc[gone, ["status", "lambda_2_final", "error_tail"]] = [status, math.nan, math.nan]
-    found = against(summary)
-    assert "seed 3" in found.reason
+    result = against(summary)
+    assert "seed 3" in result.reason
     if status == "failed":
-        assert found.verdict == "inconclusive"
-        assert "case joint at lambda_2_final=0.3: seed 3 failed" in found.reason
+        assert result.verdict == "inconclusive"
+        assert "case joint at lambda_2_final=0.3: seed 3 failed" in result.reason
     else:
-        assert found.estimate == pytest.approx(-0.5, abs=1e-12)
-        assert {point.seeds for point in found.points} == {7}
+        assert result.estimate == pytest.approx(-0.5, abs=1e-12)
+        assert {point.seeds for point in result.points} == {7}
 
 
-def test_a_cell_whose_level_nobody_knows_is_told(against):
+def test_a_cell_whose_level_is_unknown_is_named(against):
     summary = connected()
     gone = summary["graph"] == "g1"
     summary.loc[gone, ["status", "lambda_2_final", "error_tail"]] = ["missing", math.nan, math.nan]
-    found = against(summary)
-    assert found.verdict == "inconclusive"
-    assert "lambda_2_final of case joint is not known in 1 of its cells, where no seed has finished" in found.reason
-    assert "(seed 0, 1, 2, 3, 4, 5, 6, 7 missing); the command that began it runs" in found.reason
+    result = against(summary)
+    assert result.verdict == "inconclusive"
+    assert "lambda_2_final of case joint is not known in 1 of its cells, where no seed has finished" in result.reason
+    assert "(seed 0, 1, 2, 3, 4, 5, 6, 7 missing); run the original command again to compute" in result.reason
 
 
 def test_two_cells_with_one_level_ask_for_where(against):
-    found = against(connected(gaps=np.array([0.05, 0.1, 0.1, 1.0, 0.3])))
-    assert "case joint has 2 cells at lambda_2_final=0.1; they differ in graph" in found.reason
+    result = against(connected(gaps=np.array([0.05, 0.1, 0.1, 1.0, 0.3])))
+    assert "case joint has 2 cells at lambda_2_final=0.1; they differ in graph" in result.reason
     some = ["g0", "g1", "g3", "g4"]
     assert against(connected(gaps=np.array([0.05, 0.1, 0.1, 1.0, 0.3])), where={"graph": some}).verdict == "supported"
     with pytest.raises(UserError, match="no metric 'lamda_2_final': did you mean 'lambda_2_final'"):
@@ -304,10 +304,10 @@ def test_a_sweep_file_with_such_claims_loads(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("where: {graph: ring}", "where: {round: 10}", "where selects cells, not rounds; a window of versus round"),
-        ("at_most: 0}", "at_most: 0, where: {round: 10}}", "where selects cells, not rounds; a window of versus round"),
-        ("consensus_error_window", "consensus_error_tail", "a learning curve is <m>_window versus round"),
-        ("versus: round", "versus: agents", "a learning curve is <m>_window versus round"),
+        ("where: {graph: ring}", "where: {round: 10}", "where selects cells, not rounds; use window with versus round"),
+        ("at_most: 0}", "at_most: 0, where: {round: 10}}", "where selects cells, not rounds; use window with versus"),
+        ("consensus_error_window", "consensus_error_tail", "a learning curve needs <m>_window versus round"),
+        ("versus: round", "versus: agents", "a learning curve needs <m>_window versus round"),
         ("consensus_error_window", "consensus_eror_window", "unknown metric 'consensus_eror_window' of case 'fixed'"),
         ("lambda_2_final", "lamda_2_final", "unknown metric 'lamda_2_final' of case 'fixed': did you mean"),
         ("versus: lambda_2_final", "versus: lambda_2", "names the unknown key 'lambda_2'"),
@@ -319,10 +319,10 @@ def test_wrong_combinations_are_refused_in_one_sentence(tmp_path, old, new, sent
     assert old in SWEEP
     path = tmp_path / "curves.yaml"
     path.write_text(SWEEP.replace(old, new, 1))
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         sweeps.load(str(path))
-    assert sentence in str(told.value)
-    assert "\n" not in str(told.value)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 # On the page --------------------------------------------------------------------------------------------------------

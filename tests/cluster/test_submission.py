@@ -3,14 +3,15 @@
 import json
 import os
 import secrets
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -41,21 +42,65 @@ class Mine(JointAverageTD):
 """
 
 
-@dataclass
+#: Commands, one per line of stdin, and what each prints, in one process: to start one takes longer than most commands.
+CLIENT = """
+import contextlib, io, json, sys
+from orchestrator import cli
+answers = sys.stdout
+for line in sys.stdin:
+    sys.argv, out, err = ["orchestrator", *json.loads(line)], io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+    print(json.dumps([code, out.getvalue(), err.getvalue()]), file=answers, flush=True)
+"""
+
+
+class Answer(NamedTuple):
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
 class Lone:
-    """A cluster of one node and its clients."""
+    """A cluster of one node and its clients: one process for the commands, and another for those with variables."""
 
-    folder: Path
-    address: str
-    variables: dict[str, str]
+    def __init__(self, folder: Path, address: str, variables: dict[str, str]) -> None:
+        self.folder, self.address, self.variables = folder, address, variables
+        self._client = self._start({})
 
-    def run(self, *words: str, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        command = [str(BIN / "orchestrator"), *words, *([] if "--address" in words else ["--address", self.address])]
-        environment = self.variables | (variables or {})
-        return subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=300)
+    def run(self, *words: str, variables: dict[str, str] | None = None) -> Answer:
+        client = self._start(variables) if variables else self._client
+        assert client.stdin is not None
+        assert client.stdout is not None
+        words = words if "--address" in words else (*words, "--address", self.address)
+        client.stdin.write(json.dumps(words) + "\n")
+        client.stdin.flush()
+        assert select.select([client.stdout], [], [], 300)[0], f"no answer to {words}"
+        answer = Answer(*json.loads(client.stdout.readline()))
+        if variables:
+            _end(client)
+        return answer
+
+    def close(self) -> None:
+        _end(self._client)
+
+    def _start(self, variables: dict[str, str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", CLIENT],
+            env=self.variables | variables,
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def jobs(self) -> dict[str, dict]:
-        return {job["job"]: job for job in json.loads(self.run("jobs", "--format", "json").stdout)}
+        return {job["job"]: job for job in json.loads(self.run("jobs", "--format", "json").out)}
 
 
 def _free_port() -> int:
@@ -80,11 +125,14 @@ def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lone]:
             break
         # On a machine that does much else, Ray's own helpers give up after 30 seconds and take the head with them.
         _end(ray)
+        cluster.close()
         assert attempt < 2, (folder / "ray.log").read_text()
     try:
         yield cluster
     finally:
+        cluster.close()
         _end(ray)
+        subprocess.run(["rm", "-rf", f"/tmp/lone{os.getpid()}"], check=True)
 
 
 def _head(cluster: Lone) -> subprocess.Popen[bytes]:
@@ -102,60 +150,59 @@ def _is_up(cluster: Lone, ray: subprocess.Popen[bytes]) -> bool:
     """Whether it answers within 90 seconds, and still does when Ray has looked after all its helpers once."""
     deadline = time.monotonic() + 90
     while ray.poll() is None and time.monotonic() < deadline:
-        if b"--block" in (cluster.folder / "ray.log").read_bytes() and not cluster.run("jobs").returncode:
+        if b"--block" in (cluster.folder / "ray.log").read_bytes() and not cluster.run("jobs").code:
             time.sleep(3)
             return ray.poll() is None
         time.sleep(0.5)
     return False
 
 
-def _end(ray: subprocess.Popen[bytes]) -> None:
-    ray.send_signal(signal.SIGTERM)
-    ray.wait(60)
-    subprocess.run(["rm", "-rf", f"/tmp/lone{os.getpid()}"], check=True)
+def _end(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
 
 
 def test_a_submitted_sweep_has_the_numbers_of_one_process(lone, tmp_path, monkeypatch):
     monkeypatch.chdir(lone.folder)  # the sweep names its plug-in from there
     done = lone.run("submit", "mine.yaml", "--results", str(tmp_path / "r"), "--follow")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "The sweep has begun." in done.stdout
+    assert done.code == 0, done.out + done.err
+    assert "The sweep has started." in done.out
     (job,) = [job for job in lone.jobs().values() if job["results"] == str(tmp_path / "r")]
     assert (job["status"], job["sweep"], job["release"]) == ("succeeded", "mine", release())
     alone = carry_out(load(str(lone.folder / "mine.yaml")), tmp_path / "alone", backend="inline", quiet=True)
     assert Results(tmp_path / "r").fingerprint("mine") == alone.fingerprint("mine")
-    assert "4 of 4 replicates" in lone.run("logs", "mine").stdout
+    assert "4 of 4 replicates" in lone.run("logs", "mine").out
     again = lone.run("submit", "mine.yaml", "--results", str(tmp_path / "r"), "--follow")
-    assert "all 4 replicates are stored; nothing to run" in again.stdout
+    assert "all 4 replicates are stored; nothing to run" in again.out
 
 
 def test_a_running_sweep_is_joined_or_left_alone_and_can_be_cancelled(lone, tmp_path):
     long = ("submit", "mine.yaml", "rounds=20000000", "--results", str(tmp_path / "r"))
     first = lone.run(*long)
-    assert first.returncode == 0, first.stderr
-    job = first.stdout.split()[-1].rstrip(".")
+    assert first.code == 0, first.err
+    job = first.out.split()[-1].rstrip(".")
     second = lone.run(*long)
-    assert (second.returncode, second.stdout) == (
+    assert (second.code, second.out) == (
         0,
         f"mine is running already as job {job}, with the settings it was started with.\n",
     )
     other = lone.run("submit", "mine.yaml", "rounds=7", "--results", str(tmp_path / "r"))
-    assert other.returncode == 2
-    assert f"running with other cells or seeds into {tmp_path / 'r'}, as job {job}" in other.stderr
-    assert lone.run("cancel", "mine").stdout == f"Job {job} is being stopped.\n"
+    assert other.code == 2
+    assert f"running with other cells or seeds into {tmp_path / 'r'}, as job {job}" in other.err
+    assert lone.run("cancel", "mine").out == f"Job {job} is being stopped.\n"
     deadline = time.monotonic() + 90
     while lone.jobs()[job]["status"] != "stopped":
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    assert "What was finished is stored" in lone.run("logs", job).stdout
-    assert lone.run("cancel", job).stdout == f"Job {job} had ended already.\n"
+    assert "What was finished is stored" in lone.run("logs", job).out
+    assert lone.run("cancel", job).out == f"Job {job} had ended already.\n"
 
 
 REFUSED: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "relative": (("--results", "r"), {}, "absolute path"),
     "unwritable": (("--results", "/proc/nowhere/r"), {}, "/proc/nowhere/r/store.json cannot be written"),
     "too small": (("--results", "/tmp/none", "agents=5000", "--agents-per-actor", "1"), {}, "need 5000 processes"),
-    "labels": (("--results", "/tmp/none", "--label", "zone=moon"), {}, "no node of the cluster carries that"),
+    "labels": (("--results", "/tmp/none", "--label", "zone=moon"), {}, "no node of the cluster has these labels"),
     "silent": (("--results", "/tmp/none", "--address", "http://127.0.0.1:9"), {}, "nothing answers there"),
     "no token": (("--results", "/tmp/none"), {"RAY_AUTH_TOKEN_PATH": "/nowhere"}, "does not accept this token"),
     "token": (("--results", "/tmp/none"), {"RAY_AUTH_TOKEN": "0" * 64}, "does not accept this token"),
@@ -166,15 +213,15 @@ REFUSED: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
 def test_what_cannot_run_is_refused_at_once_in_a_sentence(lone, case):
     words, variables, said = REFUSED[case]
     done = lone.run("submit", "mine.yaml", *words, variables=variables)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2, done.out + done.err
+    assert said in done.err
+    assert "Traceback" not in done.err
     assert not Path("/tmp/none").exists()
 
 
 def test_a_client_of_another_version_is_refused_with_both_named(lone):
     client = (
-        "import orchestrator.submission as s, orchestrator.cli as c, sys; s.release = lambda: 'another 9.9'; "
+        "import orchestrator.cluster.job_server as s, orchestrator.cli as c, sys; s.release = lambda: 'another 9.9'; "
         f"sys.argv = ['orchestrator', 'submit', 'mine.yaml', '--results', '/tmp/none', '--address', '{lone.address}']; "
         "c.main()"
     )

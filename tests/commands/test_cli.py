@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it refuses and in which words, and what it does not import."""
+"""The command line: what it prints and what it does not import. Its messages are in test_messages.py."""
 
 import contextlib
 import json
@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.commands import catalogue
+from orchestrator.planning import plain_yaml
+from orchestrator.planning.sweeps import checked
+from orchestrator.plugins import registry
 from orchestrator.reference import words
 
 RUN = ["run", "joint-average-td", "shared-subspace-mrp"]
@@ -40,60 +43,12 @@ def folder(tmp_path_factory) -> Path:
     return place
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (
-            ["run", "joint-averag-td", "shared-subspace-mrp"],
-            "Unknown algorithm 'joint-averag-td': did you mean 'joint-av",
-        ),
-        (["run", "joint-average-td", "windy-clif"], "Unknown environment 'windy-clif': did you mean 'windy-cliff'?"),
-        (["run", "joint-average-q", "windy-cliff"], "needs an environment of kind linear-mdp"),
-        ([*RUN, "alhpa=1"], "knows 'alhpa': did you mean 'alpha'?"),
-        ([*RUN, "env.rnak=1"], "knows 'env.rnak': did you mean 'env.rank'"),
-        ([*RUN, "alpha=-1"], "alpha is -1; it should be greater than 0"),
-        ([*RUN, "alpha=fast"], "alpha is 'fast'; it should be a number"),
-        ([*RUN, "alpha"], "a setting is KEY=VALUE"),
-        ([*RUN, "alpha=[1"], "'[1' is no value"),
-        ([*RUN, "alpha=!!python/name:os.system"], "is no value; it takes a number, a word, true or false"),
-        ([*RUN, "alpha=inf"], "alpha is inf; it should be a finite number"),
-        ([*RUN, "env.instance=99999999999999999999"], "whole numbers go up to 2**63 - 1"),
-        ([*RUN, "--seeds", "99999999999999999999"], "a sweep takes up to 1000000 of them, each below 2**63"),
-        ([*RUN, "--seeds", "0..99999999999"], "a sweep takes up to 1000000 of them"),
-        ([*RUN, "--name", "a/../../evil"], "name is 'a/../../evil'"),
-        ([*RUN, "env.rank=9"], "rank must be at most 8"),
-        ([*RUN, "--agents", "3"], "heads=balanced needs the number of distinct processes to be a multiple of rank"),
-        ([*RUN, "--agents", "0"], "agents is 0; it must be a whole number, 1 or more"),
-        ([*RUN, "--rounds", "-5"], "rounds is -5; it must be a whole number, 0 or more"),
-        ([*RUN, "--seeds=-1"], "seeds is '-1'; it takes 0..7"),
-        ([*RUN, "--seeds", "3..1"], "seeds is '3..1'; it takes 0..7"),
-        ([*RUN, "--agents-per-actor", "0"], "agents_per_actor is '0'; it takes auto or a whole number, 1 or more"),
-        ([*RUN, "--agents", "1000000"], "agents_per_actor is 1: 1000000 agents need 1000000 processes"),
-        (["run", "./none.py:Mine", "windy-cliff"], "Cannot read"),
-        (["sweep", "nothing"], "Unknown sweep 'nothing'"),
-        (["sweep", "nothing.yaml"], "There is no sweep file nothing.yaml"),
-        (["describe", "joint-averag"], "Unknown name 'joint-averag': did you mean 'joint-average-"),
-        (["status", "--results", "/usr"], "/usr is not a results folder"),
-        (["status", "--results", "/nowhere/at/all"], "There are no results in /nowhere/at/all"),
-    ],
-)
-def test_mistakes_are_told_in_a_sentence_and_exit_with_2(call, tmp_path, monkeypatch, words, sentence):
-    """One or two sentences on stderr, no traceback, nothing created."""
-    monkeypatch.chdir(tmp_path)
-    code, out, err = call(*words)
-    assert code == 2
-    assert sentence in err
-    assert "Traceback" not in err
-    assert out == ""
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_sweep_files_that_do_not_fit(call, tmp_path, monkeypatch):
     """Names in claims, empty grids and YAML that would run code."""
     monkeypatch.chdir(tmp_path)
     assert "grid: {" in SWEEP
     cases = {
-        "grid: {": ("base: {alpha: 1}\ngrid: {", "the key 'base' is given twice"),
+        "grid: {": ("base: {alpha: 1}\ngrid: {", "the key 'base' appears twice"),
         "case: joint, below: alone": (
             "case: jiont, below: alone",
             "names the unknown case 'jiont': did you mean 'joint'?",
@@ -249,8 +204,6 @@ def test_dry_run_runs_nothing(call, folder, tmp_path):
 @pytest.mark.parametrize("name", ["joint-average-td", "windy-cliff", "pfedtd-rep"])
 def test_describe_names_every_parameter(call, name):
     """Every field of the model is printed with its default."""
-    from orchestrator.plugins import registry
-
     found = registry.algorithm(name) if name in registry.names("algorithm") else registry.environment(name)
     code, out, _ = call("describe", name)
     assert code == 0
@@ -264,7 +217,6 @@ def test_list_names_everything(call, monkeypatch, columns):
     from rich.console import Console
 
     from orchestrator.commands import printing
-    from orchestrator.plugins import registry
 
     for module in (catalogue, printing):
         monkeypatch.setattr(module, "console", lambda: Console(width=columns, highlight=False))
@@ -273,6 +225,13 @@ def test_list_names_everything(call, monkeypatch, columns):
     assert max(map(len, out.splitlines())) <= columns
     first = [line.split()[0] for line in out.splitlines() if line.startswith("  ") and line[2] != " "]
     assert first == [*registry.names("algorithm"), *registry.names("environment"), *registry.sweeps()]
+
+
+def test_list_reads_what_a_sweep_would_read():
+    """Description and minutes of the shipped files, although it builds no cells."""
+    for name, path in registry.sweeps().items():
+        sweep = checked(plain_yaml.read(path), name)
+        assert catalogue._head_of_sweep(path) == (sweep.description, sweep.minutes), name
 
 
 def test_describe_says_where_it_comes_from_and_what_fits(call):
@@ -342,7 +301,7 @@ def test_rounds_in_a_claim_are_those_planned(call, tmp_path):
     assert code == 0
     assert "inconclusive" in out
     assert "diverged" in out
-    assert "replicates diverged: a result, which running them again does not change." in err
+    assert "replicates diverged. That is a result: another run would diverge again." in err
 
 
 def test_closed_streams_and_narrow_encodings(folder):

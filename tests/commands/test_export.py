@@ -108,7 +108,7 @@ def test_one_table_into_the_results_folder_and_never_over_anything(call, found, 
     assert pq.read_table(place / "tidy.parquet").num_rows == len(found.tidy(NAME))
     code, out, err = call("export", NAME, "--format", "parquet", *where)
     assert (code, out) == (2, "")
-    assert err == f"output: {place} holds something already; remove it or name another --output.\n"
+    assert err == f"output: {place} is not empty; remove it or name another --output.\n"
     code, _, err = call("export", NAME, "--table", "tidi", *where)
     assert (code, err) == (2, "table is 'tidi': did you mean 'tidy' or 'timings'?\n")
     code, _, err = call("export", "run/joint", *where)

@@ -87,7 +87,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(call, tmp_path, bac
         "test/endless: 2 of 2 replicates to run (2 cells).",
         f"Log: {log}",
         *(f"test/endless: {what}" for what in starting),
-        "Stopped. 1 of 2 replicates are stored. To go on:",
+        "Stopped. 1 of 2 replicates are stored. To continue:",
         f"  orchestrator {' '.join(words)}",
     ]
     assert log.read_text().splitlines()[-1].endswith("INFO orchestrator: test/endless stops: KeyboardInterrupt")

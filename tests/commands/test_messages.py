@@ -45,11 +45,42 @@ SAID = {
         [*RUN, "alhpa=1"],
         "neither joint-average-td nor shared-subspace-mrp knows 'alhpa': did you mean 'alpha'?",
     ),
+    "an unknown setting of the environment": (
+        [*RUN, "env.rnak=1"],
+        (
+            "neither joint-average-td nor shared-subspace-mrp knows 'env.rnak': did you mean 'env.rank' or "
+            "'env.instance' or 'env.heads'?"
+        ),
+    ),
     "a word for a number": ([*RUN, "alpha=fast"], "joint-average-td: alpha is 'fast'; it should be a number."),
     "a number out of range": ([*RUN, "alpha=-1"], "joint-average-td: alpha is -1; it should be greater than 0."),
+    "a number that is not finite": (
+        [*RUN, "alpha=inf"],
+        "joint-average-td: alpha is inf; it should be a finite number.",
+    ),
+    "a number that is too long": (
+        [*RUN, "env.instance=99999999999999999999"],
+        "instance is 99999999999999999999; whole numbers go up to 2**63 - 1.",
+    ),
+    "a number that another one forbids": (
+        [*RUN, "env.rank=9"],
+        "shared-subspace-mrp: rank must be at most 8 (features, less one where a constant is kept), got 9.",
+    ),
+    "a number of agents that does not fit": (
+        [*RUN, "--agents", "3"],
+        (
+            "shared-subspace-mrp: heads=balanced needs the number of distinct processes to be a multiple of rank (2), "
+            "got 3. Use heads=gaussian or another number of agents."
+        ),
+    ),
+    "a value that is not closed": ([*RUN, "alpha=[1"], "'[1' is not a value: use a number, a word, true or false."),
+    "a value that would run code": (
+        [*RUN, "alpha=!!python/name:os.system"],
+        "'!!python/name:os.system' is not a value: use a number, a word, true or false.",
+    ),
     "no setting": (
         [*RUN, "alpha"],
-        "'alpha' is no setting; a setting is KEY=VALUE, or KEY=V1,V2,… to span values.",
+        "'alpha' is not a setting: write KEY=VALUE, or KEY=V1,V2,… to span values.",
     ),
     "a setting twice": (
         [*RUN, "alpha=1", "alpha=2"],
@@ -58,6 +89,27 @@ SAID = {
     "seeds the wrong way round": (
         [*RUN, "--seeds", "7..0"],
         "seeds is '7..0'; it takes 0..7, a list such as 0,2,5, or one number; each 0 or more, and once.",
+    ),
+    "negative seeds": (
+        [*RUN, "--seeds=-1"],
+        "seeds is '-1'; it takes 0..7, a list such as 0,2,5, or one number; each 0 or more, and once.",
+    ),
+    "a seed that is too long": (
+        [*RUN, "--seeds", "99999999999999999999"],
+        "seeds is '99999999999999999999'; a sweep takes up to 1000000 of them, each below 2**63.",
+    ),
+    "too many seeds": (
+        [*RUN, "--seeds", "0..99999999999"],
+        "seeds is '0..99999999999'; a sweep takes up to 1000000 of them, each below 2**63.",
+    ),
+    "a name that leads elsewhere": (
+        [*RUN, "--name", "a/../../evil"],
+        "run: name is 'a/../../evil'; it takes words of letters, digits and ._- with / between them.",
+    ),
+    "negative rounds": ([*RUN, "--rounds", "-5"], "rounds is -5; it must be a whole number, 0 or more."),
+    "no agents an actor": (
+        [*RUN, "--agents-per-actor", "0"],
+        "agents_per_actor is '0'; it takes auto or a whole number, 1 or more.",
     ),
     "no agents": ([*RUN, "--agents", "0"], "agents is 0; it must be a whole number, 1 or more."),
     "k > n": (
@@ -86,9 +138,17 @@ SAID = {
         ["jobs", "--address", "http://127.0.0.1:9"],
         f"address http://127.0.0.1:9: nothing answers there (Connection refused). {REACH}",
     ),
+    "nothing of that name": (
+        ["describe", "joint-averag"],
+        "Unknown name 'joint-averag': did you mean 'joint-average-q' or 'joint-average-td'?",
+    ),
     "no results": (
         ["status"],
         "There are no results in results: run something first, or name the folder that has them (--results).",
+    ),
+    "results that are not there": (
+        ["status", "--results", "/nowhere/at/all"],
+        "There are no results in /nowhere/at/all: run something first, or name the folder that has them (--results).",
     ),
     "another folder": (
         ["status", "--results", "other"],
@@ -119,7 +179,7 @@ SAID = {
     "SQL that writes": (
         ["query", "DROP TABLE runs", "--results", "{results}"],
         (
-            "A query is one statement that reads: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
+            "A query is a single reading statement: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
             "Nothing was executed."
         ),
     ),
@@ -205,7 +265,7 @@ UNDECIDABLE = [
     ({"law": "order", "below": "alone"}, "case joint has 3 cells here"),
     (
         {"law": "power", "versus": "agents", "expect": -1, "within": 0.1},
-        "agents has 3 levels in the window; the rule needs",
+        "only 3 values of agents in the window; at least 4 are needed",
     ),
     ({"law": "order", "below": "alone", "where": {"agents": 3}}, "no cell of case joint has agents=3"),
     ({"law": "value", "versus": "schedule", "expect": 0, "within": 1, "where": {"agents": 2}}, "not a finite number"),
@@ -214,7 +274,7 @@ UNDECIDABLE = [
 
 
 @pytest.mark.parametrize(("claim", "reason"), UNDECIDABLE)
-def test_a_claim_that_no_data_can_decide_is_told_before_anything_runs(call, tmp_path, caplog, claim, reason):
+def test_a_claim_that_no_data_can_decide_is_told_before_anything_runs(call, tmp_path, claim, reason):
     content = {
         "name": "small",
         "env": {"name": "shared-subspace-mrp", "states": 5, "features": 3},
@@ -231,6 +291,6 @@ def test_a_claim_that_no_data_can_decide_is_told_before_anything_runs(call, tmp_
     code, out, err = call("sweep", str(tmp_path / "small.yaml"), "--dry-run", "--results", str(tmp_path / "r"))
     assert code == 0, err
     assert "48 of 48 replicates to run." in out
-    (said,) = caplog.messages
-    assert said.startswith("claim 'told' cannot be decided: ")
-    assert reason in said
+    (warning,) = err.splitlines()
+    assert warning.startswith("claim 'told' cannot be decided: ")
+    assert reason in warning

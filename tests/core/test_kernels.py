@@ -184,3 +184,13 @@ def test_streams_are_what_they_were():
 
 PINNED_STATE = [7919480317675085482, 17273951302539218340, 12834810658998110104, 15454346837935484968]
 PINNED_DRAW = 8898508671233021321
+
+
+def test_streams_are_keyed_by_words_and_numbers():
+    """Stored results depend on these bits."""
+    rows = member_streams(3, "agents", "steps", range(5, 7))
+    assert rows[0].tolist() == [0x34D30B5902B3B651, 0xF7A7D2B74A165534, 0x5810A1B48067E94, 0x83EB14ABB1F54867]
+    assert rows[1].tolist() == [0x7D67604521BB8564, 0x60F58F0652B84979, 0x767A71A87FB5C6EA, 0xBA0D355E3DE170C0]
+    assert generator(3, "coordinator", "x", 2).integers(2**62) == 4156866431931763563
+    assert rows.tolist() == [member_streams(3, "agents", "steps", [i])[0].tolist() for i in (5, 6)]
+    assert member_streams(3, "agents", "steps", []).shape == (0, 4)

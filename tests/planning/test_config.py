@@ -24,7 +24,7 @@ from orchestrator.plugins import registry
 from orchestrator.running.lockstep import Traffic
 from orchestrator.running.recorder import Recorder, record_rounds
 from orchestrator.store.schema import TABLES
-from tests.tools.engine import WORKED, numbers, run, task
+from tests.tools.engine import ROOT, WORKED, numbers, run, task
 
 JOINT, MRP = "joint-average-td", "shared-subspace-mrp"
 
@@ -243,7 +243,7 @@ WRONG = [
     ({"grid": {"agents": []}}, "grid.agents is []; it takes a list of one or more values"),
     ({"grid": {"agents": 4}}, "grid.agents is 4; it takes a list"),
     ({"grid": [1]}, "grid is [1]; it takes key: [values]"),
-    ({"zip": {"agents": [2, 4]}, "grid": {"agents": [2]}}, "'agents' stands in grid and in zip; it takes one"),
+    ({"zip": {"agents": [2, 4]}, "grid": {"agents": [2]}}, "'agents' is in grid and in zip. Use one of them."),
     ({"base": {"beta": True}}, "beta is true; it takes a number"),
     ({"name": "a b"}, "name is 'a b'; it takes words of letters, digits and ._- with / between them."),
     ({"zip": {"alpha": [0.1, 0.2], "beta": [0.1]}}, "the lists in zip differ in length: {'alpha': 2, 'beta': 1}"),
@@ -298,7 +298,7 @@ def test_mistakes_in_names_of_sweeps_and_files(tmp_path, monkeypatch):
     [
         ("./none.py:A", "Cannot read"),
         ("./broken.py:A", "cannot be imported: ZeroDivisionError"),
-        ("./empty.py:A", "empty.py:A is not there"),
+        ("./empty.py:A", "empty.py has no 'A': known: none"),
     ],
 )
 def test_mistakes_in_plugin_files(tmp_path, monkeypatch, reference, sentence):
@@ -487,8 +487,7 @@ def test_a_task_travels_as_plain_data():
     of = task("market", (0, 3), agents=3, rounds=4)
     expected = numbers(run(of))  # its models and problems are built by now
     program = (
-        "import pickle, sys; of = pickle.load(sys.stdin.buffer); "
-        f"sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
+        f"import os, pickle, sys; of = pickle.load(sys.stdin.buffer); os.chdir({str(ROOT)!r}); "
         "from tests.tools.engine import numbers, run; print(numbers(run(of)))"
     )
     done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(of), capture_output=True, cwd="/")

@@ -6,6 +6,7 @@ from orchestrator.core.graphs import named_graph
 from orchestrator.errors import UserError
 from orchestrator.planning.cells import make_cell
 from orchestrator.planning.sweeps import checked
+from orchestrator.planning.tasks import Task
 from orchestrator.plugins import references, registry
 
 SOURCE = """
@@ -114,15 +115,16 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("given", "sentence"), MISTAKES, ids=[sentence[:40] for _, sentence in MISTAKES])
 def test_mistakes_are_told(there, given, sentence):
-    with pytest.raises(UserError) as told:
-        cell(**given)
-    assert sentence in str(told.value)
-    assert "\n" not in str(told.value)
+    with pytest.raises(UserError) as refusal:
+        _ = Task(cell(**given), (0,)).outlook
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_an_own_constraint_is_checked_as_well(there):
+    own = make_cell("shadow-primal-dual", VOTERS, {"agents": 4, "constraint": "./own.py:Half"})
     with pytest.raises(UserError, match="utility Half: the gradient at entry"):
-        make_cell("shadow-primal-dual", VOTERS, {"agents": 4, "constraint": "./own.py:Half"})
+        _ = Task(own, (0,)).outlook
 
 
 def test_what_an_algorithm_left_to_write_is_named(there):

@@ -11,7 +11,7 @@ from orchestrator.claims.verdict import Point, Verdict
 from orchestrator.plugins import registry
 from orchestrator.report.aggregate import bootstrap
 from orchestrator.report.claim_figure import claim_panel
-from orchestrator.report.curve_figures import band_of, band_words, cost_panels, curve_panels, free, is_score, lines_of
+from orchestrator.report.curve_figures import band_of, band_words, cost_panels, curve_panels, curves_of, free_cases
 from orchestrator.report.style import (
     COLUMNS,
     figure_of,
@@ -29,18 +29,16 @@ from orchestrator.report.style import (
 from orchestrator.report.write import MOST_LETTERS
 
 X = np.array([2.0, 4, 8, 16, 32])
-SLOPE = {"name": "c", "case": "joint", "metric": "error_tail", "versus": "agents", "law": "power"} | {
-    "expect": -1,
-    "within": 0.15,
-}
+BASE = {"name": "c", "case": "joint", "metric": "error_tail", "versus": "agents"}
+SLOPE = BASE | {"law": "power", "expect": -1, "within": 0.15}
 
 
 def verdict(law="power", fit=None, used=(True,) * 5, versus: str | None = "agents"):
     points = tuple(Point(x, 2 / x, 1.8 / x, 2.2 / x, 8, u) for x, u in zip(X, used, strict=True))
-    return Verdict(
-        "c", "joint", "error_tail", versus, law, -1, -1.1, -0.9, "95%", "-1 +- 0.15", "supported", "Why.", points,
-        fit or {},
-    )  # fmt: skip
+    interval = {"estimate": -1, "ci_low": -1.1, "ci_high": -0.9, "interval": "95%"}
+    outcome = {"expected": "-1 +- 0.15", "verdict": "supported", "reason": "Why."}
+    names: Any = {"claim": "c", "case": "joint", "metric": "error_tail", "versus": versus, "law": law}
+    return Verdict(**names, **interval, **outcome, points=points, fit=fit or {})
 
 
 def lines(ax) -> dict[str, Any]:
@@ -74,8 +72,7 @@ def test_a_fitted_floor_is_drawn():
 
 
 def test_the_bound_is_drawn():
-    claim = read_claim({k: v for k, v in SLOPE.items() if k not in ("expect", "within")} | {
-        "law": "bound", "constant": 3, "exponent": -1})  # fmt: skip
+    claim = read_claim(BASE | {"law": "bound", "constant": 3, "exponent": -1})
     bound = lines(claim_panel(claim, verdict("bound")).axes)["bound 3 · N^−1"]
     assert bound.get_ydata() == pytest.approx(3 / bound.get_xdata())
 
@@ -114,13 +111,13 @@ def curves():
 
 
 def test_learning_curves_have_a_panel_a_case_and_a_line_a_level():
-    found = lines_of(curves(), "error", ("joint", "alone"), "agents")
-    panels = curve_panels(found, "error", "agents")
+    learned = curves_of(curves(), "error", ("joint", "alone"), "agents")
+    panels = curve_panels(learned, "error", "agents")
     assert [panel.title for panel in panels] == ["joint", "alone"]
     line = lines(panels[0].axes)["N = 4"]
     assert line.get_xdata().tolist() == [1, 10, 100]
     assert line.get_ydata() == pytest.approx([2 / 2 / 4, 2 / 11 / 4, 2 / 101 / 4])
-    assert band_words(found, "error") == "Line: mean over 3 seeds; band: smallest to largest seed"
+    assert band_words(learned) == "Line: mean over 3 seeds; band: smallest to largest seed"
     assert panels[0].axes.get_yscale() == "log"
     assert panels[0].axes.get_ylim() == panels[1].axes.get_ylim()
 
@@ -128,7 +125,7 @@ def test_learning_curves_have_a_panel_a_case_and_a_line_a_level():
 def test_learning_curves_leave_out_what_did_not_finish():
     frame = curves()
     frame.loc[frame["seed"] == 2, "status"] = "diverged"
-    panels = curve_panels(lines_of(frame, "error", ("joint",), "agents"), "error", "agents")
+    panels = curve_panels(curves_of(frame, "error", ("joint",), "agents"), "error", "agents")
     line = lines(panels[0].axes)["N = 2"]
     assert line.get_ydata()[0] == pytest.approx(1.5 / 2 / 2)
 
@@ -153,36 +150,29 @@ def band(ax) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-@pytest.mark.parametrize("metric", ["return", "return_gap"])
-def test_returns_are_interquartile_means_with_bootstrap_bands(metric):
+def test_scores_are_interquartile_means_with_bootstrap_bands():
     """Of eight seeds the two lowest and highest do not count: .01, .02, .03 and .04 are left of the six."""
-    found = lines_of(scores(metric), metric)
-    ax = curve_panels(found, metric)[0].axes
+    learned = curves_of(scores(), "return", score=True)
+    ax = curve_panels(learned, "return")[0].axes
     drawn = lines(ax)["joint"].get_ydata()
     assert drawn == pytest.approx(np.array([0.0, 0.5, 1.0]) + 0.025)
-    table = scores(metric).pivot(index="seed", columns="round", values=f"{metric}_window").to_numpy()
+    table = scores().pivot(index="seed", columns="round", values="return_window").to_numpy()
     _, low, high = bootstrap([table])
     assert band(ax) == (pytest.approx(low), pytest.approx(high))
     assert (low < drawn).all()
     assert (drawn < high).all()
-    assert band_words(found, metric) == "Line: interquartile mean over 8 seeds; band: 95% interval, runs resampled"
+    assert band_words(learned) == "Line: interquartile mean over 8 seeds; band: 95% bootstrap interval over runs"
     assert ax.get_yscale() == "linear"  # the middle is above 0 everywhere, the bottom of the band is not
 
 
 def test_other_metrics_are_means_with_t_bands():
-    found = lines_of(scores("error"), "error")
-    ax = curve_panels(found, "error")[0].axes
+    learned = curves_of(scores("error"), "error")
+    ax = curve_panels(learned, "error")[0].axes
     table = scores("error").pivot(index="round", columns="seed", values="error_window").to_numpy()
     mean, low, high = band_of(table)
     assert lines(ax)["joint"].get_ydata() == pytest.approx(mean)
     assert band(ax) == (pytest.approx(low), pytest.approx(high))
-    assert band_words(found, "error") == "Line: mean over 8 seeds; band: 95% t interval of the mean"
-
-
-def test_which_metrics_are_scores():
-    assert [is_score(name) for name in ("return", "return_gap", "returned", "error", "consensus_error")] == [
-        True, True, False, False, False
-    ]  # fmt: skip
+    assert band_words(learned) == "Line: mean over 8 seeds; band: 95% t interval of the mean"
 
 
 def priced():
@@ -194,30 +184,30 @@ def priced():
 
 
 def test_costs_compare_the_cases_at_their_highest_level():
-    found = lines_of(priced(), "error", ("joint", "alone"), "agents")
-    sent, steps = cost_panels(found, "error", "agents")
+    learned = curves_of(priced(), "error", ("joint", "alone"), "agents")
+    sent, steps = cost_panels(learned, "error", "agents")
     assert set(lines(sent.axes)) == {"joint, N = 4"}
     assert set(lines(steps.axes)) == {"joint, N = 4", "alone, N = 4"}
     assert lines(sent.axes)["joint, N = 4"].get_xdata().tolist() == [32, 320, 3200]
     assert lines(steps.axes)["alone, N = 4"].get_xdata().tolist() == [4, 40, 400]
     assert (sent.axes.get_xscale(), sent.axes.get_xlabel()) == ("log", "bytes sent")
-    assert free(found) == ["No bytes sent: alone."]
+    assert free_cases(learned) == ["No bytes sent: alone."]
 
 
 def test_costs_of_one_case_show_its_levels():
-    found = lines_of(priced(), "error", ("joint",), "agents")
-    for panel in cost_panels(found, "error", "agents"):
+    learned = curves_of(priced(), "error", ("joint",), "agents")
+    for panel in cost_panels(learned, "error", "agents"):
         assert list(lines(panel.axes)) == ["N = 2", "N = 4"]
 
 
 def test_the_rows_of_a_panel_are_what_is_drawn():
-    (panel,) = curve_panels(lines_of(priced(), "error", ("joint",)), "error")
+    (panel,) = curve_panels(curves_of(priced(), "error", ("joint",)), "error")
     drawn = np.concatenate([line.get_xydata() for line in panel.axes.get_lines()])
     assert panel.rows[[panel.x, panel.y]].to_numpy() == pytest.approx(drawn)
 
 
 def test_curves_of_an_exponential_law_have_a_straight_axis_of_rounds():
-    (panel,) = curve_panels(lines_of(curves(), "error", ("joint",)), "error", log=False)
+    (panel,) = curve_panels(curves_of(curves(), "error", ("joint",)), "error", log=False)
     assert panel.axes.get_xscale() == "linear"
 
 

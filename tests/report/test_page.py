@@ -15,7 +15,7 @@ from orchestrator.report.page import Page, write_report
 from tests.tools import browser
 
 pytestmark = pytest.mark.skipif(
-    browser.found() is None, reason="needs Chromium or Chrome on the PATH, which shows the page to the tests"
+    browser.program() is None, reason="needs Chromium or Chrome on the PATH, which shows the page to the tests"
 )
 X = np.array([2.0, 4, 8, 16])
 
@@ -62,7 +62,7 @@ FILES = """(async () => {
 
 @dataclass(frozen=True)
 class Sight:
-    seen: browser.Seen
+    visit: browser.Visit
     figures: list[dict[str, Any]]
     widths: list[int]
     colours: list[str]
@@ -98,9 +98,9 @@ def _page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sight(page: Path, *scripts: str, **how: Any) -> Sight:
-    seen = browser.look(page, [FIGURES, WIDTHS, COLOURS, *scripts], **how)
-    figures, widths, colours, *rest = seen.values
-    return Sight(browser.Seen(rest, seen.complaints), figures, widths, colours)
+    visit = browser.look(page, [FIGURES, WIDTHS, COLOURS, *scripts], **how)
+    figures, widths, colours, *rest = visit.values
+    return Sight(browser.Visit(rest, visit.complaints), figures, widths, colours)
 
 
 NAMES = [
@@ -111,17 +111,17 @@ NAMES = [
 
 def test_on_a_desk(page: Path):
     """Every figure is there, is drawn, offers its files and gives its numbers; the console has nothing to say."""
-    found = sight(page, HOVER, PLACES, FILES)
-    assert found.seen.complaints == []
-    assert len(found.figures) == len(NAMES)
-    for figure, name in zip(found.figures, NAMES, strict=True):
+    shown = sight(page, HOVER, PLACES, FILES)
+    assert shown.visit.complaints == []
+    assert len(shown.figures) == len(NAMES)
+    for figure, name in zip(shown.figures, NAMES, strict=True):
         assert figure["name"].startswith(name)
         assert figure["width"] > 250
         assert 0.5 < figure["height"] / figure["width"] < 1
         assert figure["marks"] > 10
         assert figure["links"] == ["svg", "png", "csv"]
-    assert found.widths[0] == found.widths[1]
-    (hidden, text, row, inside, away), (uses, at), (svg, csv, png) = found.seen.values
+    assert shown.widths[0] == shown.widths[1]
+    (hidden, text, row, inside, away), (uses, at), (svg, csv, png) = shown.visit.values
     assert (hidden, inside, away) == (False, True, True)
     assert text.splitlines()[0] == "x: 4"
     assert text.splitlines()[1] == f"y: {float(f'{row[1]:.5g}'):g}"
@@ -140,10 +140,10 @@ def test_on_a_telephone_in_the_dark(page: Path):
     """400 px wide nothing sticks out; paper and ink are exchanged, inside the figures as well."""
     light = sight(page, width=400)
     dark = sight(page, width=400, dark=True)
-    assert light.seen.complaints == dark.seen.complaints == []
-    for found in (light, dark):
-        assert found.widths == [400, 400]
-        assert len(found.figures) == len(NAMES)
-        assert all(280 < figure["width"] <= 400 for figure in found.figures)
+    assert light.visit.complaints == dark.visit.complaints == []
+    for shown in (light, dark):
+        assert shown.widths == [400, 400]
+        assert len(shown.figures) == len(NAMES)
+        assert all(280 < figure["width"] <= 400 for figure in shown.figures)
     bright = [[sum(json.loads(f"[{c[c.index('(') + 1 : -1]}]")[:3]) > 384 for c in of.colours] for of in (light, dark)]
     assert bright == [[True, False, False, True], [False, True, True, False]]

@@ -31,6 +31,13 @@ from orchestrator.store import Store
 X = np.array([2.0, 4, 8, 16])
 EVIL = "<script>alert('1/N')</script>"
 BASE = {"case": "joint", "metric": "error_tail", "versus": "agents", "law": "power"}
+CLAIMS = [
+    read_claim(BASE | {"name": EVIL, "expect": -1, "within": 0.15}),
+    read_claim(BASE | {"name": "half", "expect": -0.5, "within": 0.1}),
+    read_claim(BASE | {"name": "small", "law": "value", "at_most": 1, "where": {"alpha": 0.1}}),
+]
+#: A figure per claim; per cells that claims look at, curves by round, bytes and steps.
+FIGURES = len(CLAIMS) + 3 * len({(claim.metric, *claim.where.items()) for claim in CLAIMS})
 
 
 @pytest.fixture(name="data", scope="module")
@@ -41,12 +48,7 @@ def _data(table):
     curves["agent_steps"] = curves["round"] * curves["agents"]
     curves["bytes_sent"] = 8 * curves["agent_steps"]
     curves["error_window"] = curves["error_tail"] * (1 + 1 / (1 + curves["round"]))
-    claims = [
-        read_claim(BASE | {"name": EVIL, "expect": -1, "within": 0.15}),
-        read_claim(BASE | {"name": "half", "expect": -0.5, "within": 0.1}),
-        read_claim(BASE | {"name": "small", "law": "value", "at_most": 1, "where": {"alpha": 0.1}}),
-    ]
-    return summary, curves, claims
+    return summary, curves, CLAIMS
 
 
 @pytest.fixture(name="report", scope="module")
@@ -70,9 +72,6 @@ class Tags(HTMLParser):
 
     def handle_data(self, data):
         self.text += data
-
-
-FIGURES = 3 + 2 * 3  # three claims; curves of error, by round, bytes and steps, and of error where alpha = 0.1
 
 
 def numbers(html):
@@ -159,25 +158,20 @@ def test_the_sql_gives_the_data_of_the_figures(report, data):
     connection = duckdb.connect()
     frame = curves.assign(sweep="fa<m>ily/s")
     connection.register("curves", frame)
-    rows = [
-        row
-        for claim in claims
-        for row in judge(claim, summary, curves).to_rows("fa<m>ily/s", "h")[1]
-    ]  # fmt: skip
+    rows = [row for claim in claims for row in judge(claim, summary, curves).to_rows("fa<m>ily/s", "h")[1]]
     connection.register("claim_points", pd.DataFrame(rows))
-    found = [connection.sql(query).df() for query in queries]
-    assert [len(part) for part in found] == [4, 4, 4, 96, 96]  # 32 replicates, three rounds above 0
-    assert found[0]["x"].tolist() == X.tolist()
-    assert list(found[3].columns) == [
-        "case", "agents", "seed", "round", "bytes_sent", "agent_steps", "error_window"
-    ]  # fmt: skip
+    answers = [connection.sql(query).df() for query in queries]
+    assert [len(part) for part in answers] == [4, 4, 4, 96, 96]  # 32 replicates, three rounds above 0
+    assert answers[0]["x"].tolist() == X.tolist()
+    columns = ["case", "agents", "seed", "round", "bytes_sent", "agent_steps", "error_window"]
+    assert list(answers[3].columns) == columns
 
 
 def test_a_sweep_without_claims_or_results_has_a_page(tmp_path):
     page = write_report(Page("s", pd.DataFrame(), pd.DataFrame(), [], []), tmp_path)
     text = Tags(page.read_text(encoding="utf-8")).text
     assert "No replicates yet." in text
-    assert "makes no claims" in text
+    assert "This sweep has no claims." in text
 
 
 PICTURED = """
@@ -239,7 +233,7 @@ def test_a_sweep_whose_environments_cannot_draw_themselves_has_no_such_section(t
     assert "<h2>Configuration" in html
 
 
-def test_versions_and_run_times_are_told():
+def test_versions_and_run_times():
     """All versions that occur, and the seconds of every attempt of a case's cells, those of other cells left out."""
     runs = pd.DataFrame(
         {"case": ["a", "a", "b"], "cell_id": ["1", "2", "3"], "agent_steps": [10, 20, 30], "bytes_sent": [1, 2, 3],
@@ -250,11 +244,11 @@ def test_versions_and_run_times_are_told():
         {"cell_id": ["1", "1", "3", "4"], "agents_seconds": [1.0, 2.0, 4.0, 99.0], "coordinator_seconds": 0.5,
          "transport_seconds": 0.25, "peak_memory_bytes": [2**20, 3 * 2**20, 2**20, 2**30]}
     )  # fmt: skip
-    found = origin(runs, timings)
-    assert found is not None
+    content = origin(runs, timings)
+    assert content is not None
     stored = "2026-01-01 10:00 to 2026-01-02 11:30 UTC"
-    assert found.versions == {"numpy": "2.0 and 2.1", "processor": "X and Y", "stored": stored}
-    assert found.times.to_dict("list") == {
+    assert content.versions == {"numpy": "2.0 and 2.1", "processor": "X and Y", "stored": stored}
+    assert content.times.to_dict("list") == {
         "case": ["a", "b"], "cells": ["2", "1"], "replicates": ["2", "1"], "agent steps": ["30", "30"],
         "bytes sent": ["3", "3"], "agents, s": ["3.0", "4.0"], "coordinator, s": ["1.0", "0.5"],
         "transport, s": ["0.5", "0.2"], "peak memory": ["3 MiB", "1 MiB"],

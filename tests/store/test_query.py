@@ -155,8 +155,8 @@ def test_conflicting_parameter_types_are_promoted_as_documented(store, append, r
         ("SELEC 1", "syntax error"),
         ("SELECT case FROM summary", 'needs double quotes: "case"'),
         ("SELECT CAST(algorithm AS INTEGER) FROM runs", "Could not convert string 'td'"),
-        ("", "A query is one statement"),
-        ("SELECT 1; SELECT 2", "A query is one statement"),
+        ("", "A query is a single reading statement"),
+        ("SELECT 1; SELECT 2", "A query is a single reading statement"),
     ],
 )
 def test_an_error_is_duckdbs_own_sentence(store, append, rows, sql, said):

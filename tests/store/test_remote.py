@@ -227,7 +227,7 @@ def test_a_sweep_into_a_bucket(server, bucket, tmp_path, monkeypatch, call):
     assert Path(out.strip()).is_file()
 
 
-def test_a_sweep_on_ray_into_a_bucket(server, bucket, tmp_path):
+def test_a_sweep_on_ray_into_a_bucket(server, bucket, tmp_path, local_ray):
     """The trials, other processes, keep their checkpoints there, with the keys of the location."""
     (tmp_path / "small.yaml").write_text(SWEEP)
     place = bucket.replace("s3://", f"s3://{QUOTED}@")

@@ -1,4 +1,7 @@
-"""Rows to put into stores; every number in them follows from (cell, seed)."""
+"""Rows to put into stores, every number of which follows from (cell, seed), and tables like the store's views."""
+
+import numpy as np
+import pandas as pd
 
 from orchestrator.store import Store
 from orchestrator.store.schema import table
@@ -7,7 +10,7 @@ Rows = dict[str, list[dict]]
 
 
 def replicate(cell: int, seed: int, status: str = "done", rounds: int = 4, **columns) -> Rows:
-    """All rows of one replicate; every number in them follows from (cell, seed)."""
+    """All rows of one replicate."""
     cell_id = f"{cell:016x}"
     key = {"replicate_id": f"{cell_id}-{seed}"}
     value = 1.0 / (3 + 8 * cell + seed)
@@ -32,3 +35,15 @@ def together(*parts: Rows) -> Rows:
 def put(store: Store, *parts: Rows) -> None:
     """Append all parts in one call."""
     store.append({name: table(name, rows) for name, rows in together(*parts).items()})
+
+
+def summary_table(metric, y, x=None, case="joint", versus="agents", **columns):
+    """A table like the view ``summary``: one row per replicate, from ``y`` [levels, seeds] at the levels ``x``."""
+    y = np.atleast_2d(np.asarray(y, dtype=float))
+    x = np.zeros(len(y)) if x is None else x
+    rows = [
+        {"case": case, "cell_id": f"{case}-{at:g}", "seed": seed, "status": "done", versus: at, metric: value} | columns
+        for at, values in zip(x, y, strict=True)
+        for seed, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from pettingzoo.test import parallel_api_test, parallel_seed_test
-from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
-from ray.rllib.utils.pre_checks.env import check_multiagent_environments
 
 from envs.common.picture import BLOCKER, CELL, GAP, LINE, PAPER, colour, picture, side_by_side
 from envs.grids.blocker import Blocker
@@ -42,6 +40,9 @@ def test_pettingzoo_accepts_it(name, capsys):
 
 @each
 def test_rllib_accepts_it(name):
+    # RLlib is imported in the tests that need it: it loads torch, and every process imports this file.
+    from ray.rllib.utils.pre_checks.env import check_multiagent_environments
+
     for _ in range(20):  # its one random step ends the episode of an agent now and then
         check_multiagent_environments(PROBLEMS[name].rllib())
 
@@ -49,6 +50,8 @@ def test_rllib_accepts_it(name):
 @each
 def test_rllib_collects_whole_episodes(name):
     """RLlib's own episodes take what the face gives, until all agents are done; it is over exactly then."""
+    from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
+
     env = PROBLEMS[name].rllib()
     ends = set()
     for seed in range(40):

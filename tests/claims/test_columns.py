@@ -1,0 +1,88 @@
+"""Tables as claims read them, the table of t quantiles, and what reading and judging claims imports."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from scipy.special import stdtrit
+
+from orchestrator.claims.columns import absent, columns_of, columns_of_rows, matches, numbers, with_missing
+from orchestrator.claims.quantiles import t_quantile
+
+ROWS = [
+    {"case": "a", "cell_id": "x", "seed": 0, "alpha": 0.5, "k": 3, "slow": True, "word": "auto"},
+    {"case": "a", "cell_id": "x", "seed": 1, "alpha": None, "k": 4, "slow": False, "word": "0.1"},
+]
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.90])
+def test_t_quantiles_have_the_digits_of_scipy(confidence):
+    """From the table and beyond its end."""
+    for seeds in (*range(2, 70), 500):
+        assert t_quantile(seeds, confidence) == float(stdtrit(seeds - 1, (1 + confidence) / 2))
+    assert np.isnan(t_quantile(1, confidence))
+
+
+@pytest.mark.parametrize("kind", ["rows", "frame", "arrow"])
+def test_a_table_is_the_same_from_rows_pandas_and_arrow(kind):
+    table = {
+        "rows": lambda: columns_of_rows(ROWS),
+        "frame": lambda: columns_of(pd.DataFrame(ROWS)),
+        "arrow": lambda: columns_of(pa.Table.from_pylist(ROWS)),
+    }[kind]()
+    assert list(table) == list(ROWS[0])
+    assert table.rows == 2
+    assert table["seed"].tolist() == [0, 1]
+    assert table["word"].tolist() == ["auto", "0.1"]
+    assert table["slow"].tolist() == [True, False]
+    assert absent(table["alpha"]).tolist() == [False, True]
+    second = table.select(np.array([False, True])).replace(status="done", k=np.array([7]))
+    assert (second.rows, second["cell_id"].tolist(), second["k"].tolist()) == (1, ["x"], [7])
+    assert second["status"].tolist() == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted", "flags"),
+    [
+        (np.array([0.1, 0.2, np.nan]), [0.1, "0.2"], [True, False, False]),
+        (np.array([1, 2, 3]), [1.0, 3], [True, False, True]),
+        (np.array([True, False]), [True], [True, False]),
+        (np.array(["0.1", "auto", None, "1e-05"], dtype=object), [0.1, 1e-5], [True, False, False, True]),
+        (np.array(["true", "false", "1"], dtype=object), [True], [True, False, False]),
+        (np.array([0.1, "auto", 3], dtype=object), [3.0, "auto"], [False, True, True]),
+    ],
+)
+def test_matches(values, wanted, flags):
+    assert matches(values, wanted).tolist() == flags
+
+
+def test_what_is_not_a_number_is_nan():
+    mixed = numbers(np.array(["0.5", "auto", None, 2, True], dtype=object))
+    np.testing.assert_array_equal(mixed, [0.5, np.nan, np.nan, 2.0, 1.0])
+
+
+def test_rows_that_are_missing_have_gaps_of_each_type():
+    stored = columns_of(pd.DataFrame([ROWS[0] | {"status": "done", "steps": 5, "written": pd.Timestamp("2026-01-01")}]))
+    table = with_missing(stored, columns_of_rows([row | {"planned_rounds": 9} for row in ROWS]))
+    assert table["status"].tolist() == ["done", "missing"]
+    np.testing.assert_array_equal(table["steps"], [5.0, np.nan])
+    np.testing.assert_array_equal(table["planned_rounds"], [np.nan, 9.0])
+    assert np.isnat(table["written"]).tolist() == [False, True]
+    assert table["k"].tolist() == [3, 4]
+    assert table["word"].tolist() == ["auto", "0.1"]
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("orchestrator.claims.claim", ["numpy", "pandas", "scipy", "pyarrow"]),
+        ("orchestrator.claims.judge", ["pandas", "scipy", "pyarrow", "matplotlib", "orchestrator.plugins.registry"]),
+    ],
+)
+def test_claims_are_read_and_judged_without_heavy_imports(module, heavy):
+    script = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
