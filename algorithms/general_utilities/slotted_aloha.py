@@ -49,6 +49,7 @@ class SlottedAloha(Coordinator):
     Parameters = SlottedAlohaParameters
     kinds = ("access-network-mdp",)
     labels = measures.LABELS
+    scores = ("return",)
     metrics: ClassVar[Mapping[str, str]] = {
         "return": measures.OUTCOME["return"],
         "sending": "probability that a user with a packet sends",
