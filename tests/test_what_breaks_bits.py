@@ -65,8 +65,11 @@ def broken(rule: Callable[[ast.AST], Places], files: Iterable[str]) -> str:
 
 
 def test_numba_is_imported_in_one_file_only():
-    """Its decorator fixes cache, error model and IEEE order; a kernel made elsewhere would escape it."""
-    assert not broken(numba_imports, set(FILES) - {KERNELS})
+    """Its decorator fixes cache, error model and IEEE order; a kernel made elsewhere would escape it.
+
+    The clock imports numba's events, to know how long it compiles.
+    """
+    assert not broken(numba_imports, set(FILES) - {KERNELS, "orchestrator/fleet/clock.py"})
 
 
 def test_no_fast_math_and_no_parallel_loops():
