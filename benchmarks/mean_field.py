@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from algorithms.mean_field.cells import sampled_values
+from algorithms.mean_field.cells import Draws, sampled_values
 from benchmarks.figure import Figure
 from benchmarks.kernels import best
 from envs.common.chains import alias_tables
@@ -85,9 +85,9 @@ def _kernel(k: int) -> float:
     problem = Warehouse(Warehouse.Parameters(), AGENTS, 0)
     own = histograms.enumerated(k, 5)
     chance = problem.lumping(problem.local_policy, k).chance
-    drawing = *alias_tables(problem.global_kernel), *alias_tables(chance), histograms.binomials(k, 5)
+    draws = Draws(*alias_tables(problem.global_kernel), *alias_tables(chance), histograms.binomials(k, 5))
     rng = member_streams(0, "cells", "steps", range(len(own)))
     reward, values = np.zeros((len(own), 5, 5)), np.zeros((len(own), 5))
     start = time.perf_counter()
-    sampled_values(reward, own, values, problem.gamma, SAMPLES, *drawing, rng)
+    sampled_values(reward, own, values, problem.gamma, SAMPLES, draws, rng)
     return time.perf_counter() - start

@@ -36,9 +36,9 @@ def _critic() -> float:
     rng = np.random.default_rng(0)
     observed, reward = rng.integers(4, size=(AGENTS, BATCH * HORIZON)), rng.normal(size=(AGENTS, BATCH * HORIZON))
     indptr, indices = _task(1).coordinator(0).problem.graph.within(KAPPA)
-    out = np.zeros((AGENTS, 2 * KAPPA + 1, 1, BATCH * HORIZON))
+    steps = critic.Steps(observed, indptr, indices, 4, HORIZON)
     start = time.perf_counter()
-    critic.letters(observed, indptr, indices, 4, 2, reward, HORIZON, 0.9, False, out)
+    critic.letters(steps, reward, 2, 2 * KAPPA + 1, 0.9, critic.batch_values)
     return time.perf_counter() - start
 
 

@@ -1,4 +1,4 @@
-"""What is installed without the repository beside it."""
+"""The files that a wheel holds."""
 
 import fnmatch
 import subprocess
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_a_wheel_holds_every_file_that_the_packages_read():
-    """The page's style and script, and the shipped sweeps; all but code and pages about it."""
+    """The page's style and script, the shipped sweeps, the tested versions and the marks of typed packages."""
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     listed = subprocess.run(
         ["git", "ls-files", "orchestrator", "algorithms", "envs", "sweeps"],
@@ -23,3 +23,5 @@ def test_a_wheel_holds_every_file_that_the_packages_read():
     ]
     assert [name for name in data if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)] == []
     assert {"orchestrator/report/report.css", "orchestrator/report/report.js"} < set(data)
+    assert {f"{package}/py.typed" for package in ("orchestrator", "algorithms", "envs")} < set(data)
+    assert (ROOT / "orchestrator/checks/constraints.txt").read_text() == (ROOT / "constraints.txt").read_text()

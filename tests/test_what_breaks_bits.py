@@ -55,7 +55,6 @@ REASONS = {
     ("algorithms/rllib/trainer.py", "encodings"): "integers",
     ("algorithms/rllib/ppo.py", "measure"): "coordinator: always all N agents at once",
     ("algorithms/general_utilities/batch.py", "packed"): "integers",
-    ("algorithms/general_utilities/critic.py", "letters"): "in a kernel a loop; over the cells of one agent",
 }
 
 

@@ -11,13 +11,13 @@ from orchestrator.core import Block, ordered_sum
 
 
 def observers(problem: Any, hops: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Whom each agent's policy observes, as CSR (indptr [N + 1], indices), and the rows O of the largest policy."""
+    """The agents that each policy observes, as CSR (indptr [N + 1], indices), and the rows O of the largest policy."""
     indptr, indices = problem.graph.within(min(hops, problem.diameter))
     return indptr, indices, problem.states ** int(np.diff(indptr).max())
 
 
 class Episodes(Block):
-    """Simulators of the joint environment, one trajectory a member; between rounds they keep their streams alone."""
+    """Simulators of the joint environment, one trajectory per member; between rounds they keep only their streams."""
 
     def simulate(self, theta: np.ndarray, horizon: int) -> dict[str, np.ndarray]:
         """Trajectories under softmax policies ``theta`` [N, O, A].
@@ -56,72 +56,64 @@ class PolicyAgents(Block):
         self.learn(occupancy)
         shadow = self.shadow_rewards(occupancy)
         if self.parameters.estimator != "raw":
-            batch.centre(occupancy, shadow)
+            shadow = batch.centre(occupancy, shadow)
         self.reward = batch.along(self.seen, shadow)
 
     def learn(self, occupancy: np.ndarray) -> None:
-        """Nothing: what else a subclass learns from occupancies [n, S, A] before they are rewarded."""
+        """Nothing. A subclass may learn from the occupancies [n, S, A] before shadow rewards are computed."""
 
     def shadow_rewards(self, occupancy: np.ndarray) -> np.ndarray:
-        """What each agent pays itself for a state and action, float64 [n, S, A]."""
+        """The shadow reward of each state and action, float64 [n, S, A]."""
         reward = self.problem.reward[self.members.start : self.members.stop]
         return utilities.shadow_rewards(self.parameters.each, self.members, occupancy, self.problem.gamma, reward)
 
     def trajectory(self) -> dict[str, np.ndarray]:
-        """What neighbours hear in exchange A: states and actions of the batch, packed, int64 [n, words]."""
+        """Exchange A sends neighbours the states and actions of the batch, packed, int64 [n, words]."""
         return {"packed": batch.packed(self.seen.reshape(self.n, -1), self.problem.states * self.problem.actions)}
 
     def evaluate(self, halo: Mapping[str, np.ndarray], indptr: np.ndarray, indices: np.ndarray, width: int) -> None:
         """Step 4: truncated shadow Q of every agent along the batch, for neighbourhoods of up to ``width`` agents."""
         p, problem = self.parameters, self.problem
-        horizon, steps = self.seen.shape[2], self.reward.shape[1]
-        codes = problem.states * problem.actions
-        seen = batch.unpacked(halo["packed"], codes, steps)
-        indptr, indices, td = np.array(indptr), np.array(indices), p.critic == "td"
+        steps, solve = self._steps(halo, indptr, indices), critic.SOLVERS[p.critic]
         if p.estimator == "counterfactual":
-            self.message = np.zeros((self.n, width, problem.actions - 1, steps))
-            critic.letters(
-                seen, indptr, indices, codes, problem.actions, self.reward, horizon, problem.gamma, td, self.message
-            )
+            self.message = critic.letters(steps, self.reward, problem.actions, width, problem.gamma, solve)
         else:
-            self.message = np.zeros((self.n, steps))
-            critic.values(seen, indptr, indices, codes, self.reward, horizon, problem.gamma, td, self.message)
+            self.message = critic.values(steps, self.reward, problem.gamma, solve)
 
-    def know(
+    def evaluate_known(
         self,
         halo: Mapping[str, np.ndarray],
         indptr: np.ndarray,
         indices: np.ndarray,
         width: int,
         hops: int,
-        constant: np.ndarray,
-        on_state: np.ndarray,
-        on_action: np.ndarray,
         reward: np.ndarray,
+        **fields: np.ndarray,
     ) -> None:
-        """Step 4 with the exact critic: Q_i = r_i + constant_i + sum_j on_state[i, j] s_j + on_action[i, j] a_j.
+        """Step 4 with the exact critic: the fields of ``critic.KnownQ`` of all agents, and their ``reward`` [N, 2, 2].
 
-        Arrays [N], [N, N] and [N, 2, 2]. Only the neighbours' states and actions are read; ``constant`` holds the
-        means of the others. For two states and actions.
+        Only the states and actions of neighbours within ``hops`` are read; ``constant`` holds the means of the others.
         """
-        steps, own = self.reward.shape[1], slice(self.members.start, self.members.stop)
-        seen = batch.unpacked(halo["packed"], self.problem.states * self.problem.actions, steps)
+        own, steps = slice(self.members.start, self.members.stop), self._steps(halo, indptr, indices)
         first, everyone = self.problem.graph.within(hops)
         near = everyone[first[own.start] : first[own.stop]]
-        heard = seen, np.array(indptr), np.array(indices), near
+        q = critic.KnownQ(**{name: array[own] for name, array in fields.items()})
         if self.parameters.estimator == "counterfactual":
-            self.message = np.zeros((self.n, width, 1, steps))
-            gain, members = reward[own, :, 1] - reward[own, :, 0], np.array(self.members)
-            critic.known_letters(*heard, members, np.array(on_action[own]), gain, self.message)
+            gain = reward[own, :, 1] - reward[own, :, 0]
+            self.message = critic.known_letters(steps, near, self.members, q, gain, width)
         else:
-            self.message = np.zeros((self.n, steps))
-            parts = (np.array(part[own]) for part in (constant, on_state, on_action))
-            critic.known_values(*heard, *parts, batch.along(self.seen, np.array(reward[own])), self.message)
+            self.message = critic.known_values(steps, near, q, batch.along(self.seen, reward[own]))
 
-    def said(self) -> dict[str, np.ndarray]:
-        """What neighbours hear in exchange C: Q along the batch, float64 [n, B H].
+    def _steps(self, halo: Mapping[str, np.ndarray], indptr: np.ndarray, indices: np.ndarray) -> critic.Steps:
+        """The steps that neighbours sent in exchange A."""
+        radix = self.problem.states * self.problem.actions
+        codes = batch.unpacked(halo["packed"], radix, self.reward.shape[1])
+        return critic.Steps(codes, indptr, indices, radix, self.seen.shape[2])
 
-        Counterfactual: letters [n, width, A - 1, B H], for the k-th member of the neighbourhood Q minus Q with that
+    def messages(self) -> dict[str, np.ndarray]:
+        """Exchange C sends neighbours Q along the batch, float64 [n, B H].
+
+        Counterfactual: letters [n, width, A - 1, B H]. The k-th member of the neighbourhood gets Q less Q with that
         member's action a moved to a + 1, a + 2 ... (mod A).
         """
         return {"message": self.message}
@@ -129,8 +121,8 @@ class PolicyAgents(Block):
     def ascend(self, halo: Mapping[str, np.ndarray], indptr: np.ndarray, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Steps 6 and 7: the policy gradient of each agent, float64 [n, O, A], and the step along it."""
         advantages = self.parameters.estimator == "counterfactual"
-        heard = [slice(*indptr[row : row + 2]) for row in range(self.n)]
-        total = np.stack([ordered_sum(halo["message"][here if advantages else indices[here]]) for here in heard])
+        rows = [slice(*indptr[row : row + 2]) for row in range(self.n)]
+        total = np.stack([ordered_sum(halo["message"][here if advantages else indices[here]]) for here in rows])
         gradient = np.zeros(self.theta.shape)
         batch.policy_gradients(
             self.seen,
@@ -142,7 +134,7 @@ class PolicyAgents(Block):
             gradient,
         )
         gradient /= self.seen.shape[1] * self.problem.agents
-        del self.seen, self.rows, self.reward, self.message  # large, and of this round alone
+        del self.seen, self.rows, self.reward, self.message  # large, and needed in this round only
         self.climb(gradient)
         return {"gradient": gradient}
 

@@ -1,4 +1,4 @@
-"""What agents compute from a batch of trajectories: words to send, occupancies, policy gradients.
+"""What agents compute from a batch of trajectories: packed messages, occupancies, policy gradients.
 
 A step of an agent is the number A s + a of its state and action; ``seen`` int64 [n, B, H] holds them for n agents.
 """
@@ -6,11 +6,11 @@ A step of an agent is the number A s + a of its state and action; ``seen`` int64
 import numpy as np
 
 from envs.networks.rollout import observed_row
-from orchestrator.core import kernel
+from orchestrator.core import kernel, ordered_sum
 
 
 def packed(seen: np.ndarray, codes: int) -> np.ndarray:
-    """Numbers below ``codes``, int64 [n, T], as many to a word as fit: what is charged is what is said."""
+    """Numbers below ``codes``, int64 [n, T], with as many in a word as fit: messages are charged by their size."""
     bits, each = _bits(codes)
     words = -(-seen.shape[1] // each)
     padded = np.zeros((len(seen), words * each), np.int64)
@@ -45,34 +45,21 @@ def batch_occupancy(seen, states, actions, gamma):
                 out[i, code // actions, code % actions] += weight
                 total += weight
                 weight *= gamma
-        out[i] /= total
-    return out
-
-
-@kernel
-def centre(occupancy, shadow):
-    """Take from each agent's ``shadow`` [n, S, A] its mean under ``occupancy`` [n, S, A], in place."""
-    n, states, actions = shadow.shape
-    for i in range(n):
-        mean = 0.0
         for s in range(states):
             for a in range(actions):
-                mean += occupancy[i, s, a] * shadow[i, s, a]
-        shadow[i] -= mean
-
-
-@kernel
-def along(seen, table):
-    """``table`` [n, S, A] at each step, [n, B H]."""
-    n, batch, horizon = seen.shape
-    actions = table.shape[2]
-    out = np.empty((n, batch * horizon))
-    for i in range(n):
-        for b in range(batch):
-            for t in range(horizon):
-                code = seen[i, b, t]
-                out[i, b * horizon + t] = table[i, code // actions, code % actions]
+                out[i, s, a] /= total
     return out
+
+
+def centre(occupancy: np.ndarray, shadow: np.ndarray) -> np.ndarray:
+    """``shadow`` [n, S, A] less each agent's mean of it under ``occupancy`` [n, S, A]."""
+    weighted = (occupancy * shadow).reshape(len(shadow), -1)
+    return shadow - ordered_sum(np.ascontiguousarray(weighted.T))[:, None, None]
+
+
+def along(seen: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """``table`` [n, S, A] at each step of ``seen`` int64 [n, B, H], float64 [n, B H]."""
+    return np.take_along_axis(table.reshape(len(table), -1), seen.reshape(len(seen), -1), axis=1)
 
 
 @kernel

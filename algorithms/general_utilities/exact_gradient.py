@@ -1,7 +1,7 @@
-"""Ascent along exact gradients: the oracle that sampled shadow gradients are set against.
+"""Ascent along exact gradients: the oracle that sampled shadow gradients are compared with.
 
 Source: an oracle of ours for arXiv:2302.07938. Reconstructed: the same equations as those of shadow-policy-gradient,
-here with exact gradients heard from kappa hops; they are charged to nobody, as nobody could hear them.
+here with exact gradients from kappa hops; they are not charged, since they could not be computed from messages.
 """
 
 from collections.abc import Mapping

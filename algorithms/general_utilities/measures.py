@@ -8,7 +8,7 @@ import numpy as np
 from algorithms.general_utilities import batch, utilities
 from algorithms.general_utilities.agents import observers
 from envs.networks.kernels import softmax
-from orchestrator.core import kernel, member_streams, ordered_mean, ordered_sum
+from orchestrator.core import member_streams, ordered_mean, ordered_sum
 
 OUTCOME: Mapping[str, str] = {
     "utility": "F, mean over agents of f_i at their occupancies; exact, or of 1000 episodes where nothing is",
@@ -38,7 +38,7 @@ LABELS: Mapping[str, str] = {
     "sending": "probability of sending",
 }
 EPISODES, AT_ONCE = 1000, 100  #: of an evaluation where nothing is exact; the same streams each time: smooth curves
-STEPS = 60  #: of an episode where the environment has no end, unless told otherwise
+STEPS = 60  #: of an episode where the environment has no end and no horizon is given
 
 
 def evaluate(
@@ -52,7 +52,7 @@ def evaluate(
         x = problem.occupancy(policy)
         return x, float(ordered_sum((x * problem.reward).reshape(-1))) / (problem.agents * (1 - problem.gamma))
     indptr, indices, _ = observers(problem, hops)
-    if problem.exact:
+    if problem.exact_is_cheap:
         return problem.evaluate(policy, indptr, indices)
     x, received = np.zeros(problem.reward.shape), 0.0
     for first in range(0, EPISODES, AT_ONCE):
@@ -102,28 +102,26 @@ def _at(theta: np.ndarray, problem: Any, each: utilities.Each) -> tuple[np.ndarr
 
 
 def known_q(theta: np.ndarray, problem: Any, each: utilities.Each, hops: int, centred: bool) -> dict[str, np.ndarray]:
-    """The exact shadow Q for ``PolicyAgents.know``: agents beyond ``hops`` at the means of their states and actions.
+    """The exact shadow Q for ``PolicyAgents.evaluate_known``, agents beyond ``hops`` at their mean states and actions.
 
     ``centred``: of shadow rewards less their means.
     """
     pi, x, reward = _at(theta, problem, each)
     if centred:
-        batch.centre(x, reward)
+        reward = batch.centre(x, reward)
     constant, on_state, on_action = problem.shadow_q(pi, reward)
     constant = constant + beyond(problem.hops, hops, on_state, on_action, x)
     return {"constant": constant, "on_state": on_state, "on_action": on_action, "reward": reward}
 
 
-@kernel
-def beyond(apart, hops, on_state, on_action, occupancy):
-    """sum_j over the agents more than ``hops`` away of on_state E s_j + on_action E a_j, [N]."""
-    out = np.zeros(apart.shape[0])
-    for i in range(apart.shape[0]):
-        for j in range(apart.shape[0]):
-            if apart[i, j] > hops:
-                out[i] += on_state[i, j] * (occupancy[j, 1, 0] + occupancy[j, 1, 1])
-                out[i] += on_action[i, j] * (occupancy[j, 0, 1] + occupancy[j, 1, 1])
-    return out
+def beyond(apart: np.ndarray, hops: int, on_state: np.ndarray, on_action: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """sum_j over the agents more than ``hops`` away of on_state E s_j + on_action E a_j, float64 [N].
+
+    ``apart`` [N, N] are hops between agents, ``on_state`` and ``on_action`` [N, N], ``x`` [N, 2, 2] the occupancies.
+    """
+    states, actions = x[:, 1, 0] + x[:, 1, 1], x[:, 0, 1] + x[:, 1, 1]
+    terms = np.where((apart > hops)[:, :, None], np.stack([on_state * states, on_action * actions], axis=2), 0.0)
+    return ordered_sum(np.ascontiguousarray(terms.reshape(len(x), -1).T))
 
 
 def square(array: np.ndarray) -> float:

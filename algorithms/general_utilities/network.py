@@ -1,4 +1,4 @@
-"""What the algorithms on a network of agents share: utilities, initial policies, the radius kappa, what is measured."""
+"""What the algorithms on a network of agents share: utilities, initial policies, the radius kappa, the metrics."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
@@ -12,12 +12,12 @@ from envs.networks.kernels import softmax
 from envs.networks.voter_network import VoterNetworkParameters
 from orchestrator.core import Coordinator, Parameters, ordered_mean, pluggable, plugin_names, plugin_words, settled
 
-#: What a utility may be called, for descriptions and messages.
+#: The accepted names of utilities, for descriptions and messages.
 NAMES = f"{', '.join(utilities.NAMES)} or ./file.py:Name"
 
 
 def check_name(name: str) -> str:
-    """``name`` if it is that of a utility, a plug-in's settled."""
+    """``name`` if it is the name of a utility; a plug-in's name comes back with its version. Raises ValueError."""
     if name in utilities.NAMES:
         return name
     if pluggable("utility", name):
@@ -26,7 +26,7 @@ def check_name(name: str) -> str:
 
 
 def check_names(text: str) -> str:
-    """``text`` if it is names of utilities with spaces between, plug-ins' settled."""
+    """``text`` if it is names of utilities separated by spaces; plug-ins' names as in ``check_name``."""
     names = plugin_words(text)
     if not names or not all(name in utilities.NAMES or pluggable("utility", name) for name in names):
         raise ValueError(f"it takes names with spaces between, of {_known()}")
@@ -38,7 +38,7 @@ def _known() -> str:
 
 
 class NetworkParameters(Parameters):
-    """What the agents want, where their policies start and how far they hear."""
+    """The utilities of the agents, their initial policies, and the radius of communication."""
 
     utilities: Annotated[str, AfterValidator(check_names)] = Field(
         "state-entropy", description=f"one name or several, repeated over the agents: {NAMES}"
@@ -55,7 +55,7 @@ class NetworkParameters(Parameters):
         return tuple(plugin_words(self.utilities))
 
     @property
-    def kept(self) -> Each:
+    def constraints(self) -> Each:
         """Utilities that agents must keep high."""
         return ()
 
@@ -70,19 +70,19 @@ class NetworkCoordinator(Coordinator):
 
     kinds = ("network-mdp", "exact-network-mdp", "access-network-mdp")
     metrics: ClassVar[Mapping[str, str]] = {**measures.OUTCOME, **measures.EXACT}
-    labels = measures.LABELS
     scores = ("return",)
+    labels = measures.LABELS
 
     def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
-        for utility in (*parameters.each, *parameters.kept):
-            if utility not in utilities.NAMES:  # a user's own
-                known = utilities.named(utility, problem.reward) if isinstance(utility, str) else utility
-                utilities.check(known, problem.states, problem.actions, problem.gamma)
+        for utility in (*parameters.each, *parameters.constraints):
+            if utility not in utilities.NAMES:  # a plug-in
+                own = utilities.named(utility, problem.reward) if isinstance(utility, str) else utility
+                utilities.check(own, problem.states, problem.actions, problem.gamma)
 
     @classmethod
     def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
-        """Those against exact gradients where there is a closed form: of the voter network, for local policies."""
+        """Exact gradients have metrics where they have a closed form: on the voter network, for local policies."""
         closed = isinstance(environment, VoterNetworkParameters) and parameters.policy_hops == 0
         return tuple(name for name in cls.metrics if closed or name not in {**measures.EXACT, **measures.SAMPLED})
 
@@ -104,7 +104,7 @@ class NetworkCoordinator(Coordinator):
     def warnings(self) -> Sequence[str]:
         p = self.parameters
         if p.kappa > self.problem.diameter:
-            return [f"kappa is {p.kappa}: the graph's diameter is {self.problem.diameter}, which is what is used."]
+            return [f"kappa is {p.kappa}: the graph's diameter is {self.problem.diameter}, which is used instead."]
         return []
 
     def outcome(self, theta: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:

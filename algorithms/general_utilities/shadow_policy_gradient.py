@@ -17,9 +17,9 @@ from algorithms.general_utilities.network import NetworkCoordinator, NetworkPara
 from orchestrator.core import Block, Call, Conversation, Exchange, Reply
 from orchestrator.errors import UserError
 
-#: Rows of a policy that observes its neighbours, at the most.
+#: Largest number of rows of a policy that observes its neighbours.
 MOST_ROWS = 10**6
-#: Discount left at the horizon from which on it is told.
+#: A warning is given where more of the discount than this is left at the horizon.
 CUT_OFF = 0.05
 
 
@@ -81,8 +81,8 @@ class ShadowPolicyGradient(NetworkCoordinator):
         rows = observers(problem, parameters.policy_hops)[2]
         if rows > MOST_ROWS:
             raise UserError(
-                f"kappa_policy is {parameters.kappa_policy}: a policy would have 10^{len(str(rows)) - 1} rows; it may"
-                f" have {MOST_ROWS}. Use a smaller kappa_policy."
+                f"kappa_policy is {parameters.kappa_policy}: a policy would have 10^{math.log10(rows):.1f} rows; at"
+                f" most 10^{math.log10(MOST_ROWS):.0f} are accepted. Use a smaller kappa_policy."
             )
 
     def calls_per_round(self) -> float:
@@ -110,18 +110,20 @@ class ShadowPolicyGradient(NetworkCoordinator):
         self.sampled = np.zeros((0, 0, 0))
 
     def warnings(self) -> Sequence[str]:
-        p, problem, found = self.parameters, self.problem, list(super().warnings())
+        p, problem, sentences = self.parameters, self.problem, list(super().warnings())
         left = problem.gamma**self.horizon
         if left > CUT_OFF and self.horizon != problem.horizon:
             needed = math.ceil(math.log(CUT_OFF) / math.log(problem.gamma))
-            found.append(f"horizon is {self.horizon}: gamma^H is {left:.2g}, which is cut off; {needed} leaves 0.05.")
+            sentences.append(
+                f"horizon is {self.horizon}: gamma^H is {left:.2g}, which is cut off; {needed} leaves 0.05."
+            )
         size, visited = self.width * math.log10(problem.states * problem.actions), p.batch * self.horizon
         if size > math.log10(visited) and p.critic != "exact":
-            found.append(
+            sentences.append(
                 f"kappa is {self.hops}: neighbourhoods of {self.width} agents have 10^{size:.1f} cells, of which a"
                 f" batch visits at most {visited}; the others take the mean Q."
             )
-        return found
+        return sentences
 
     @property
     def memory(self) -> float:
@@ -145,36 +147,36 @@ class ShadowPolicyGradient(NetworkCoordinator):
             shared |= {"hops": self.hops} | measures.known_q(
                 before, self.problem, p.each, self.hops, centred=p.estimator != "raw"
             )
-            yield Exchange("trajectory", "know", graph, hops=self.hops, shared=shared, sensed=tuple(shared))
+            yield Exchange("trajectory", "evaluate_known", graph, hops=self.hops, shared=shared, sensed=tuple(shared))
         else:
             yield Exchange("trajectory", "evaluate", graph, hops=self.hops, shared=shared)
         letters = p.estimator == "counterfactual"
         reply = yield Exchange(
-            "said",
+            "messages",
             "ascend",
             graph,
             hops=self.hops,
             sensed=("gradient", "slack"),
             addressed=("message",) if letters else (),
         )
-        self.learnt(before, reply)
+        self.record(before, reply)
 
-    def learnt(self, before: np.ndarray, reply: Reply) -> None:
-        """Keep what is measured of a round: policies ``before`` it, and the gradient they climbed."""
+    def record(self, before: np.ndarray, reply: Reply) -> None:
+        """Keep what is metrics_at of a round: policies ``before`` it, and the gradient they climbed."""
         if self.closed_form:
             self.before, self.sampled = np.array(before), np.array(reply["gradient"])
 
     def measure(self) -> Conversation:
         theta = (yield Call("policies"))["theta"]
-        return self.measured(theta)[1]
+        return self.metrics_at(theta)[1]
 
-    def measured(self, theta: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
+    def metrics_at(self, theta: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
         """Occupancies [N, S, A] and metrics of policies ``theta``."""
-        occupancy, found = self.outcome(theta)
-        each, wanted = self.parameters.each, self.metrics_for(self.parameters, self.problem.parameters, self.agents)
-        if "gradient_norm_sq" in wanted:
-            found |= measures.exact(theta, self.problem, each, self.hops)
-        if "gradient_error" in wanted:
+        occupancy, values = self.outcome(theta)
+        each, names = self.parameters.each, self.metrics_for(self.parameters, self.problem.parameters, self.agents)
+        if "gradient_norm_sq" in names:
+            values |= measures.exact(theta, self.problem, each, self.hops)
+        if "gradient_error" in names:
             before, estimate = (self.before, self.sampled) if len(self.before) else (theta, np.zeros(theta.shape))
-            found |= measures.sampled(before, estimate, self.problem, each)
-        return occupancy, found
+            values |= measures.sampled(before, estimate, self.problem, each)
+        return occupancy, values

@@ -18,13 +18,13 @@ from orchestrator.core import Block, Call, Conversation, Reply, ordered_mean
 
 
 class ShadowPrimalDualParameters(ShadowPolicyGradientParameters):
-    """What every agent must keep to, and how it is made to."""
+    """The constraint of every agent, and how its multiplier is set."""
 
     constraint: Annotated[str, AfterValidator(check_name)] = Field(
         "state-entropy", description=f"utility that every agent must keep high: {NAMES}"
     )
     threshold: float = Field(0.5, description="least value c of it: g_i(lambda_i) = constraint - c >= 0")
-    critic: Literal["td", "batch"] = Field(  # the exact one knows of no multipliers
+    critic: Literal["td", "batch"] = Field(  # the exact critic does not include multipliers
         "batch", description="truncated shadow Q by one pass of TD(0), or by solving the batch's Bellman equation"
     )
     dual: Literal["closed", "accumulating"] = Field(
@@ -33,12 +33,12 @@ class ShadowPrimalDualParameters(ShadowPolicyGradientParameters):
     dual_step: float = Field(10.0, ge=0, description="step size eta_mu; 0 leaves the constraint out (R)")
 
     @property
-    def kept(self) -> utilities.Each:
+    def constraints(self) -> utilities.Each:
         return (self.constraint,)
 
 
 class DualAgents(PolicyAgents):
-    """Agents that pay themselves for keeping to a constraint. State: theta, and the multipliers mu [n]."""
+    """Agents whose shadow reward includes a constraint. State: theta, and the multipliers mu [n]."""
 
     persistent = ("theta", "mu")
 
@@ -47,14 +47,14 @@ class DualAgents(PolicyAgents):
         self.mu = self.zeros()
 
     def learn(self, occupancy: np.ndarray) -> None:
-        """Step 5: g_i in the batch, and the multipliers that follow from it."""
+        """Step 5: the constraint g_i in the batch, and the multiplier that follows from it."""
         p = self.parameters
         self.slack = utilities.values(*self._constraint(occupancy)) - p.threshold
-        held = self.mu if p.dual == "accumulating" else 0.0
-        self.mu = np.maximum(held - p.dual_step * self.slack, 0.0)
+        previous = self.mu if p.dual == "accumulating" else 0.0
+        self.mu = np.maximum(previous - p.dual_step * self.slack, 0.0)
 
     def shadow_rewards(self, occupancy: np.ndarray) -> np.ndarray:
-        """That of the Lagrangian f_i + mu_i g_i: by linearity its Q is Q_f + mu_i Q_g."""
+        """Shadow rewards of the Lagrangian f_i + mu_i g_i; by linearity its Q is Q_f + mu_i Q_g."""
         pressed = self.mu[:, None, None] * utilities.shadow_rewards(*self._constraint(occupancy))
         return super().shadow_rewards(occupancy) + pressed
 
@@ -72,12 +72,12 @@ class DualAgents(PolicyAgents):
 
 
 class ShadowPrimalDual(ShadowPolicyGradient):
-    """Shadow policy gradient on the Lagrangian (1/n) sum_i f_i + mu_i g_i, one constraint an agent (arXiv:2305.17568).
+    """Shadow policy gradient on the Lagrangian (1/n) sum_i f_i + mu_i g_i, one constraint per agent (arXiv:2305.17568).
 
     The closed form is the multiplier that minimises mu g + mu^2 / (2 dual_step): no memory, and a violation of the
     order of 1 / dual_step where the constraint binds. Accumulating is dual descent. Whether a constraint can be met is
-    not known beforehand: ``least_violation`` is the least that any round's batch came to. Gradient metrics are those of
-    F, without the constraint.
+    not known beforehand: ``least_violation`` is the smallest violation in the batch of any round. Gradient metrics are
+    those of F, without the constraint.
     """
 
     name = "shadow-primal-dual"
@@ -97,19 +97,19 @@ class ShadowPrimalDual(ShadowPolicyGradient):
         return {**super().blocks(), "agents": DualAgents}
 
     def start(self) -> None:
-        """No round has been tried yet."""
+        """No round has been done yet."""
         super().start()
         self.least = float("inf")
 
-    def learnt(self, before: np.ndarray, reply: Reply) -> None:
+    def record(self, before: np.ndarray, reply: Reply) -> None:
         self.least = min(self.least, max(0.0, -float(reply["slack"].min())))
 
     def measure(self) -> Conversation:
         theta = (yield Call("policies"))["theta"]
         multipliers = (yield Call("multipliers"))["mu"]
-        occupancy, found = self.measured(theta)
+        occupancy, values = self.metrics_at(theta)
         violation = self._violation(occupancy)
-        return found | {
+        return values | {
             "violation": float(violation.max()),
             "mean_violation": float(ordered_mean(violation)),
             "least_violation": self.least if self.completed else float(violation.max()),
@@ -119,5 +119,5 @@ class ShadowPrimalDual(ShadowPolicyGradient):
     def _violation(self, occupancy: np.ndarray) -> Any:
         """max(0, -g_i), float64 [N]."""
         p, problem = self.parameters, self.problem
-        kept = utilities.values((p.constraint,), range(self.agents), occupancy, problem.gamma, problem.reward)
-        return np.maximum(p.threshold - kept, 0.0)
+        constraint = utilities.values((p.constraint,), range(self.agents), occupancy, problem.gamma, problem.reward)
+        return np.maximum(p.threshold - constraint, 0.0)

@@ -1,4 +1,4 @@
-"""Slotted ALOHA on wireless access: what a learned policy is set against (Abramson 1970; Qu, Lin, Wierman, Li 2020).
+"""Slotted ALOHA on wireless access: the baseline of learned policies (Abramson 1970; Qu, Lin, Wierman, Li 2020).
 
 Source: Abramson 1970; Qu, Lin, Wierman and Li 2020. Known: who has a packet sends with a fixed probability.
 Reconstructed: the grid of probabilities that the best is found on.
@@ -15,7 +15,7 @@ from algorithms.general_utilities import measures
 from algorithms.general_utilities.agents import observers
 from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters
 
-#: Probabilities among which the best one is looked for.
+#: The probabilities that are tried to find the best one.
 TRIED = tuple(k / 20 for k in range(1, 21))
 
 
@@ -38,16 +38,17 @@ class Slots(Block):
 
 
 class SlottedAloha(Coordinator):
-    """Who has a packet sends with a fixed probability, to any of its access points; a round is one episode.
+    """A user with a packet sends with a fixed probability, to any of its access points; a round is one episode.
 
-    Nothing is learned or said. The best probability is that with the highest return over 1000 episodes, found on other
-    streams than those of the metrics.
+    Nothing is learned and nothing is communicated. The best probability is the one with the highest return over 1000
+    episodes, whose streams are not those of the metrics.
     """
 
     name = "slotted-aloha"
     version = 1
     Parameters = SlottedAlohaParameters
     kinds = ("access-network-mdp",)
+    scores = ("return",)
     labels = measures.LABELS
     scores = ("return",)
     metrics: ClassVar[Mapping[str, str]] = {
@@ -73,9 +74,9 @@ class SlottedAloha(Coordinator):
     @cached_property
     def sending(self) -> float:
         """The probability that was given, or that of ``TRIED`` with the highest return, the smallest of equals."""
-        given = self.parameters.probability
-        if isinstance(given, float):
-            return given
+        probability = self.parameters.probability
+        if isinstance(probability, float):
+            return probability
         return TRIED[int(np.argmax([self.received(p, "search") for p in TRIED]))]
 
     def received(self, probability: float, role: str) -> float:

@@ -1,11 +1,11 @@
-"""Utilities f(lambda) of an agent's discounted occupancy, with their gradients, the shadow rewards.
+"""Utilities f(lambda) of an agent's discounted occupancy, and their gradients, which are the shadow rewards.
 
 Source: arXiv:2302.07938. lambda(s, a) = E sum_t gamma^t 1[s_t = s, a_t = a] has mass 1 / (1 - gamma); everything here
 takes x = (1 - gamma) lambda, float64 [n, S, A], agent by agent, and gives gradients with respect to lambda. Entries are
 raised to 1e-6 before a logarithm, so a place never visited has a large shadow reward, not an infinite one.
 
-Reconstructed, as the paper's settings are not known to us: all targets, references and rewards of ``UTILITIES``, and
-the penalty on idling.
+Reconstructed, since we do not know the paper's settings: all targets, references and rewards of ``UTILITIES``, and the
+penalty on idling.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from algorithms.general_utilities.utility_kernels import (
+from algorithms.general_utilities.utility_formulas import (
     distance,
     distance_gradient,
     divergence,
@@ -52,8 +52,8 @@ def kl(reference: np.ndarray) -> Utility:
     """- sum x ln(x / reference); gradient - (1 - gamma) (ln(x / reference) + 1). ``reference`` [S, A]."""
     return Utility(
         "kl",
-        lambda x, gamma: divergence(*_alike(x, reference)),
-        lambda x, gamma: divergence_gradient(*_alike(x, reference), gamma),
+        lambda x, gamma: divergence(x, reference),
+        lambda x, gamma: divergence_gradient(x, reference, gamma),
         "minus the Kullback-Leibler divergence from a reference occupancy",
     )
 
@@ -62,8 +62,8 @@ def l2(target: np.ndarray) -> Utility:
     """- |x - target|^2 / 2; gradient (1 - gamma) (target - x). ``target`` [S, A]."""
     return Utility(
         "l2",
-        lambda x, gamma: distance(*_alike(x, target)),
-        lambda x, gamma: distance_gradient(*_alike(x, target), gamma),
+        lambda x, gamma: distance(x, target),
+        lambda x, gamma: distance_gradient(x, target, gamma),
         "minus half the squared distance to a target occupancy",
     )
 
@@ -75,8 +75,8 @@ def risk(reward: np.ndarray, aversion: float) -> Utility:
     """
     return Utility(
         "risk",
-        lambda x, gamma: risk_value(*_alike(x, reward), aversion, gamma),
-        lambda x, gamma: risk_gradient(*_alike(x, reward), aversion, gamma),
+        lambda x, gamma: risk_value(x, reward, aversion, gamma),
+        lambda x, gamma: risk_gradient(x, reward, aversion, gamma),
         f"discounted return less {aversion:g} times the variance of the reward",
     )
 
@@ -93,8 +93,8 @@ def idle(action: int = 0, weight: float = 1.0) -> Utility:
     """
     return Utility(
         "idle",
-        lambda x, gamma: idle_value(np.array(x, np.float64), action, weight),
-        lambda x, gamma: idle_gradient(np.array(x, np.float64), action, weight, gamma),
+        lambda x, gamma: idle_value(x, action, weight),
+        lambda x, gamma: idle_gradient(x, action, weight, gamma),
         f"minus {weight / 2:g} times the squared share of time at action {action}",
     )
 
@@ -103,11 +103,11 @@ def of_states(utility: Utility) -> Utility:
     """``utility`` of the time at each state, whatever the action: x(s) as [n, S, 1]; targets are [S, 1]."""
 
     def gradient(x: np.ndarray, gamma: float) -> np.ndarray:
-        return np.repeat(utility.gradient(state_shares(np.array(x, np.float64)), gamma), x.shape[2], axis=2)
+        return np.repeat(utility.gradient(state_shares(x), gamma), x.shape[2], axis=2)
 
     return Utility(
         f"state-{utility.name}",
-        lambda x, gamma: utility.value(state_shares(np.array(x, np.float64)), gamma),
+        lambda x, gamma: utility.value(state_shares(x), gamma),
         gradient,
         f"{utility.about}, of states whatever the action",
     )
@@ -136,7 +136,7 @@ def custom(
         name,
         lambda x, gamma: np.array([float(function(one.copy())) for one in x]),
         lambda x, gamma: (1 - gamma) * np.array([gradient(one.copy()) for one in x], np.float64).reshape(x.shape),
-        "a function of the user's",
+        "a user-defined function",
     )
 
 
@@ -148,8 +148,8 @@ def check_gradient(
 ) -> None:
     """Compare df / dx [S, A] with finite differences of f at ``x`` [S, A], each entry moved on its own.
 
-    Raises ValueError that names the first entry whose difference exceeds ``tolerance`` times max(1, |df / dx|), or
-    which is not finite.
+    Raises ValueError that names the first entry that is not finite or whose difference exceeds ``tolerance`` times
+    max(1, |df / dx|).
     """
     x = np.array(x, np.float64)
     claimed = np.asarray(gradient(x.copy()), np.float64)
@@ -160,10 +160,10 @@ def check_gradient(
         ahead, behind = x.copy(), x.copy()
         ahead[entry] += step
         behind[entry] -= step if x[entry] >= step else 0.0  # occupancies below 0 may be outside the domain of f
-        found = (float(function(ahead)) - float(function(behind))) / (ahead[entry] - behind[entry])
-        if not abs(found - claimed[entry]) <= tolerance * max(1.0, abs(found)):
+        slope = (float(function(ahead)) - float(function(behind))) / (ahead[entry] - behind[entry])
+        if not abs(slope - claimed[entry]) <= tolerance * max(1.0, abs(slope)):
             where = ", ".join(str(index) for index in entry)
-            raise ValueError(f"the gradient at entry ({where}) is {claimed[entry]:.6g}; differences give {found:.6g}.")
+            raise ValueError(f"the gradient at entry ({where}) is {claimed[entry]:.6g}; differences give {slope:.6g}.")
 
 
 def check(utility: Utility, states: int, actions: int, gamma: float) -> None:
@@ -181,9 +181,9 @@ def check(utility: Utility, states: int, actions: int, gamma: float) -> None:
                 x,
             )
         except Exception as error:
-            told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}."
+            text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}."
             shape = "" if isinstance(error, ValueError) else f"for occupancies of shape ({states}, {actions}) "
-            raise ValueError(f"utility {utility.name}: {shape}{told}") from error
+            raise ValueError(f"utility {utility.name}: {shape}{text}") from error
 
 
 def _rising(states: int, actions: int) -> np.ndarray:
@@ -216,7 +216,7 @@ def named(name: str, reward: np.ndarray) -> Utility:
     if name in UTILITIES:
         return UTILITIES[name](reward)
     if not pluggable("utility", name):
-        raise ValueError(f"there is no utility {name!r}; there are {', '.join(NAMES)}.")
+        raise ValueError(f"unknown utility {name!r}; the utilities are {', '.join(NAMES)}.")
     own = utility_class(name)()
     return custom(own.value, own.gradient, plugin_title(name))
 
@@ -258,8 +258,3 @@ def _shares(each: Each, members: range, reward: np.ndarray) -> Iterator[tuple[Ut
         if first < len(members):
             rows, utility = slice(first, None, count), each[k]
             yield named(utility, reward[rows]) if isinstance(utility, str) else utility, rows
-
-
-def _alike(x: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as fresh float64 [n, S, A]: one compiled specialisation, whatever the caller's arrays are."""
-    return np.array(x, np.float64), np.broadcast_to(np.asarray(data, np.float64), x.shape).copy()

@@ -7,6 +7,7 @@ Reconstructed: the local learners; all policies start uniform; values are compar
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -14,11 +15,19 @@ from pydantic import Field
 
 from algorithms.mean_field import gaps
 from algorithms.mean_field.cells import Cells
-from algorithms.mean_field.local_learning import best_of, climbed, induced_response
-from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
+from algorithms.mean_field.responses import Responses
+from algorithms.mean_field.subsampling import SIMULATED, SIZES, SubsamplingParameters
 from envs.mean_field.lumping import QUICK
 from orchestrator.core import Block, Call, Conversation
 from orchestrator.errors import UserError
+
+
+class Phase(StrEnum):
+    """What the next round does."""
+
+    LEARN = "learn"  #: a sweep of the global agent's turn
+    RESPOND = "respond"  #: the local agents' turn
+    FINISH = "finish"  #: a sweep of the global agent's last turn
 
 
 class AlternatingMARLParameters(SubsamplingParameters):
@@ -36,7 +45,7 @@ class AlternatingMARLParameters(SubsamplingParameters):
     alternations: int = Field(10, ge=1, description="turns of both at the most")
 
 
-class AlternatingMARL(Subsampling):
+class AlternatingMARL(Responses):
     """G-LEARN and L-LEARN in turn, judged by UPDATE, from a local policy that does everything alike.
 
     G-LEARN is SUBSAMPLE-Q against the present local policy pi_l, a round being one Bellman sweep; L-LEARN seeks the
@@ -56,7 +65,7 @@ class AlternatingMARL(Subsampling):
     version = 1
     Parameters = AlternatingMARLParameters
     persistent: ClassVar[tuple[str, ...]] = (
-        *Subsampling.persistent,
+        *Responses.persistent,
         *("policy", "local", "team", "phase", "swept", "changed", "turns", "accepted", "cycles", "pairs"),
     )
     metrics: ClassVar[Mapping[str, str]] = {
@@ -79,7 +88,7 @@ class AlternatingMARL(Subsampling):
         super().__init__(parameters, problem, agents, rounds, seed)
         if not (parameters.eta >= 0 or parameters.eta == -math.inf):
             raise UserError(f"eta is {parameters.eta}; it must be 0 or more, or -inf to accept every new policy.")
-        if not self.quick and not parameters.rollouts:
+        if not self.exact_is_cheap and not parameters.rollouts:
             raise UserError(
                 f"rollouts is 0; with {agents} agents policies are judged by simulated episodes, so give some."
             )
@@ -88,24 +97,19 @@ class AlternatingMARL(Subsampling):
                 f"k is {parameters.k}; local_learner k-chain solves the chain of k agents, which is too large."
             )
 
-    @property
-    def quick(self) -> bool:
-        """Whether values are exact."""
-        return self.problem.parameters.lumpable(self.agents, QUICK)
-
     def calls_per_round(self) -> int:
         """Where policies are judged by episodes, a turn asks about all local ones, or twice about each change of one.
 
         Spread over the sweeps of a turn, roughly: climbing may take longer, and exact sweeps rest earlier.
         """
         p, problem = self.parameters, self.problem
-        if self.quick:
+        if self.exact_is_cheap:
             return 2
-        judged = 5
+        evaluations = 5
         if p.local_learner == "team":
             few, (states, globals_, actions) = gaps.few_local(problem.parameters), problem.local_policy.shape
-            judged += actions ** (states * globals_) if few else 2 * problem.local_policy.size
-        return 2 + math.ceil(judged * (2 * p.steps + 2) / p.sweeps)
+            evaluations += actions ** (states * globals_) if few else 2 * problem.local_policy.size
+        return 2 + math.ceil(evaluations * (2 * p.steps + 2) / p.sweeps)
 
     def blocks(self) -> Mapping[str, type[Block]]:
         return {**super().blocks(), "cells": Cells}
@@ -140,13 +144,13 @@ class AlternatingMARL(Subsampling):
         self.policy = np.full((self.cells, problem.global_states, problem.global_actions), 1 / problem.global_actions)
         self.local = np.array(problem.local_policy)
         self.team = -math.inf
-        self.phase = "learn"  # learn, respond, or finish: the last turn of the global agent
+        self.phase = Phase.LEARN
         self.swept, self.turns, self.accepted, self.cycles = 0, 0, 0, 0
         self.changed = False  # whether this turn of both has changed anything so far
         self.pairs = np.zeros(0, np.int64)  # pairs of policies after each turn, hashed
 
     def round(self) -> Conversation:
-        if self.phase == "respond":
+        if self.phase == Phase.RESPOND:
             yield from self.respond()
             return
         sent = {"values": self.values, "local": self.local}
@@ -160,7 +164,7 @@ class AlternatingMARL(Subsampling):
         """UPDATE of the global policy, after its turn."""
         policy = np.array((yield Call("greedy", on="cells"))["policy"])
         self.swept = 0
-        if self.phase == "finish":
+        if self.phase == Phase.FINISH:
             self.policy, self.done = policy, True
             return
         if self.team == -math.inf:
@@ -169,7 +173,7 @@ class AlternatingMARL(Subsampling):
         self.changed = self.better(team)
         if self.changed:
             self.policy, self.team, self.accepted = policy, team, self.accepted + 1
-        self.phase = "respond"
+        self.phase = Phase.RESPOND
 
     def respond(self) -> Conversation:
         """L-LEARN and UPDATE of the local policy, in one round."""
@@ -179,7 +183,7 @@ class AlternatingMARL(Subsampling):
             self.local, self.team, self.accepted, self.changed = local, team, self.accepted + 1, True
         self.turns += 1
         self.remember()
-        self.phase = "learn" if self.changed and self.turns < self.parameters.alternations else "finish"
+        self.phase = Phase.LEARN if self.changed and self.turns < self.parameters.alternations else Phase.FINISH
 
     def better(self, team: float) -> bool:
         """UPDATE's rule."""
@@ -192,59 +196,28 @@ class AlternatingMARL(Subsampling):
         self.cycles += bool(len(self.pairs) and pair[0] != self.pairs[-1] and pair[0] in self.pairs)
         self.pairs = np.concatenate([self.pairs, pair])
 
-    def value(self, policy: np.ndarray, local: np.ndarray) -> Conversation:
-        """The team's value at the start, exact where that is quick."""
-        if self.quick:
-            return gaps.team_value(self.problem, policy, local, self.parameters.k)
-        return (yield from self.simulated(policy, "judge", local=local))
-
-    def response(self) -> Conversation:
-        """L-LEARN: a deterministic local policy [S, G, B] against the present global one."""
-        if self.parameters.local_learner == "selfish":
-            return (yield from self.selfish())
-        if gaps.few_local(self.problem.parameters):
-            return (yield from best_of(gaps.local_policies(self.problem), self.local, self.objective))
-        return (yield from climbed([self.local, (yield from self.selfish())], self.objective))
-
-    def objective(self, local: np.ndarray) -> Conversation:
-        """What L-LEARN maximises, if it is not selfish."""
-        if self.parameters.local_learner == "team":
-            return (yield from self.value(self.policy, local))
-        lumping = self.problem.lumping(local, self.parameters.k)
-        return lumping.at_start(lumping.value(self.policy))
-
-    def selfish(self) -> Conversation:
-        """The best response of one who is paid r_l alone, in the MDP of (s_i, s_g) that the others induce."""
-        problem = self.problem
-        if self.quick:
-            lumping = problem.lumping(self.local)
-            moves = lumping.moved(lumping.deployed(self.policy, self.parameters.k))
-        else:
-            moves = (yield from self.played(self.policy, "judge", local=self.local))[1]
-        return induced_response(problem, np.array(moves, float))
-
     def measure(self) -> Conversation:
         problem, k = self.problem, self.parameters.k
-        wanted = self.metrics_for(self.parameters, problem.parameters, self.agents)
-        found = self.sizes() | {
+        names = self.metrics_for(self.parameters, problem.parameters, self.agents)
+        metrics = self.sizes() | {
             "turns": float(self.turns),
             "accepted": float(self.accepted),
             "cycles": float(self.cycles),
             "cycled": float(self.cycles > 0),
         }
-        if "return" in wanted:
+        if "return" in names:
             lumping = problem.lumping(self.local)
             value = lumping.value(lumping.deployed(self.policy, k))
             present = lumping.at_start(value)
-            found |= gaps.global_gaps(lumping, value) | {"return": present}
-            if "gap_best_k" in wanted:
-                found["gap_best_k"] = gaps.best_of_k(lumping, k) - present
-            if "gap_local_shared" in wanted:
-                found["gap_local_shared"] = gaps.best_shared(problem, self.policy, k) - present
-                found["welfare_gap"] = gaps.best_welfare(problem) - present
-            if "gap_local_single" in wanted:
+            metrics |= gaps.global_gaps(lumping, value) | {"return": present}
+            if "gap_best_k" in names:
+                metrics["gap_best_k"] = gaps.best_of_k(lumping, k) - present
+            if "gap_local_shared" in names:
+                metrics["gap_local_shared"] = gaps.best_shared(problem, self.policy, k) - present
+                metrics["welfare_gap"] = gaps.best_welfare(problem) - present
+            if "gap_local_single" in names:
                 alone = gaps.best_single(problem, self.policy, self.local, k)
-                found["gap_local_single"] = self.agents * (alone - present)
-        if "return_simulated" in wanted:
-            found["return_simulated"] = yield from self.simulated(self.policy, local=self.local)
-        return found
+                metrics["gap_local_single"] = self.agents * (alone - present)
+        if "return_simulated" in names:
+            metrics["return_simulated"] = yield from self.simulated(self.policy, local=self.local)
+        return metrics

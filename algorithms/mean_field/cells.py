@@ -1,6 +1,6 @@
 """Shards of the tables over histograms of k sampled agents: Q stays where it is, only V travels."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -8,11 +8,21 @@ from envs.common.chains import alias_tables
 from envs.mean_field import histograms
 from envs.mean_field.histograms import rank
 from envs.mean_field.joint_lumping import joint_chance
-from envs.mean_field.lumping import action_values, remembered
+from envs.mean_field.lumping import action_values
 from orchestrator.core import Block, draw_alias, kernel
 
 #: Two action values this near each other, relative to the largest, are a tie.
 TIE = 1e-12
+
+
+class Draws(NamedTuple):
+    """What a sweep draws successors from: alias tables of the moves, and ``histograms.binomials``."""
+
+    global_keep: np.ndarray  #: float64 [G, A, G]
+    global_alias: np.ndarray  #: int64 [G, A, G]
+    keep: np.ndarray  #: of the local agents of each class, float64 [G, J, S]
+    alias: np.ndarray  #: int64 [G, J, S]
+    table: np.ndarray  #: int64 [k + 1, S]
 
 
 class Shard(Block):
@@ -41,12 +51,13 @@ class Shard(Block):
     def known(self, local: Any) -> Any:
         """What the members' sweeps need, made once for all seeds: histograms, rewards, and moves or what draws them."""
         p = self.parameters
-        key = (type(self), p.k, p.samples, self.members)
-        kept = self.problem.__dict__.setdefault("_shards", {}).setdefault(key, {})
+        group = ("shards", type(self), p.k, p.samples, self.members)
         sizes = self.problem.parameters.sizes
         width = histograms.histograms(p.k, sizes.local_states) if p.samples == "inf" else sizes.global_actions
         size = 8.0 * self.n * sizes.global_states * width
-        return remembered(kept, b"" if local is None else local.tobytes(), lambda: self._made(local), size)
+        return self.problem.cache.get(
+            group, None if local is None else local.tobytes(), lambda: self._made(local), size
+        )
 
     def _made(self, local: Any) -> Any:
         p, problem = self.parameters, self.problem
@@ -56,8 +67,8 @@ class Shard(Block):
             cells = histograms.enumerated(p.k, problem.local_states)
             ahead = np.stack([histograms.moves(own, each[None], cells) for each in chance])
         else:
-            tables = alias_tables(problem.global_kernel), alias_tables(chance)
-            ahead = *tables[0], *tables[1], histograms.binomials(p.k, problem.local_states)
+            table = histograms.binomials(p.k, problem.local_states)
+            ahead = Draws(*alias_tables(problem.global_kernel), *alias_tables(chance), table)
         return own, self.reward(own, local), ahead
 
     def sweep(self, values: np.ndarray, local: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -67,7 +78,7 @@ class Shard(Block):
         if samples == "inf":
             self.q = action_values(reward, ahead, problem.global_kernel, problem.gamma, values)
         else:
-            self.q = sampled_values(reward, own, values, problem.gamma, samples, *ahead, self.rng)
+            self.q = sampled_values(reward, own, values, problem.gamma, samples, ahead, self.rng)
         return {"values": self.q.max(axis=2)}
 
 
@@ -109,47 +120,34 @@ class JointCells(Shard):
         return {"value": self.q.max(axis=2), "action": greedy(self.q).argmax(axis=2)}
 
 
-@kernel
-def greedy(q):
+def greedy(q: np.ndarray) -> np.ndarray:
     """Probability 1 for the action of the largest ``q`` [n, G, A], split evenly between ties."""
-    out = np.zeros(q.shape)
-    for i in range(q.shape[0]):
-        for g in range(q.shape[1]):
-            most, size = q[i, g, 0], 1.0
-            for a in range(q.shape[2]):
-                most, size = max(most, q[i, g, a]), max(size, abs(q[i, g, a]))
-            ties = 0
-            for a in range(q.shape[2]):
-                if q[i, g, a] >= most - TIE * size:
-                    ties += 1
-            for a in range(q.shape[2]):
-                if q[i, g, a] >= most - TIE * size:
-                    out[i, g, a] = 1.0 / ties
-    return out
+    size = np.maximum(1.0, abs(q).max(axis=2, keepdims=True))
+    ties = q >= q.max(axis=2, keepdims=True) - TIE * size
+    return np.where(ties, 1.0 / np.count_nonzero(ties, axis=2, keepdims=True), 0.0)
 
 
 @kernel
-def sampled_values(reward, own, values, gamma, samples, to_keep, to_alias, keep, alias, table, rng):
+def sampled_values(reward, own, values, gamma, samples, draws, rng):
     """Q [n, G, A] = reward + gamma times the mean of ``values`` at ``samples`` drawn successors.
 
-    ``own`` int64 [n, J] are the members' histograms; ``to_keep``, ``to_alias`` [G, A, G] and ``keep``, ``alias``
-    [G, J, S] the alias tables of the global and the local moves. Member i draws from stream i of ``rng``: the next
-    global state, then each local agent's.
+    ``own`` int64 [n, J] are the members' histograms; ``draws`` is a ``Draws``. Member i draws from stream i of ``rng``:
+    the next global state, then each local agent's.
     """
     n, classes = own.shape
     globals_, actions = reward.shape[1], reward.shape[2]
     out = np.empty((n, globals_, actions))
-    after = np.zeros(keep.shape[2], np.int64)
+    after = np.empty(draws.keep.shape[2], np.int64)
     for i in range(n):
         for g in range(globals_):
             for a in range(actions):
                 total = 0.0
                 for _ in range(samples):
-                    ahead = draw_alias(to_keep[g, a], to_alias[g, a], rng, i)
+                    ahead = draw_alias(draws.global_keep[g, a], draws.global_alias[g, a], rng, i)
                     after[:] = 0
                     for j in range(classes):
                         for _ in range(own[i, j]):
-                            after[draw_alias(keep[g, j], alias[g, j], rng, i)] += 1
-                    total += values[rank(after, table), ahead]
+                            after[draw_alias(draws.keep[g, j], draws.alias[g, j], rng, i)] += 1
+                    total += values[rank(after, draws.table), ahead]
                 out[i, g, a] = reward[i, g, a] + gamma * total / samples
     return out

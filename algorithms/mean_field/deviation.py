@@ -1,4 +1,4 @@
-"""The exact chain in which one local agent goes its own way: s_g, its state, the histogram of the n - 1 others."""
+"""The exact chain in which one local agent deviates: s_g, its state, the histogram of the n - 1 others."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from envs.mean_field import histograms
 from envs.mean_field.base import means
-from envs.mean_field.lumping import averaged, drifts, settle, under
+from envs.mean_field.lumping import average_rows, averaged, drifts, settle, under
 from orchestrator.core import kernel, ordered_sum
 
 
@@ -20,22 +20,22 @@ class Deviation:
         # The global agent does not know who deviates: it acts on the histogram of all.
         together = self.others.cells[None] + np.eye(states, dtype=np.int64)[:, None]
         whole = histograms.ranks(together.reshape(-1, states), histograms.binomials(n, states))
-        acted = deployed[whole]
+        policy_there = deployed[whole]
         # Agents are alike at the start, not always independent: the one is any of the c_s + 1 that are in its state s.
         self.first = problem.first[whole].reshape(states, -1) * (self.others.cells.T + 1) / n
-        self.drift = drifts(acted, problem.global_kernel).reshape(states, -1, *problem.global_kernel.shape[::2])
-        paid = np.repeat(problem.global_reward[None], len(acted), axis=0)
-        earned = averaged(paid, acted).reshape(self.drift.shape[:3])
-        self.earned = earned + means(self.others.cells, np.ascontiguousarray(self.others.paid.T)) * ((n - 1) / n)
+        self.drift = drifts(policy_there, problem.global_kernel).reshape(states, -1, *problem.global_kernel.shape[::2])
+        paid = np.repeat(problem.global_reward[None], len(policy_there), axis=0)
+        earned = averaged(paid, policy_there).reshape(self.drift.shape[:3])
+        self.earned = earned + means(self.others.cells, self.others.paid.T) * ((n - 1) / n)
 
     def value(self, own: np.ndarray) -> float:
-        """What the team earns, discounted, from the start when the one follows ``own`` float64 [S, G, B]."""
+        """The team's discounted return from the start when the deviating agent follows ``own`` float64 [S, G, B]."""
         problem = self.problem
         chance = under(own, problem.local_kernel)
         paid = np.ascontiguousarray(under(own, problem.local_reward[..., None])[:, :, 0].T)
         reward = self.earned + paid[:, None, :] / problem.agents
-        given = self.others.population, chance, self.drift
-        value = settle(lambda v: reward + problem.gamma * ahead(v, *given), np.zeros(reward.shape))
+        model = self.others.population, chance, self.drift
+        value = settle(lambda v: reward + problem.gamma * ahead(v, *model), np.zeros(reward.shape))
         return float(ordered_sum((self.first[:, :, None] * value).reshape(-1)) / reward.shape[2])
 
 
@@ -48,18 +48,11 @@ def ahead(value, population, chance, drift):
     """
     states, cells, globals_ = value.shape
     out = np.zeros(value.shape)
-    mean = np.empty((states, globals_))
     for g in range(globals_):
-        for c in range(cells):
-            mean[:] = 0.0
-            for other in range(cells):
-                p = population[g, c, other]
-                if p > 0.0:
-                    for t in range(states):
-                        for h in range(globals_):
-                            mean[t, h] += p * value[t, other, h]
-            for s in range(states):
-                for t in range(states):
+        for t in range(states):
+            mean = average_rows(population[g], value[t])
+            for c in range(cells):
+                for s in range(states):
                     for h in range(globals_):
-                        out[s, c, g] += chance[g, s, t] * drift[s, c, g, h] * mean[t, h]
+                        out[s, c, g] += chance[g, s, t] * drift[s, c, g, h] * mean[c, h]
     return out

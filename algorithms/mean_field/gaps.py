@@ -62,12 +62,13 @@ def team_value(problem: Any, policy: np.ndarray, local: np.ndarray, k: int) -> f
 def best_of_k(lumping: Lumping, k: int) -> float:
     """The most that a deterministic global policy of s_g and the histogram of k local states earns."""
     problem = lumping.problem
-    kept = lumping.__dict__.setdefault("_best_of_k", {})
-    if k not in kept:
+
+    def make() -> float:
         cells = histograms.histograms(k, problem.local_states)
         policies = deterministic(cells, problem.global_states, problem.global_actions)
-        kept[k] = max(lumping.at_start(lumping.value(lumping.deployed(policy, k))) for policy in policies)
-    return kept[k]
+        return max(lumping.at_start(lumping.value(lumping.deployed(policy, k))) for policy in policies)
+
+    return problem.cache.get("best of k", (lumping.agents, lumping.policy.tobytes(), k), make)
 
 
 def best_shared(problem: Any, policy: np.ndarray, k: int) -> float:
@@ -77,10 +78,12 @@ def best_shared(problem: Any, policy: np.ndarray, k: int) -> float:
 
 def best_welfare(problem: Any) -> float:
     """The most that a deterministic shared local policy earns together with a global agent that sees everyone."""
-    if "_welfare" not in problem.__dict__:  # once for all seeds
+
+    def make() -> float:
         each = (problem.lumping(local) for local in local_policies(problem))
-        problem.__dict__["_welfare"] = max(lumping.at_start(lumping.best) for lumping in each)
-    return problem.__dict__["_welfare"]
+        return max(lumping.at_start(lumping.best) for lumping in each)
+
+    return problem.cache.get("best welfare", None, make)
 
 
 def best_single(problem: Any, policy: np.ndarray, local: np.ndarray, k: int) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from algorithms.mean_field.cells import greedy
 from envs.mean_field import histograms
 from envs.mean_field.histograms import rank
-from envs.mean_field.lumping import under
+from envs.mean_field.lumping import average_rows, under
 from orchestrator.core import Block, kernel, ordered_mean, uniform
 
 
@@ -23,20 +23,20 @@ class GraphonCells(Block):
     def start(self) -> None:
         self.q = self.zeros(self.problem.states, self.problem.actions)
         self.mean = greedy(self.q)
-        # Where the neighbours go under which moves, kept while these stay: it can be made again.
+        # The neighbours' moves and P(F' | F) under them. Not part of the state: they can be computed again.
         self.going, self.ahead = self.zeros(0), self.zeros(0)
 
     @property
     def known(self) -> Any:
         """Made once for all seeds: all histograms, the members' own [n, S], P(s' | s, a) [n, S, A, S], r [n, S, A]."""
         kappa, problem = self.parameters.kappa, self.problem
-        kept = problem.__dict__.setdefault("_shards", {})
-        key = (kappa, self.members)
-        if key not in kept:
+
+        def make() -> tuple[np.ndarray, ...]:
             cells = histograms.enumerated(kappa, problem.states)
             own = cells[self.members.start : self.members.stop].copy()
-            kept[key] = cells, own, *problem.model(own / kappa)
-        return kept[key]
+            return cells, own, *problem.model(own / kappa)
+
+        return problem.cache.get("shards", (kappa, self.members), make)
 
     def sweep(self, values: np.ndarray, before: int) -> dict[str, np.ndarray]:
         """One Bellman sweep, after so many ``before``, against V ``values`` float64 [cells, S].
@@ -49,14 +49,14 @@ class GraphonCells(Block):
         going = under(self.mean if self.parameters.follow == "average" else greedy(self.q), chance)
         going = np.ascontiguousarray(going.transpose(1, 0, 2))
         if samples == "inf":
-            self.q = exact_values(paid, chance, self.moved(going), values, gamma)
+            self.q = exact_values(paid, chance, self.next_cells(going), values, gamma)
         else:
             table = histograms.binomials(self.parameters.kappa, self.problem.states)
             self.q = sampled_values(paid, chance, going, own, values, gamma, samples, table, self.rng)
         return {"values": self.q.max(axis=2)}
 
-    def moved(self, going: np.ndarray) -> np.ndarray:
-        """P(F' | F) [n, cells] of neighbours that move by ``going`` [n, S, S], made anew where that has changed."""
+    def next_cells(self, going: np.ndarray) -> np.ndarray:
+        """P(F' | F) [n, cells] of neighbours that move by ``going`` [n, S, S]; only changed rows are computed."""
         cells, own, _, _ = self.known
         if self.going.shape != going.shape:
             self.going, self.ahead = np.full(going.shape, np.nan), self.zeros(len(cells))
@@ -89,7 +89,7 @@ class GraphonAgents(Block):
         shown = self.env.shown(kappa, states, self.streams)
         own = states[self.members.start : self.members.stop]
         table = histograms.binomials(kappa, self.problem.states)
-        after, paid = self.env.step(chosen(self.policy, own, shown, table, self.streams), states, self.streams)
+        after, paid = self.env.step(draw_actions(self.policy, own, shown, table, self.streams), states, self.streams)
         self.returned += self.discount * paid
         self.discount *= self.problem.gamma
         return {"states": after}
@@ -99,36 +99,26 @@ class GraphonAgents(Block):
         return {"returns": ordered_mean(np.ascontiguousarray(self.returned.T))}
 
 
-@kernel
-def exact_values(paid, chance, ahead, values, gamma):
+def exact_values(
+    paid: np.ndarray, chance: np.ndarray, ahead: np.ndarray, values: np.ndarray, gamma: float
+) -> np.ndarray:
     """Q [n, S, A] = r + gamma sum_s' P(s' | s, F / kappa, a) sum_F' P(F' | F) V(F', s').
 
     ``paid`` [n, S, A], ``chance`` [n, S, A, S], ``ahead`` P(F' | F) [n, cells], ``values`` V [cells, S].
     """
-    n, states, actions = paid.shape
-    out, mean = np.empty(paid.shape), np.empty(states)
-    for i in range(n):
-        mean[:] = 0.0
-        for f in range(ahead.shape[1]):
-            if ahead[i, f] > 0.0:
-                for t in range(states):
-                    mean[t] += ahead[i, f] * values[f, t]
-        for s in range(states):
-            for a in range(actions):
-                total = 0.0
-                for t in range(states):
-                    total += chance[i, s, a, t] * mean[t]
-                out[i, s, a] = paid[i, s, a] + gamma * total
-    return out
+    mean, total = average_rows(ahead, values), np.zeros(paid.shape)
+    for t in range(chance.shape[3]):
+        total += chance[..., t] * mean[:, t, None, None]
+    return paid + gamma * total
 
 
 @kernel
 def draw(chances, rng, i):
     """An index with ``chances`` [S], from stream ``i``."""
-    wanted, total = uniform(rng, i), 0.0
+    u, total = uniform(rng, i), 0.0
     for t in range(chances.shape[0] - 1):
         total += chances[t]
-        if wanted < total:
+        if u < total:
             return t
     return chances.shape[0] - 1
 
@@ -159,7 +149,7 @@ def sampled_values(paid, chance, going, own, values, gamma, samples, table, rng)
 
 @kernel
 def uniform_states(states, episodes, rng):
-    """Independent states int64 [n, R], all alike likely."""
+    """Independent states int64 [n, R], all equally likely."""
     out = np.empty((rng.shape[0], episodes), np.int64)
     for i in range(out.shape[0]):
         for r in range(episodes):
@@ -168,7 +158,7 @@ def uniform_states(states, episodes, rng):
 
 
 @kernel
-def chosen(policy, own, shown, table, rng):
+def draw_actions(policy, own, shown, table, rng):
     """Actions int64 [n, R] of ``policy`` [cells, S, A] in states ``own`` [n, R], ``shown`` counts [n, R, S]."""
     n, episodes = own.shape
     out = np.empty((n, episodes), np.int64)

@@ -16,10 +16,8 @@ from algorithms.mean_field.subsampling import LABELS, SETTLED, Samples, check_ex
 from envs.mean_field import histograms
 from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters, ordered_mean
 
-#: Multiplications of an exact sweep at the most.
+#: Largest number of multiplications of an exact sweep.
 MOST_OPERATIONS = 1e9
-#: Exact values of policies that a problem keeps at a time: those of exact sweeps are the same for all seeds.
-MOST_KEPT = 4
 
 
 class GraphonMFSParameters(Parameters):
@@ -47,10 +45,11 @@ class GraphonMFS(Coordinator):
 
     Reconstructed: where F' comes from. The kappa neighbours move independently, one in state j by the action greedy in
     the present Q at (j, F), as if F / kappa were its own neighbourhood too, ties split evenly. As these actions change
-    with Q a sweep is no contraction: it may cycle, and then ``rounds`` ends it and ``change`` does not go to 0. On the
-    robots at gamma = .95 it does, with period two: who sees few at work goes to work in one, nobody works in the next,
-    and the parity of ``rounds`` decides which is deployed. With ``follow: average``, ours, neighbours follow the mean
-    of all greedy policies up to now instead, and agents are deployed with that: fictitious play, which does not flip.
+    with Q, a sweep is not a contraction: it may cycle. Then ``rounds`` ends the run and ``change`` does not go to 0. On
+    the robots at gamma = .95 it cycles with period two: in one sweep agents who see few others at work go to work, in
+    the next nobody works, and the parity of ``rounds`` decides which policy is deployed. With ``follow: average``,
+    which is ours, neighbours follow the mean of all greedy policies so far, and so do deployed agents: fictitious play,
+    which does not flip.
 
     Deployed, every agent draws kappa neighbours afresh at each step, with replacement and in proportion to W, and acts
     greedily, ties at random. On block graphons that are small enough its value is exact, and compared with that of the
@@ -61,8 +60,8 @@ class GraphonMFS(Coordinator):
     version = 1
     Parameters = GraphonMFSParameters
     kinds = ("graphon-mean-field",)
-    labels = LABELS
     scores = ("return", "return_simulated")
+    labels = LABELS
     persistent: ClassVar[tuple[str, ...]] = ("values", "change")
     metrics: ClassVar[Mapping[str, str]] = {
         "return_simulated": "mean over agents and episodes of the discounted return of `steps` steps from the start",
@@ -143,19 +142,19 @@ class GraphonMFS(Coordinator):
     def measure(self) -> Conversation:
         policy = (yield Call("deployed", on="cells"))["policy"]
         returns = yield from self._played(policy)
-        found = {
+        metrics = {
             "return_simulated": float(ordered_mean(returns)),
             "cells": float(self.cells),
             "change": self.change,
         }
-        wanted = self.metrics_for(self.parameters, self.problem.parameters, self.agents)
-        if "return" in wanted:
+        names = self.metrics_for(self.parameters, self.problem.parameters, self.agents)
+        if "return" in names:
             value, lumping = self._value(np.array(policy)), self.problem.lumping
-            found["return"] = lumping.at_start(value)
-            if "gap_full_sup" in wanted:
+            metrics["return"] = lumping.at_start(value)
+            if "gap_full_sup" in names:
                 gap = lumping.best - value
-                found |= {"gap_full_sup": float(gap.max()), "gap_full_mean": lumping.at_start(gap)}
-        return found
+                metrics |= {"gap_full_sup": float(gap.max()), "gap_full_mean": lumping.at_start(gap)}
+        return metrics
 
     def measure_agents(self) -> Conversation:
         policy = (yield Call("deployed", on="cells"))["policy"]
@@ -171,11 +170,10 @@ class GraphonMFS(Coordinator):
     def _value(self, policy: np.ndarray) -> np.ndarray:
         """The deployed ``policy``'s exact V; kept, since with exact expectations all seeds come to the same policy."""
         problem, kappa = self.problem, self.parameters.kappa
-        kept = problem.__dict__.setdefault("_values", {})
-        key = (kappa, policy.tobytes())
-        if key not in kept:
-            if len(kept) >= MOST_KEPT:
-                kept.pop(next(iter(kept)))
+
+        def make() -> np.ndarray:
             shown = histograms.enumerated(kappa, problem.states)
-            kept[key] = problem.lumping.value(problem.lumping.action_chances(policy, shown))
-        return kept[key]
+            return problem.lumping.value(problem.lumping.action_chances(policy, shown))
+
+        size = 8.0 * len(problem.lumping.counts) + policy.nbytes
+        return problem.cache.get("values", (kappa, policy.tobytes()), make, size)

@@ -9,7 +9,7 @@ from algorithms.mean_field.cells import greedy
 from envs.mean_field.lumping import settle
 from orchestrator.core import Conversation, kernel
 
-#: One value is above another if it is so by more than this, relative to their size: the rest is rounding.
+#: Values that differ by less than this, relative to their size, are taken as equal: the difference is rounding.
 SAME = 1e-12
 
 
@@ -19,61 +19,54 @@ def above(value: float, other: float) -> bool:
 
 
 def best_of(policies: Iterable[np.ndarray], present: np.ndarray, objective: Callable) -> Conversation:
-    """The best of all ``policies`` by ``objective``, the first of those alike; ``present`` if none is better."""
-    best, found = (yield from objective(present)), present
+    """The best of all ``policies`` by ``objective``, the first of equals; ``present`` if none is better."""
+    best, winner = (yield from objective(present)), present
     for policy in policies:
         value = yield from objective(policy)
         if above(value, best):
-            best, found = value, policy
-    return found
+            best, winner = value, policy
+    return winner
 
 
 def climbed(starts: Sequence[np.ndarray], objective: Callable) -> Conversation:
     """From the best of ``starts``, change what is done at one (s_i, s_g) at a time until no change improves it."""
-    found = yield from best_of(starts[1:], starts[0], objective)
-    best = yield from objective(found)
-    states, globals_, actions = found.shape
+    winner = yield from best_of(starts[1:], starts[0], objective)
+    best = yield from objective(winner)
+    states, globals_, actions = winner.shape
     improved = True
     while improved:
         improved = False
         for s in range(states):
             for g in range(globals_):
                 for b in range(actions):
-                    changed = found.copy()
+                    changed = winner.copy()
                     changed[s, g] = np.eye(actions)[b]
-                    if np.array_equal(changed, found):
+                    if np.array_equal(changed, winner):
                         continue
                     value = yield from objective(changed)
                     if above(value, best):
-                        best, found, improved = value, changed, True
-    return found
+                        best, winner, improved = value, changed, True
+    return winner
 
 
 def induced_response(problem: Any, moves: np.ndarray) -> np.ndarray:
-    """The best policy of an agent paid r_l alone where s_g goes from g to h as often as ``moves`` float64 [G, G] say.
+    """The best policy of an agent paid r_l alone where s_g goes from g to h as often as ``moves`` float64 [G, G] says.
 
-    Value iteration on (s_i, s_g): given both, the next ones are independent. Where s_g was never met it stays.
+    Value iteration on (s_i, s_g): given both, the next ones are independent. A global state never visited stays.
     """
     drift = rows_of(moves)
-    given = problem.local_reward, problem.local_kernel, drift, problem.gamma
-    value = settle(lambda value: own_values(*given, value).max(axis=2), np.zeros(problem.local_reward.shape[:2]))
-    return np.eye(problem.local_actions)[greedy(own_values(*given, value)).argmax(axis=2)]
+    model = problem.local_reward, problem.local_kernel, drift, problem.gamma
+    value = settle(lambda value: own_values(*model, value).max(axis=2), np.zeros(problem.local_reward.shape[:2]))
+    return np.eye(problem.local_actions)[greedy(own_values(*model, value)).argmax(axis=2)]
 
 
-@kernel
-def rows_of(moves):
+def rows_of(moves: np.ndarray) -> np.ndarray:
     """``moves`` float64 [G, G] as distributions; a row of zeros as staying."""
-    out = np.zeros(moves.shape)
-    for g in range(moves.shape[0]):
-        total = 0.0
-        for h in range(moves.shape[1]):
-            total += moves[g, h]
-        for h in range(moves.shape[1]):
-            if total > 0.0:
-                out[g, h] = moves[g, h] / total
-            elif g == h:
-                out[g, h] = 1.0
-    return out
+    total = np.zeros(len(moves))
+    for column in moves.T:
+        total += column
+    met = total > 0.0
+    return np.where(met[:, None], moves / np.where(met, total, 1.0)[:, None], np.eye(len(moves)))
 
 
 @kernel

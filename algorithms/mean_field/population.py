@@ -1,9 +1,10 @@
-"""Episodes of a population: the global agent and every local one as members, for values that no table gives.
+"""Episodes of a population, with the global agent and every local one as members: values without an exact chain.
 
 At each step the global agent draws k local agents and sees only their states; local agents act on (s_g, own state), or
 on what they see of k - 1 others that each draws for itself; then all move, under the present s_g.
 """
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,36 +16,38 @@ from orchestrator.core import Block, Call, Conversation, draw_integer, inlined, 
 
 
 class Overseer(Block):
-    """The global agent. Nothing of it lasts: episodes begin and end within a measurement or a round."""
+    """The global agent. It keeps nothing: episodes begin and end within a measurement or a round."""
 
     def begin(self, policy: np.ndarray, episodes: int, role: str) -> dict[str, np.ndarray]:
-        """Take up ``policy`` [cells, G, A] of what k agents show, and draw s_g of all episodes: int64 [1, episodes]."""
-        self._rng, self._policy = self.stream(role), policy
+        """Take over ``policy`` [cells, G, A] of k agents' states, and draw s_g of all episodes: int64 [1, episodes]."""
+        self._rng, self._policy = self.stream(role), np.array(policy)
         self._table = histograms.binomials(self.parameters.k, self.problem.local_states)
-        self._state = np.empty(episodes, np.int64)
-        even = np.ones(self.problem.global_states) / self.problem.global_states
-        for e in range(episodes):
-            self._state[e] = drawn(even, self._rng, 0)
-        return {"state": self._state[None].copy()}
+        states = self.problem.global_states
+        self._state = draw_states(np.full((episodes, states), 1 / states), self._rng)
+        return {"state": self._state.copy()}
 
     def act(self, states: np.ndarray) -> dict[str, np.ndarray]:
         """One step given all local ``states`` [n, episodes], of which k are seen: actions, and where s_g goes."""
         kernel, k = self.problem.global_kernel, self.parameters.k
         action = oversee(states, k, self._policy, kernel, self._table, self._state, self._rng)
-        return {"action": action[None], "state": self._state[None].copy()}
+        return {"action": action, "state": self._state.copy()}
 
 
 class Population(Block):
-    """n local agents. Nothing of them lasts, as with the global one."""
+    """n local agents. They keep nothing, like the global one."""
 
     def begin(self, spread: np.ndarray, role: str) -> dict[str, np.ndarray]:
         """Draw the local states of all episodes from ``spread`` [episodes, S]: int64 [n, episodes]."""
-        begun = self.__dict__.setdefault("_begun", {})
-        if role not in begun:  # a thousand streams take ten milliseconds, and policies are compared on the same ones
-            begun[role] = self.stream(role)
-        self._rng = begun[role].copy()
-        self._state = settled(spread, self._rng)
+        if role not in self._streams:  # a thousand take ten milliseconds, and policies are compared on the same ones
+            self._streams[role] = self.stream(role)
+        self._rng = self._streams[role].copy()
+        self._state = draw_states(np.array(spread), self._rng)
         return {"state": self._state.copy()}
+
+    @cached_property
+    def _streams(self) -> dict[str, np.ndarray]:
+        """Fresh streams by role."""
+        return {}
 
     def follow(self, seen: np.ndarray, local: np.ndarray) -> dict[str, np.ndarray]:
         """One step with the policy ``local`` [S, G, B], s_g = ``seen`` [episodes]: s B + b as of now, and where to."""
@@ -62,10 +65,7 @@ class Population(Block):
         return {"place": place, "state": self._state.copy()}
 
     def _moves(self) -> tuple[np.ndarray, np.ndarray]:
-        kept = self.problem.__dict__
-        if "_local_moves" not in kept:  # once for all seeds
-            kept["_local_moves"] = rows(self.problem.local_kernel)
-        return kept["_local_moves"]
+        return self.problem.cache.get("local moves", None, lambda: rows(self.problem.local_kernel))
 
 
 def episodes(
@@ -81,71 +81,64 @@ def episodes(
     spread = np.full((count, states), 1.0 / states)
     if problem.concentration is not None:
         spread = generator.dirichlet(np.full(states, problem.concentration), size=count)
-    begun = yield (
+    replies = yield (
         Call("begin", on="global", shared={"policy": policy, "episodes": count, "role": role}),
         Call("begin", shared={"spread": spread, "role": role}),
     )
-    seen, where = begun[0]["state"][0], begun[1]["state"]
+    seen, where = replies[0]["state"][0], replies[1]["state"]
     total, discount = np.zeros(count), 1.0
     moves = np.zeros((problem.global_states, problem.global_states))
     for _ in range(steps):
         if "local" in plays:
-            acted = Call("follow", shared={"seen": seen, **plays}, agent_steps=count)
+            local_call = Call("follow", shared={"seen": seen, **plays}, agent_steps=count)
         else:
-            acted = Call("sample", shared={"seen": seen, "states": where, **plays}, agent_steps=count)
-        one, all_ = yield Call("act", on="global", shared={"states": where}), acted
-        counts = tally(all_["place"], states * problem.local_actions)
+            local_call = Call("sample", shared={"seen": seen, "states": where, **plays}, agent_steps=count)
+        one, all_ = yield Call("act", on="global", shared={"states": where}), local_call
+        counts = count_places(all_["place"], states * problem.local_actions)
         paid = problem.pooled(counts)[np.arange(count), seen] + problem.global_reward[seen, one["action"][0]]
-        moves += discount * met(seen, one["state"][0], problem.global_states)
+        moves += discount * count_moves(seen, one["state"][0], problem.global_states)
         total, discount = total + discount * paid, discount * problem.gamma
         seen, where = one["state"][0], all_["state"]
     return total, moves
 
 
 @kernel
-def drawn(distribution, rng, i):
+def draw_index(distribution, rng, i):
     """An index drawn from ``distribution`` by stream i."""
-    u, total, found = uniform(rng, i), 0.0, 0
+    u, total, last = uniform(rng, i), 0.0, 0
     for index in range(distribution.shape[0]):
         if distribution[index] > 0.0:
-            found = index
+            last = index
             total += distribution[index]
             if u < total:
                 break
-    return found
+    return last
 
 
 @kernel
-def settled(spread, rng):
+def draw_states(spread, rng):
     """States int64 [n, episodes], member i's of episode e drawn from ``spread``[e] by stream i."""
     out = np.empty((rng.shape[0], spread.shape[0]), np.int64)
     for i in range(rng.shape[0]):
         for e in range(spread.shape[0]):
-            out[i, e] = drawn(spread[e], rng, i)
+            out[i, e] = draw_index(spread[e], rng, i)
     return out
 
 
-@kernel
-def tally(place, places):
+def count_places(place: np.ndarray, places: int) -> np.ndarray:
     """How many members are at each place, int64 [episodes, places], of ``place`` int64 [n, episodes]."""
-    out = np.zeros((place.shape[1], places), np.int64)
-    for i in range(place.shape[0]):
-        for e in range(place.shape[1]):
-            out[e, place[i, e]] += 1
-    return out
+    episodes = place.shape[1]
+    numbers = place + places * np.arange(episodes)
+    return np.bincount(numbers.reshape(-1), minlength=episodes * places).reshape(episodes, places)
 
 
-@kernel
-def met(before, after, states):
+def count_moves(before: np.ndarray, after: np.ndarray, states: int) -> np.ndarray:
     """How many of the episodes went from g to h, int64 [G, G], of ``before`` and ``after`` int64 [episodes]."""
-    out = np.zeros((states, states), np.int64)
-    for e in range(before.shape[0]):
-        out[before[e], after[e]] += 1
-    return out
+    return np.bincount(states * before + after, minlength=states**2).reshape(states, states)
 
 
 @kernel
-def _look(order, k, first, states, e, counts, rng, i):
+def _count_sample(order, k, first, states, e, counts, rng, i):
     """Add the states in episode e of k members of ``order`` from place ``first`` on, drawn without replacement."""
     left = order.shape[0]
     for j in range(first, first + k):
@@ -156,21 +149,27 @@ def _look(order, k, first, states, e, counts, rng, i):
 
 @kernel
 def oversee(states, k, policy, global_kernel, table, present, rng):
-    """Actions int64 [episodes]; ``present`` int64 [episodes], s_g, moves on. Draws from stream 0 of ``rng``."""
-    n, count = states.shape
-    order, counts = np.arange(n), np.zeros(table.shape[1], np.int64)
-    out = np.empty(count, np.int64)
-    for e in range(count):
-        counts[:] = 0
-        _look(order, k, 0, states, e, counts, rng, 0)
-        g = present[e]
-        out[e] = drawn(policy[rank(counts, table), g], rng, 0)
-        present[e] = drawn(global_kernel[g, out[e]], rng, 0)
+    """Actions int64 [m, episodes] of m global agents; ``present`` int64 [m, episodes], their s_g, moves on.
+
+    Agent i draws from stream i of ``rng``, episode after episode.
+    """
+    out = np.empty(present.shape, np.int64)
+    order, counts = np.empty(states.shape[0], np.int64), np.empty(table.shape[1], np.int64)
+    for i in range(present.shape[0]):
+        for j in range(order.shape[0]):
+            order[j] = j
+        for e in range(present.shape[1]):
+            for s in range(counts.shape[0]):
+                counts[s] = 0
+            _count_sample(order, k, 0, states, e, counts, rng, i)
+            g = present[i, e]
+            out[i, e] = draw_index(policy[rank(counts, table), g], rng, i)
+            present[i, e] = draw_index(global_kernel[g, out[i, e]], rng, i)
     return out
 
 
 def rows(distributions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Alias tables of [..., X] as rows [all, X]: one index is quicker than several in an inner loop."""
+    """Alias tables of [..., X] as rows [all, X]: in an inner loop one index is faster than several."""
     keep, alias = alias_tables(distributions)
     return keep.reshape(-1, keep.shape[-1]), alias.reshape(-1, keep.shape[-1])
 
@@ -207,18 +206,20 @@ def sample(seen, states, first, k, shares, table, moves, moves_alias, present, r
     """As ``follow`` of members ``first``.., each acting on the states of k members: its own and k - 1 drawn others'."""
     out = np.empty(present.shape, np.int64)
     actions = shares.shape[3]
-    counts = np.zeros(table.shape[1], np.int64)
+    order, counts = np.empty(states.shape[0], np.int64), np.empty(table.shape[1], np.int64)
     for i in range(present.shape[0]):
         # Itself in front: the others are drawn from the places behind it. The order before a member's first draw must
         # not depend on who shares its block.
-        order = np.arange(states.shape[0])
+        for j in range(order.shape[0]):
+            order[j] = j
         order[0], order[first + i] = first + i, 0
         for e in range(present.shape[1]):
             s, g = present[i, e], seen[e]
-            counts[:] = 0
+            for t in range(counts.shape[0]):
+                counts[t] = 0
             counts[s] = 1
-            _look(order, k - 1, 1, states, e, counts, rng, i)
-            b = drawn(shares[rank(counts, table), g, s], rng, i)
+            _count_sample(order, k - 1, 1, states, e, counts, rng, i)
+            b = draw_index(shares[rank(counts, table), g, s], rng, i)
             out[i, e] = s * actions + b
             present[i, e] = draw_row(moves, moves_alias, (s * shares.shape[1] + g) * actions + b, rng, i)
     return out

@@ -81,12 +81,13 @@ class SubsampleMFQ(Subsampling):
     @property
     def table(self) -> tuple[np.ndarray, np.ndarray]:
         """Histograms of k agents' states and actions, int64 [rows, S B], and the rank of each one's states, [rows]."""
-        p, problem = self.parameters, self.problem
-        kept = problem.__dict__.setdefault("_joint_tables", {})
-        if p.k not in kept:  # once for all seeds
-            rows = histograms.enumerated(p.k, problem.local_states * problem.local_actions)
-            kept[p.k] = rows, owners(rows, problem.local_actions, p.k)
-        return kept[p.k]
+        k, problem = self.parameters.k, self.problem
+
+        def make() -> tuple[np.ndarray, np.ndarray]:
+            rows = histograms.enumerated(k, problem.local_states * problem.local_actions)
+            return rows, owners(rows, problem.local_actions, k)
+
+        return problem.cache.get("joint tables", k, make)
 
     def round(self) -> Conversation:
         reply = yield Call("sweep", on="cells", shared={"values": self.values}, agent_steps=self.sweep_steps)
@@ -97,19 +98,19 @@ class SubsampleMFQ(Subsampling):
         decided = yield Call("decided", on="cells")
         problem, p = self.problem, self.parameters
         policy, shares = self.deployed(decided["value"], decided["action"])
-        wanted = self.metrics_for(p, problem.parameters, self.agents)
-        found = self.sizes()
-        if "return" in wanted:
+        names = self.metrics_for(p, problem.parameters, self.agents)
+        metrics = self.sizes()
+        if "return" in names:
             value = Decentralised(problem, policy, shares, p.k).value
             gap = problem.jointly - value
-            found |= {
+            metrics |= {
                 "gap_full_sup": float(gap.max()),
                 "gap_full_mean": start_mean(problem.first, gap),
                 "return": start_mean(problem.first, value),
             }
-        if "return_simulated" in wanted:
-            found["return_simulated"] = yield from self.simulated(policy, shares=shares)
-        return found
+        if "return_simulated" in names:
+            metrics["return_simulated"] = yield from self.simulated(policy, shares=shares)
+        return metrics
 
     def deployed(self, value: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What agents do that see k: the global one [cells, G, A], local ones [cells, G, S, B], of Q's largest values.
@@ -134,7 +135,10 @@ class SubsampleMFQ(Subsampling):
 def first_best(value, owner, cells):
     """The first row, int64 [cells, G], among those of each cell whose ``value`` [rows, G] is the largest."""
     most = largest(value, owner, cells)
-    out = np.full((cells, value.shape[1]), -1)
+    out = np.empty((cells, value.shape[1]), np.int64)
+    for c in range(cells):
+        for g in range(value.shape[1]):
+            out[c, g] = -1
     for row in range(value.shape[0]):
         for g in range(value.shape[1]):
             best = most[owner[row], g]

@@ -73,16 +73,16 @@ class SubsampleQ(Subsampling):
     def measure(self) -> Conversation:
         policy = np.array((yield Call("greedy", on="cells"))["policy"])
         problem, k = self.problem, self.parameters.k
-        wanted = self.metrics_for(self.parameters, problem.parameters, self.agents)
-        found = self.sizes()
-        if "return" in wanted:
+        names = self.metrics_for(self.parameters, problem.parameters, self.agents)
+        metrics = self.sizes()
+        if "return" in names:
             lumping = problem.lumping(problem.local_policy)
             value = lumping.value(lumping.deployed(policy, k))
-            found |= global_gaps(lumping, value) | {"return": lumping.at_start(value)}
-            if "gap_best_k" in wanted:
-                found["gap_best_k"] = best_of_k(lumping, k) - found["return"]
-        if "return_simulated" in wanted:
-            found["return_simulated"] = yield from self.simulated(policy, local=problem.local_policy)
-        if "bias" in wanted:
-            found["bias"] = float(ordered_mean((self.values - self.exact).reshape(-1)))
-        return found
+            metrics |= global_gaps(lumping, value) | {"return": lumping.at_start(value)}
+            if "gap_best_k" in names:
+                metrics["gap_best_k"] = best_of_k(lumping, k) - metrics["return"]
+        if "return_simulated" in names:
+            metrics["return_simulated"] = yield from self.simulated(policy, local=problem.local_policy)
+        if "bias" in names:
+            metrics["bias"] = float(ordered_mean((self.values - self.exact).reshape(-1)))
+        return metrics

@@ -1,4 +1,4 @@
-"""What the algorithms on subsampled populations have in common: what they may ask for, their groups, their episodes."""
+"""What the algorithms on subsampled populations share: limits, groups, episodes."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +13,8 @@ from envs.mean_field.lumping import MOST_OPERATIONS, operations
 from orchestrator.core import Block, Conversation, Coordinator, Parameters, ordered_mean
 from orchestrator.errors import UserError
 
-#: Bytes of a table at the most, and the change of V at which sweeps with exact expectations have come to rest: what is
-#: left of it, times gamma / (1 - gamma), should not part action values that tie.
+#: Largest size of a table in bytes, and the change of V at which sweeps with exact expectations end. What is left of
+#: the change, times gamma / (1 - gamma), should not separate action values that tie.
 MOST_BYTES, SETTLED = 4e9, 1e-14
 
 
@@ -26,7 +26,7 @@ def _infinite(value: Any) -> Any:
 Samples = Annotated[Annotated[int, Field(ge=1)] | Literal["inf"], BeforeValidator(_infinite)]
 
 
-#: What ``Subsampling.sizes`` and ``Subsampling.simulated`` measure.
+#: The metrics of ``Subsampling.sizes`` and ``Subsampling.simulated``.
 SIZES: Mapping[str, str] = {
     "subsampling": "sqrt((n - k) / (n k)), how far a sample without replacement is from the population",
     "cells": "rows of the table: histograms of what it counts",
@@ -35,7 +35,7 @@ SIZES: Mapping[str, str] = {
 SIMULATED: Mapping[str, str] = {
     "return_simulated": "mean discounted return of simulated episodes of the deployed policy",
 }
-#: What axes call the metrics of the family.
+#: Labels of the axes, by metric.
 LABELS: Mapping[str, str] = {
     "subsampling": "√((n − k) / (nk))",
     "cells": "rows of the table",
@@ -65,8 +65,8 @@ class Subsampling(Coordinator):
     """A global agent that sees k of n local ones learns a table over their histograms by Bellman sweeps."""
 
     kinds = ("mean-field",)
-    labels = LABELS
     scores = ("return", "return_simulated")
+    labels = LABELS
     #: Local states, or local states with their actions: what the histograms of the table count.
     counts_actions: ClassVar[bool] = False
     persistent: ClassVar[tuple[str, ...]] = ("values", "change")
@@ -129,7 +129,7 @@ class Subsampling(Coordinator):
 
     @property
     def sweep_steps(self) -> int:
-        """Transitions of a sweep for each member, imagined ones: one a draw; exact expectations take one of each."""
+        """Simulated transitions of a sweep for each member: one per draw; exact expectations count one of each."""
         draws = 1 if self.parameters.samples == "inf" else self.parameters.samples
         return self.problem.global_states * self.problem.global_actions * draws
 
@@ -140,7 +140,7 @@ class Subsampling(Coordinator):
 
     @property
     def at_rest(self) -> bool:
-        """Whether sweeps with exact expectations have come to rest; those on draws never do."""
+        """Whether sweeps with exact expectations have converged; sweeps on draws never do."""
         largest = max(1.0, float(np.abs(self.values).max()))
         return self.parameters.samples == "inf" and self.change <= SETTLED * largest
 
@@ -157,7 +157,7 @@ class Subsampling(Coordinator):
         return [*self.reach_warnings(), *self.tie_warnings()]
 
     def reach_warnings(self) -> Sequence[str]:
-        """What more agents than the exact chain takes mean."""
+        """A warning where there are too many agents for the exact chain."""
         problem = self.problem
         if problem.lumpable:
             return []
@@ -165,14 +165,14 @@ class Subsampling(Coordinator):
         fit = most_within(
             lambda j: operations(j, problem.global_states, problem.local_states), MOST_OPERATIONS, self.agents
         )
-        told = (
+        sentence = (
             f"agents is {self.agents}: exact gaps would need {need:.0e} multiplications and are left out; up to "
             f"{MOST_OPERATIONS:.0e} are done, which about {fit} agents take."
         )
-        return [told]
+        return [sentence]
 
     def tie_warnings(self) -> Sequence[str]:
-        """What an even number of agents means for a policy that follows the majority of them."""
+        """A warning where k is even, for a policy that follows the majority."""
         k = self.parameters.k
         return [f"k is {k}, an even number: samples can tie, and ties are broken at random."] if k % 2 == 0 else []
 

@@ -1,1 +1,1 @@
-"""Policy reciprocity: agents that learn tables of action values and pull each other's towards agreement."""
+"""Policy reciprocity: agents learn tables of action values and pull their values towards those of others."""

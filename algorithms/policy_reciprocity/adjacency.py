@@ -1,8 +1,8 @@
-"""Which states of another agent's table stand near a state of one's own: Definitions 1-3 of arXiv:2304.05632.
+"""Which states of another agent's table are adjacent to a state of an agent: Definitions 1-3 of arXiv:2304.05632.
 
-A state s that is seen through the observation matrix Pi (rows one-hot) is lifted to Pi^T s, a vector of the global
-state's dimension d with zeros where nothing is seen. States are adjacent at level rho if their lifted vectors are
-within rho of each other.
+A state s observed through the matrix Pi (rows one-hot) is lifted to Pi^T s: a vector of the dimension d of the global
+state, zero in every coordinate that is not observed. Two states are adjacent at level rho if the distance of their
+lifted vectors is at most rho.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ import numpy as np
 from orchestrator.core import kernel
 
 #: l0: coordinates that differ (Definition 1). euclidean, cosine (1 - cosine similarity) and index (difference of the
-#: row numbers) are what the paper's footnote allows instead. shared (reconstructed) counts differing coordinates among
-#: those that both see: at level 0 a state goes with all states that could be the same one, which the paper's
-#: experiments call level 1; the same pairs have l0 distance 2, but so have many states of equal observations.
+#: row numbers) are the alternatives of the paper's footnote. shared (reconstructed) counts the coordinates that both
+#: agents observe and that differ. At level 0 a state is adjacent to all states that could be the same global state; the
+#: paper's experiments call this level 1. These pairs have l0 distance 2, but so have many other pairs.
 Metric = Literal["l0", "shared", "euclidean", "cosine", "index"]
 Weights = Literal["uniform", "exponential"]
 METRICS: tuple[str, ...] = get_args(Metric)
@@ -44,7 +44,7 @@ class Adjacency:
         return dense
 
     def isolated(self) -> list[tuple[int, int]]:
-        """(type, state) of the states that have no neighbour but themselves: their agents keep their own values."""
+        """(type, state) of the states that are adjacent to no other state: their agents keep their own values."""
         entries = np.diff(self.indptr).reshape(self.types, self.types, self.states)
         own = entries[np.arange(self.types), np.arange(self.types)]
         alone = (entries.sum(axis=1) == own) & (own <= 1)
@@ -52,7 +52,7 @@ class Adjacency:
 
 
 def adjacency(problem: Any, metric: Metric, rho: float, weights: Weights) -> Adjacency:
-    """The operators of a problem, built once for all seeds that share it.
+    """The operators of a problem, built once per problem.
 
     ``rho`` is the level in units of the metric. ``weights``: uniform over the adjacent states, or
     exp(d - distance) / Z (eq. 4). ``problem`` gives ``types``, ``states``, ``dimension`` and, type by type,
@@ -94,7 +94,8 @@ def _build(problem: Any, metric: Metric, rho: float, weights: Weights) -> Adjace
 def distances(metric, own, other, seen_own, seen_other, s, out):
     """Distances of row s of the lifted table ``own`` to all rows of ``other`` ([d, S] both) into ``out`` [S].
 
-    ``metric`` is an index of ``METRICS``. Coordinate by coordinate, so that tables of thousands of rows take seconds.
+    ``metric`` is an index of ``METRICS``. Coordinates are the outer loop, so that tables with thousands
+    of rows take seconds.
     """
     out[:] = 0.0
     if metric == 4:
@@ -137,7 +138,7 @@ def _adjacent(vectors, visible, metric, rho, exponential, indptr, indices, weigh
                 first, last = indptr[row], indptr[row]
                 total = 0.0
                 for t in range(states):
-                    # A hair of slack: a cosine of equal directions is 1 only to the last digits.
+                    # The slack is for rounding: the cosine of equal directions may differ from 1 in the last digits.
                     if away[t] > rho + 1e-12:
                         continue
                     if indices.shape[0] == 0:

@@ -8,7 +8,7 @@ from algorithms.policy_reciprocity.reciprocity import PolicyReciprocity
 
 
 class IQL(PolicyReciprocity):
-    """Every agent runs Q-learning on its own table (arXiv:2304.05632, eq. 1; Tan 1993); nothing is communicated."""
+    """Every agent runs Q-learning on its own table (arXiv:2304.05632, eq. 1; Tan 1993) without communication."""
 
     name = "iql"
     Parameters = TabularParameters

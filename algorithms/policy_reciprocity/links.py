@@ -1,15 +1,16 @@
-"""Who communicates with whom, fixed or drawn anew each round."""
+"""Which agents communicate: a fixed graph, or a random one for each round."""
 
 from functools import cached_property
 
 import numpy as np
 
+from algorithms.policy_reciprocity.kernels import Readers
 from algorithms.policy_reciprocity.parameters import ERDOS_RENYI
 from orchestrator.core import Graph, kernel, member_streams, named_graph, uniform
 
 
 class Links:
-    """A communication graph by its name. Raises ``UserError`` for a name that does not fit the number of agents."""
+    """A communication graph given by name. Raises ``UserError`` for a name that does not fit the number of agents."""
 
     def __init__(self, name: str, agents: int):
         self.name, self.agents = name, agents
@@ -23,25 +24,32 @@ class Links:
         return member_streams(seed, "coordinator", "graph", [0])
 
     def draw(self, state: np.ndarray) -> tuple[Graph, np.ndarray]:
-        """The graph of a round, and the stream's state after it."""
+        """The graph of a round, and the state of the stream after it."""
         if self._graph is not None:
             return self._graph, state
         state = state.copy()
         edges = np.argwhere(_drawn(self.agents, self.chance, state))
         return Graph(self.agents, [(int(i), int(j)) for i, j in edges]), state
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """CSR of the receivers: one that reads everyone on the complete graph, else each member's neighbourhood."""
+    def readers(self, all_as_well: bool = False) -> Readers:
+        """On the complete graph one receiver that reads all agents, else one receiver per agent.
+
+        ``all_as_well`` appends a receiver that reads all agents to those of a graph.
+        """
+        everyone = np.arange(self.agents)
         if self._graph is None:
-            return np.array([0, self.agents]), np.arange(self.agents)
-        return self._graph.within(1)
+            return Readers(np.array([0, self.agents]), everyone)
+        indptr, indices = self._graph.within(1)
+        if all_as_well:
+            indptr, indices = np.append(indptr, indptr[-1] + self.agents), np.append(indices, everyone)
+        return Readers(indptr, indices)
 
     @cached_property
     def connectivity(self) -> float:
-        """lambda_2 of I - mean W, W averaging each agent over itself and its neighbours: 1 if complete, 0 if apart.
+        """lambda_2 of I - mean W. W averages each agent with its neighbours: 1 if complete, 0 if not connected.
 
-        For a graph that is drawn anew, of the complete graph's Laplacian times the chance of an edge over N: the mean
-        graph's lambda_2 up to the random degrees.
+        For random graphs: lambda_2 of the Laplacian of the complete graph times P / N. This is the value of the mean
+        graph if the randomness of the degrees is ignored.
         """
         if self.agents == 1 or self.complete:
             return 1.0
@@ -52,7 +60,7 @@ class Links:
         return float(np.sort(np.linalg.eigvals(scaled).real)[1])
 
     def warnings(self) -> list[str]:
-        """A graph that is not connected on average breaks Assumption 3."""
+        """A sentence if the graph is not connected on average, as Assumption 3 requires."""
         if self.agents > 1 and self.connectivity < 1e-12:
             return [f"graph {self.name} is not connected on average, which Assumption 3 of arXiv:2304.05632 needs."]
         return []
@@ -60,7 +68,7 @@ class Links:
 
 @kernel
 def _drawn(n, chance, rng):
-    """Edges i < j of an Erdos-Renyi graph, bool [n, n]; one draw a pair."""
+    """Edges i < j of an Erdos-Renyi graph, bool [n, n]; one draw per pair."""
     edges = np.zeros((n, n), np.bool_)
     for i in range(n):
         for j in range(i + 1, n):

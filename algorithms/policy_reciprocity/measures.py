@@ -1,11 +1,11 @@
-"""How far the agents' tables are from each other and from the truth."""
+"""Metrics of the agents' tables: their distance to each other and to the optimum."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from orchestrator.core import kernel
+from orchestrator.core import kernel, ordered_sum
 
 METRICS: Mapping[str, str] = {
     "consensus_error": "root mean square over agents, states and actions of Q_i - mean Q (of the agent's type)",
@@ -32,103 +32,75 @@ def of_tables(
     table: np.ndarray, problem: Any, temperature: float, lambda_2: float, names: tuple[str, ...]
 ) -> dict[str, float]:
     """Those of ``METRICS`` that are in ``names``, of all agents' tables [N, S, A]."""
-    table = np.array(table)  # one compiled specialisation, whether the caller's array is read-only or not
     mean = type_means(table, problem.type_of, problem.types)
-    found = {
-        "consensus_error": float(consensus_error(table, mean, problem.type_of)),
+    values = {
+        "consensus_error": consensus_error(table, mean, problem.type_of),
         "sup_norm": float(np.abs(table).max()),
-        "policy_mse": float(_mean(policy_errors(table, problem.type_of, problem.types, temperature))),
+        "policy_mse": _mean(policy_errors(table, problem.type_of, problem.types, temperature)),
         "lambda_2": lambda_2,
     }
     if "optimality_error" in names:
         square, bias = distances(mean[0], problem.optimal)
-        found |= {"optimality_error": float(np.sqrt(square)), "mean_bias": float(bias)}
+        values |= {"optimality_error": float(np.sqrt(square)), "mean_bias": bias}
     if "return" in names:
-        value = float(_mean(problem.returns(table)))
-        found |= {"return": value, "return_gap": problem.best_return - value}
-    return {name: found[name] for name in names}
+        value = _mean(problem.returns(table))
+        values |= {"return": value, "return_gap": problem.best_return - value}
+    return {name: values[name] for name in names}
 
 
 def of_agents(table: np.ndarray, problem: Any, temperature: float) -> dict[str, np.ndarray]:
     """``policy_mse`` of each agent and, where episodes end, its ``return``."""
-    table = np.array(table)
-    found = {"policy_mse": policy_errors(table, problem.type_of, problem.types, temperature)}
-    return found if problem.parameters.optimum_known else found | {"return": problem.returns(table)}
+    values = {"policy_mse": policy_errors(table, problem.type_of, problem.types, temperature)}
+    return values if problem.parameters.optimum_known else values | {"return": problem.returns(table)}
 
 
-@kernel
-def _mean(values):
-    total = 0.0
-    for value in values:
-        total += value
-    return total / values.shape[0]
+def _mean(values: np.ndarray) -> float:
+    """Mean of all entries, added one after the other."""
+    return float(ordered_sum(values.reshape(-1))) / values.size
 
 
-@kernel
-def type_means(table, type_of, types):
+def type_means(table: np.ndarray, type_of: np.ndarray, types: int) -> np.ndarray:
     """Mean table of each type of observation, [T, S, A]; 0 for a type without agents."""
     mean = np.zeros((types, *table.shape[1:]))
-    count = np.zeros(types)
-    for i in range(table.shape[0]):
-        count[type_of[i]] += 1.0
-        for s in range(table.shape[1]):
-            for a in range(table.shape[2]):
-                mean[type_of[i], s, a] += table[i, s, a]
     for t in range(types):
-        if count[t] > 0.0:
-            mean[t] /= count[t]
+        tables = table[type_of == t]
+        if len(tables):
+            mean[t] = ordered_sum(tables) / len(tables)
     return mean
 
 
-@kernel
-def consensus_error(table, mean, type_of):
+def consensus_error(table: np.ndarray, mean: np.ndarray, type_of: np.ndarray) -> float:
     """sqrt of the mean over i, s, a of (Q_i(s, a) - mean Q(s, a))^2, the mean over the agents of i's type."""
-    total = 0.0
-    for i in range(table.shape[0]):
-        for s in range(table.shape[1]):
-            for a in range(table.shape[2]):
-                total += (table[i, s, a] - mean[type_of[i], s, a]) ** 2
-    return np.sqrt(total / table.size)
+    return float(np.sqrt(_mean((table - mean[type_of]) ** 2)))
 
 
-@kernel
-def distances(mean, optimal):
+def distances(mean: np.ndarray, optimal: np.ndarray) -> tuple[float, float]:
     """Mean over (s, a) of (mean Q - Q*)^2 and of mean Q - Q*."""
-    square = bias = 0.0
-    for s in range(mean.shape[0]):
-        for a in range(mean.shape[1]):
-            off = mean[s, a] - optimal[s, a]
-            square += off * off
-            bias += off
-    return square / mean.size, bias / mean.size
+    off = mean - optimal
+    return _mean(off * off), _mean(off)
 
 
 @kernel
 def boltzmann(values, temperature):
-    """exp(Q / temperature) / Z over the last axis of ``values`` [S, A]."""
-    policy = np.empty(values.shape)
-    for s in range(values.shape[0]):
-        best = values[s].max()
+    """exp(Q / temperature) / Z over the last axis of ``values`` [n, A]."""
+    rows, actions = values.shape
+    policy = np.empty((rows, actions))
+    for s in range(rows):
+        best = values[s, 0]
+        for a in range(1, actions):
+            best = max(best, values[s, a])
         total = 0.0
-        for a in range(values.shape[1]):
+        for a in range(actions):
             policy[s, a] = np.exp((values[s, a] - best) / temperature)
             total += policy[s, a]
-        policy[s] /= total
+        for a in range(actions):
+            policy[s, a] /= total
     return policy
 
 
-@kernel
-def policy_errors(table, type_of, types, temperature):
+def policy_errors(table: np.ndarray, type_of: np.ndarray, types: int, temperature: float) -> np.ndarray:
     """Mean over s, a of (pi_i - mean pi)^2 for each agent, [N], the mean over the agents of its type."""
-    n = table.shape[0]
-    policies = np.empty(table.shape)
-    for i in range(n):
-        policies[i] = boltzmann(table[i], temperature)
-    mean = type_means(policies, type_of, types)
-    out = np.zeros(n)
-    for i in range(n):
-        for s in range(table.shape[1]):
-            for a in range(table.shape[2]):
-                out[i] += (policies[i, s, a] - mean[type_of[i], s, a]) ** 2
-        out[i] /= table.shape[1] * table.shape[2]
-    return out
+    rows = np.array(table).reshape(-1, table.shape[2])
+    policies = boltzmann(rows, temperature).reshape(table.shape)
+    squares = (policies - type_means(policies, type_of, types)[type_of]) ** 2
+    return ordered_sum(squares.reshape(len(table), -1).T.copy()) / (table.shape[1] * table.shape[2])

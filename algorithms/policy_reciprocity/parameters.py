@@ -17,7 +17,7 @@ def check_graph(name: str) -> str:
         try:
             return check_graph_name(name)
         except ValueError as error:
-            raise ValueError(f"{error}, or {ERDOS_RENYI}P, drawn anew each round with probability P an edge") from None
+            raise ValueError(f"{error}, or {ERDOS_RENYI}P, drawn anew each round with probability P per edge") from None
     try:
         chance = float(name.removeprefix(ERDOS_RENYI))
     except ValueError:
@@ -28,9 +28,9 @@ def check_graph(name: str) -> str:
 
 
 class TabularParameters(Parameters):
-    """Step sizes, constant or falling with the visits of a pair, and exploration."""
+    """Step sizes (constant, or decreasing with the visits of a pair) and exploration."""
 
-    #: Both kinds of step sizes with their values where one is not named; a and b are reconstructed.
+    #: Default values of both kinds of step sizes; a and b are reconstructed.
     constant: ClassVar[Mapping[str, float]] = {"alpha": 0.5}
     by_visits: ClassVar[Mapping[str, float]] = {"a": 0.5, "tau_1": 0.65}
 
@@ -44,7 +44,7 @@ class TabularParameters(Parameters):
     @model_validator(mode="before")
     @classmethod
     def _one_kind(cls, given: Any) -> Any:
-        """Fill in the values of the kind that is named, the schedule by visits if none is."""
+        """Add the defaults of the kind that is used: the schedule by visits unless a constant is given."""
         if not isinstance(given, Mapping):
             return given
         named = {name for name, value in given.items() if value is not None}
@@ -67,7 +67,7 @@ class TabularParameters(Parameters):
 
 
 class PolicyReciprocityParameters(TabularParameters):
-    """Step sizes of learning and of reciprocity, and who is near whom."""
+    """Step sizes of learning and of reciprocity, adjacency of states, and the communication graph."""
 
     constant = {"alpha": 0.3, "beta": 0.3}
     by_visits = {"a": 0.5, "b": 0.3, "tau_1": 0.65, "tau_2": 0.35}

@@ -1,4 +1,4 @@
-"""QD-learning: consensus on the values of the very same state, over a communication graph.
+"""QD-learning: consensus on the values of the same state over a communication graph.
 
 Source: Kar, Moura and Poor 2013. Known: consensus plus innovation. Reconstructed: as for policy-reciprocity, and the
 mean over neighbours where they sum.

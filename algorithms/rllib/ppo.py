@@ -7,56 +7,32 @@ value clipping, fresh episodes each round.
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
 
-from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters
+from algorithms.rllib.parameters import RLlibPPOParameters
+from orchestrator.core import Block, Call, Conversation, Coordinator
 from orchestrator.errors import UserError
 
 
-class RLlibPPOParameters(Parameters):
-    """PPO's usual ones; the discount factor is the environment's."""
-
-    share_policy: bool = Field(False, description="one policy for all agents, told which it acts for, or one each")
-    lr: float = Field(3e-4, gt=0, description="learning rate of Adam (RLlib: 5e-5)")
-    lambda_: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation (RLlib: 1)")
-    clip: float = Field(0.3, gt=0, description="probability ratios are clipped to 1 - clip .. 1 + clip")
-    entropy: float = Field(0.0, ge=0, description="coefficient of the entropy bonus")
-    train_batch_size: int = Field(1000, ge=1, description="environment steps sampled a round (RLlib: 4000)")
-    minibatch_size: int = Field(128, ge=1, description="transitions of an agent per gradient step")
-    epochs: int = Field(10, ge=1, description="passes over a round's batch (RLlib: 30)")
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (64, 64), description="hidden units of each layer, policy and value function alike (RLlib: 256, 256)"
-    )
-
-    @model_validator(mode="after")
-    def _batches_fit(self) -> Self:
-        if self.minibatch_size > self.train_batch_size:
-            raise ValueError(
-                f"minibatch_size is {self.minibatch_size}; it goes up to train_batch_size, {self.train_batch_size}"
-            )
-        return self
-
-
 class Steps(Block):
-    """Where the environment's transitions are counted: one member without a state."""
+    """One member without state: a call to it carries the number of environment transitions."""
 
     def taken(self) -> None:
-        """Nothing: the call's ``agent_steps`` says it all."""
+        """Do nothing: only the call's ``agent_steps`` counts."""
 
 
 class RLlibPPO(Coordinator):
-    """One iteration of RLlib's multi-agent PPO (new API stack) a round, on the same environment as the tables.
+    """RLlib's multi-agent PPO (new API stack) on the environments of the tabular algorithms; a round is an iteration.
 
-    Independent learners, one policy an agent, or one for all with ``share_policy``. A network sees the coordinates that
-    the agent sees, one-hot. Its logits on every row are a table [N, S, A], so ``return`` is exact, under the greedy
-    policies, as for the tabular algorithms; ``agent_steps`` counts the transitions of live agents. No messages are
-    charged: there are none. Everything runs in the coordinator's own process, whatever ``agents_per_actor``.
+    Independent learners: one policy per agent, or one policy for all with ``share_policy``. The input of a network is
+    one-hot: the coordinates that the agent observes. Its logits on all rows form a table [N, S, A], so ``return`` is
+    exact under the greedy policies, as for the tabular algorithms. ``agent_steps`` counts the transitions of live
+    agents. There are no messages. Everything runs in the process of the coordinator, for any ``agents_per_actor``.
 
-    Outside the placement promise: torch's numbers may differ between machines and versions. On one machine the same
-    seed gave the same numbers again, resumed or not, whatever seeds ran beside it.
+    The placement promise does not hold: torch's numbers may differ between machines and versions. On one machine the
+    same seed gives the same numbers, also when resumed and when other seeds run beside it.
     """
 
     name = "rllib-ppo"
@@ -72,7 +48,7 @@ class RLlibPPO(Coordinator):
         "return": "return of an episode",
         "return_gap": "return gap to full observation",
     }
-    scores = ("return",)
+    scores = ("return", "return_gap")
     reproducible = False
     seconds_per_round = 1.5
 
@@ -95,7 +71,7 @@ class RLlibPPO(Coordinator):
         return {"environment": Steps}
 
     def start(self) -> None:
-        """Networks at their initial weights."""
+        """Build the networks with their initial weights."""
         from algorithms.rllib.trainer import Trainer
 
         self.trainer: Trainer = Trainer(self.parameters, self.problem, self.stream("weights"))

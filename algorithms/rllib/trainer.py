@@ -1,8 +1,8 @@
 """RLlib's multi-agent PPO as a plain object that samples, learns and evaluates. Imports RLlib and torch.
 
-One ``iteration`` is ``PPO.training_step`` on the very components that it uses, env runner and learner. ``Algorithm``
-around them is left out: it needs a running Ray and a log folder, and these need neither. Two things differ, so that an
-iteration is a function of the weights and its number alone: it begins fresh episodes, and it seeds what it draws from.
+One ``iteration`` does what ``PPO.training_step`` does, with the same components: env runner and learner. RLlib's
+``Algorithm`` is not used, because it needs a running Ray and a log folder. Two things differ, so that an iteration
+depends on the weights and its number alone: it begins fresh episodes, and it seeds the global random streams.
 """
 
 import contextlib
@@ -21,22 +21,25 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 
+from algorithms.rllib.parameters import RLlibPPOParameters
+from envs.grids.base import GridProblem
+
 EVERYONE = "everyone"  #: the policy that all agents share
-MOST_COPIES = 10  #: copies of the environment that are stepped side by side
+MOST_COPIES = 10  #: copies of the environment that are stepped together
 EPISODES = 2  #: whole episodes that fit into a copy's share of a batch
 
 
 class Encoded(MultiAgentEnv):
-    """A problem's RLlib face whose agents see row i of their own ``inputs`` [S, F] instead of the number i."""
+    """A problem as an RLlib environment. An agent observes row i of its ``inputs`` [S, F] instead of the number i."""
 
-    def __init__(self, problem: Any, inputs: Sequence[np.ndarray]):
+    def __init__(self, problem: GridProblem, inputs: Sequence[np.ndarray]):
         self.face = problem.rllib()
         self.render_mode, self.metadata = None, self.face.metadata
         self.agents = self.possible_agents = list(self.face.possible_agents)
         self.inputs = dict(zip(self.possible_agents, inputs, strict=True))
         self.observation_spaces = {name: Box(0, 1, rows.shape[1:], np.float32) for name, rows in self.inputs.items()}
         self.action_spaces = dict(self.face.action_spaces)
-        self.begin: int | None = None  #: seed of the next episodes; RLlib would repeat its own
+        self.begin: int | None = None  #: seed of the next episodes; RLlib would use the same one again
         super().__init__()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
@@ -55,11 +58,11 @@ class Encoded(MultiAgentEnv):
         return {name: self.inputs[name][row] for name, row in rows.items()}
 
 
-def encodings(problem: Any, share_policy: bool) -> list[np.ndarray]:
+def encodings(problem: GridProblem, share_policy: bool) -> list[np.ndarray]:
     """Network inputs float32 [S, F] of the rows of each agent's table.
 
-    A coordinate of the global state is one-hot, all zeros if the agent does not see it. A shared policy is also told
-    which agent it acts for, one-hot.
+    Each coordinate of the global state is one-hot, all zeros if the agent does not observe it. For a shared policy the
+    index of the agent follows, one-hot.
     """
     width = np.zeros(max(int(seen.max()) for seen in problem.seen) + 1, np.int64)
     for seen, rows in zip(problem.seen, problem.coordinates, strict=True):
@@ -76,8 +79,10 @@ def encodings(problem: Any, share_policy: bool) -> list[np.ndarray]:
     return [np.hstack([code, np.tile(who[i], (len(code), 1))]) for i, code in enumerate(codes)]
 
 
-def settings(parameters: Any, problem: Any, inputs: Sequence[np.ndarray], seed: int) -> PPOConfig:
-    """RLlib's configuration: everything local, one policy an agent or one for all."""
+def settings(
+    parameters: RLlibPPOParameters, problem: GridProblem, inputs: Sequence[np.ndarray], seed: int
+) -> PPOConfig:
+    """RLlib's configuration: everything local, one policy per agent or one for all."""
     p, shared = parameters, parameters.share_policy
     names = [EVERYONE] if shared else [f"agent_{i}" for i in range(problem.agents)]
     copies = max(1, min(MOST_COPIES, p.train_batch_size // (EPISODES * problem.limit)))
@@ -111,7 +116,7 @@ def settings(parameters: Any, problem: Any, inputs: Sequence[np.ndarray], seed: 
 
 @contextlib.contextmanager
 def seeded(generator: np.random.Generator) -> Iterator[None]:
-    """The global streams of Python, numpy and torch, which RLlib draws from, seeded; afterwards as they were."""
+    """Seed the global random streams of Python, numpy and torch, which RLlib uses, and restore them afterwards."""
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     strict = torch.are_deterministic_algorithms_enabled()
     first, second, third = generator.integers(2**31, size=3).tolist()
@@ -129,7 +134,7 @@ def seeded(generator: np.random.Generator) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing of RLlib's and gymnasium's advice on the terminal."""
+    """Silence the warnings of RLlib and gymnasium."""
     loggers = [logging.getLogger(name) for name in ("ray.rllib", "ray._common.deprecation", "ray.tune")]
     levels, least = [logger.level for logger in loggers], gymnasium.logger.min_level
     for logger in loggers:
@@ -148,7 +153,7 @@ def quiet() -> Iterator[None]:
 class Trainer:
     """The policies of one replicate. ``generator`` draws the initial weights."""
 
-    def __init__(self, parameters: Any, problem: Any, generator: np.random.Generator):
+    def __init__(self, parameters: RLlibPPOParameters, problem: GridProblem, generator: np.random.Generator):
         self.inputs = encodings(problem, parameters.share_policy)
         with quiet(), seeded(generator):
             self.config = settings(parameters, problem, self.inputs, int(generator.integers(2**31)))
@@ -163,11 +168,11 @@ class Trainer:
             weights = self.learner.get_state(components="rl_module", inference_only=True)
             self.runner.set_state(weights)
             episodes = self.runner.sample(num_timesteps=self.config.total_train_batch_size, force_reset=True)
-            self.runner.get_metrics()  # it keeps what it has seen until it is asked
+            self.runner.get_metrics()  # it keeps its metrics until they are read
             taken = sum(episode.agent_steps() for episode in episodes)  # the learner lengthens episodes by a step
             self.learner.update(
                 episodes=episodes,
-                timesteps={"num_env_steps_sampled_lifetime": 0},  # what schedules would go by
+                timesteps={"num_env_steps_sampled_lifetime": 0},  # for schedules; there are none
                 num_epochs=self.config.num_epochs,
                 minibatch_size=self.config.minibatch_size,
                 shuffle_batch_per_epoch=self.config.shuffle_batch_per_epoch,
@@ -176,23 +181,23 @@ class Trainer:
 
     def tables(self) -> np.ndarray:
         """Logits float64 [N, S, A] of every agent's policy in every row of its table."""
-        found = []
+        logits = []
         for i, rows in enumerate(self.inputs):
             name = EVERYONE if EVERYONE in self.learner.module.keys() else f"agent_{i}"  # noqa: SIM118
             with torch.no_grad():
                 out = self.learner.module[name].forward_inference({"obs": torch.from_numpy(rows)})
-            found.append(out["action_dist_inputs"].numpy().astype(np.float64))
-        return np.stack(found)
+            logits.append(out["action_dist_inputs"].numpy().astype(np.float64))
+        return np.stack(logits)
 
     def state(self) -> dict[str, Any]:
         """Weights, Adam's moments and the coefficients of the KL penalty (which RLlib's own state lacks)."""
-        found = self.learner.get_state(components=["rl_module", "optimizer"])
-        kl = {name: float(self.learner.curr_kl_coeffs_per_module[name]) for name in found["rl_module"]}
-        moments = {name: of["state"]["state"] for name, of in found["optimizer"].items()}
-        return {"weights": found["rl_module"], "moments": moments, "kl": kl}
+        state = self.learner.get_state(components=["rl_module", "optimizer"])
+        kl = {name: float(self.learner.curr_kl_coeffs_per_module[name]) for name in state["rl_module"]}
+        moments = {name: of["state"]["state"] for name, of in state["optimizer"].items()}
+        return {"weights": state["rl_module"], "moments": moments, "kl": kl}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state`` gave."""
+        """Restore what ``state`` returned."""
         optimizers = self.learner.get_state(components="optimizer")["optimizer"]
         for name, moments in state["moments"].items():
             optimizers[name]["state"]["state"] = moments

@@ -1,6 +1,6 @@
-"""Private heads on a map that is not learned: the best one could know, and a random one.
+"""Private heads on a map that is not learned: the true map, and a random one.
 
-Source: baselines of ours for arXiv:2603.02426 and arXiv:2411.15014. Reconstructed: all settings.
+Source: our baselines for arXiv:2603.02426 and arXiv:2411.15014. Reconstructed: all settings.
 """
 
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ class OracleAgents(OwnMapAgents):
 
 
 class FrozenAgents(OwnMapAgents):
-    """n agents that hold the random map which joint TD would start from."""
+    """n agents with the random map from which joint TD starts."""
 
     def own_map(self) -> np.ndarray:
         return initial_basis(self.problem, generator(self.seed, "coordinator", "basis"))
 
 
 class FrozenMapTD(OwnMapTD):
-    """TD of private heads on a frozen random map: what a shared map is worth."""
+    """TD of private heads on a fixed random map: shows what learning the map adds."""
 
     name = "frozen-map-td"
 
@@ -39,7 +39,7 @@ class FrozenMapTD(OwnMapTD):
 
 
 class OracleSubspaceTD(OwnMapTD):
-    """TD of private heads on the true basis B*: the error that private noise alone leaves."""
+    """TD of private heads on the true basis B*: its error comes from the private noise alone."""
 
     name = "oracle-subspace-td"
 

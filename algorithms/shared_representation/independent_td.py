@@ -1,6 +1,6 @@
-"""Independent TD of the whole parameter vector, and the subspace found afterwards in its iterates.
+"""Independent TD of the whole parameter vector, and the best subspace of its iterates.
 
-Source: linear TD(0), Sutton 1988. Baselines of ours for arXiv:2603.02426 and arXiv:2411.15014, the first without any
+Source: linear TD(0), Sutton 1988. Our baselines for arXiv:2603.02426 and arXiv:2411.15014, the first without any
 sharing, the second a strong one. Reconstructed: all settings.
 """
 
@@ -37,7 +37,7 @@ class IndependentTD(OwnMapTD):
 
 
 class SVDSubspace(IndependentTD):
-    """Independent TD, and post-hoc the best common subspace of its iterates.
+    """Independent TD, and afterwards the best common subspace of its iterates.
 
     The map is made of the r leading left singular vectors of the stacked theta_i [d, N]; the heads are B^T theta_i.
     Nothing travels during the rounds: the iterates are collected whenever it is measured, which is not charged.

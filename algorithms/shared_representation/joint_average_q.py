@@ -2,7 +2,7 @@
 
 Source: arXiv:2603.02426. Known is that there is a control experiment. Reconstructed: differential Q-learning with the
 gain driven by the TD error, ``gain_step``, ``epsilon``, the problem; update and step sizes were chosen because they
-come nearest to the reference figures of the gain gap over N = 2..32. The baselines are ours.
+are closest to the reference figures of the gain gap over N = 2..32. The baselines are ours.
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,14 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from algorithms.shared_representation.linear_q import (
-    LinearQ,
-    LinearQAgents,
-    LinearQParameters,
-    action_features,
-    q_steps,
-)
-from algorithms.shared_representation.linear_td import SharedMapParameters, step_size
-from algorithms.shared_representation.shared_map import server_step
-from orchestrator.core import Block, Call, Conversation, kernel, mean_rows
+from algorithms.shared_representation.kernels import server_step
+from algorithms.shared_representation.linear_q import LinearQ, LinearQAgents, LinearQParameters
+from algorithms.shared_representation.linear_td import SharedMapParameters
+from orchestrator.core import Block, Call, Conversation, mean_rows
 
 
 class JointAverageQParameters(LinearQParameters, SharedMapParameters):
-    """Step sizes when the map is learned as well."""
+    """Step sizes with a learned map."""
 
     beta: float = Field(0.3, ge=0, description="map step size (initial value under a power schedule)")
 
@@ -50,17 +44,7 @@ class JointAverageQ(LinearQ):
     def round(self) -> Conversation:
         sent = {"basis": self.basis, **self.sent()}
         reply = yield Call("learn_map", shared=sent, agent_steps=self.parameters.local_steps)
-        self.basis = server_step(self.basis, self.beta(), reply["gradient"], False)
-
-    def leap(self, blocks: Any, rounds: int) -> None:
-        """``rounds`` rounds fused."""
-        p, block = self.parameters, blocks["agents"]
-        env = block.env
-        self.basis = joint_rounds(
-            rounds, self.completed, p.schedule == "power", p.offset, p.alpha, p.alpha_exponent, p.beta, p.beta_exponent,
-            env.process, env.probability, env.alias, env.reward, env.noise, env.phi, self.basis,
-            p.gain_step, p.epsilon, p.local_steps, block.head, block.gain, block.position, block.rng,
-        )  # fmt: skip
+        self.basis = server_step(self.basis, self.beta(), np.array(reply["gradient"]), False)
 
 
 class FullQAgents(LinearQAgents):
@@ -72,12 +56,12 @@ class FullQAgents(LinearQAgents):
 
     def step(self, **sent: Any) -> None:
         """Q-learning steps of every agent from its own theta_i."""
-        self.learn_heads(self.env.phi, **sent)
+        self.learn_heads(self.features, **sent)
 
     def step_from(self, theta: np.ndarray, **sent: Any) -> dict[str, np.ndarray]:
-        """Q-learning steps of every agent from the common ``theta`` [d]; where each ends, [n, d]."""
+        """Q-learning steps from the common ``theta`` [d]. Returns the parameters of each agent after them, [n, d]."""
         self.head[:] = theta
-        self.learn_heads(self.env.phi, **sent)
+        self.learn_heads(self.features, **sent)
         return {"theta": self.head}
 
 
@@ -86,6 +70,7 @@ class FullQ(LinearQ):
 
     Parameters = LinearQParameters
     persistent = ()
+    shared = (None, None)
     metrics = {name: text for name, text in LinearQ.metrics.items() if name != "subspace_error"}
 
     def blocks(self) -> Mapping[str, type[Block]]:
@@ -110,22 +95,13 @@ class IndependentQ(FullQ):
     def round(self) -> Conversation:
         yield Call("step", shared=self.sent(), agent_steps=self.parameters.local_steps)
 
-    def leap(self, blocks: Any, rounds: int) -> None:
-        """``rounds`` rounds fused."""
-        p, block = self.parameters, blocks["agents"]
-        env = block.env
-        independent_rounds(
-            rounds, self.completed, p.schedule == "power", p.offset, p.alpha, p.alpha_exponent,
-            env.process, env.probability, env.alias, env.reward, env.noise, env.phi,
-            p.gain_step, p.epsilon, p.local_steps, block.head, block.gain, block.position, block.rng,
-        )  # fmt: skip
-
 
 class FedQ(FullQ):
     """Federated Q-learning: after K local steps the whole parameter vectors are averaged; gains stay private."""
 
     name = "fedq"
     persistent = ("theta",)
+    shared = (None, "theta")
 
     def start(self) -> None:
         self.theta = np.zeros(self.problem.features)
@@ -133,17 +109,7 @@ class FedQ(FullQ):
     def round(self) -> Conversation:
         sent = {"theta": self.theta, **self.sent()}
         reply = yield Call("step_from", shared=sent, agent_steps=self.parameters.local_steps)
-        self.theta = mean_rows(reply["theta"])
-
-    def leap(self, blocks: Any, rounds: int) -> None:
-        """``rounds`` rounds fused."""
-        p, block = self.parameters, blocks["agents"]
-        env = block.env
-        self.theta = averaged_rounds(
-            rounds, self.completed, p.schedule == "power", p.offset, p.alpha, p.alpha_exponent, self.theta,
-            env.process, env.probability, env.alias, env.reward, env.noise, env.phi,
-            p.gain_step, p.epsilon, p.local_steps, block.head, block.gain, block.position, block.rng,
-        )  # fmt: skip
+        self.theta = mean_rows(np.array(reply["theta"]))
 
     def measure(self) -> Conversation:
         agents = yield Call("estimates")
@@ -151,58 +117,3 @@ class FedQ(FullQ):
 
     def thetas(self, heads: np.ndarray) -> np.ndarray:
         return np.tile(self.theta, (self.agents, 1))
-
-
-@kernel
-def joint_rounds(
-    rounds, t, power, offset, alpha, alpha_exponent, beta, beta_exponent,
-    process, probability, alias, reward, noise, phi, basis,
-    gain_step, epsilon, steps, head, gain, position, rng,
-):  # fmt: skip
-    """``rounds`` rounds of ``JointAverageQ.round`` from round t on, for one block that holds all agents."""
-    gradient = np.empty((head.shape[0], basis.shape[0], basis.shape[1]))
-    for k in range(rounds):
-        a = step_size(alpha, t + k, power, alpha_exponent, offset)
-        b = step_size(beta, t + k, power, beta_exponent, offset)
-        gradient[:] = 0.0
-        q_steps(
-            process, probability, alias, reward, noise, phi, action_features(phi, basis),
-            a, gain_step, epsilon, steps, True, head, gain, position, rng, gradient,
-        )  # fmt: skip
-        basis = server_step(basis, b, gradient, False)
-    return basis
-
-
-@kernel
-def independent_rounds(
-    rounds, t, power, offset, alpha, alpha_exponent,
-    process, probability, alias, reward, noise, phi,
-    gain_step, epsilon, steps, head, gain, position, rng,
-):  # fmt: skip
-    """``rounds`` rounds of ``IndependentQ.round`` from round t on."""
-    nothing = np.empty((0, 0, 0))
-    for k in range(rounds):
-        a = step_size(alpha, t + k, power, alpha_exponent, offset)
-        q_steps(
-            process, probability, alias, reward, noise, phi, phi,
-            a, gain_step, epsilon, steps, False, head, gain, position, rng, nothing,
-        )  # fmt: skip
-
-
-@kernel
-def averaged_rounds(
-    rounds, t, power, offset, alpha, alpha_exponent, theta,
-    process, probability, alias, reward, noise, phi,
-    gain_step, epsilon, steps, head, gain, position, rng,
-):  # fmt: skip
-    """``rounds`` rounds of ``FedQ.round`` from round t on, for one block that holds all agents."""
-    nothing = np.empty((0, 0, 0))
-    for k in range(rounds):
-        a = step_size(alpha, t + k, power, alpha_exponent, offset)
-        head[:] = theta
-        q_steps(
-            process, probability, alias, reward, noise, phi, phi,
-            a, gain_step, epsilon, steps, False, head, gain, position, rng, nothing,
-        )  # fmt: skip
-        theta = mean_rows(head)
-    return theta

@@ -21,5 +21,3 @@ class JointAverageTD(SharedMapTD):
     """
 
     name = "joint-average-td"
-    fresh = False
-    rescaled = False

@@ -1,33 +1,32 @@
-"""Linear TD(0) under a common map: parameters, block, kernel and measurements that all variants share.
+"""Linear TD(0) under a common map: parameters, block and metrics that all variants share.
 
-Agent i estimates V_i(s) = phi(s)^T B w_i. What differs from algorithm to algorithm is only which of the map B, the
-heads w_i and the gains eta_i are learned, frozen, private or averaged.
+Agent i estimates V_i(s) = phi(s)^T B w_i. The algorithms differ only in which of the map B, the
+heads w_i and the gains eta_i are learned, fixed, private or averaged.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from pydantic import Field
 
-from orchestrator.core import (
-    Block,
-    Call,
-    Conversation,
-    Coordinator,
-    Parameters,
-    draw_alias,
-    kernel,
-    normal,
-    orthonormal,
+from algorithms.shared_representation.kernels import (
+    Learners,
+    Method,
+    StepSizes,
+    fused_rounds,
+    projected,
+    step_size,
+    td_steps,
 )
+from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters, orthonormal
 
 #: Standard deviation of the initial heads (reconstructed: the papers do not say).
 INITIAL_HEAD = 0.01
 
 
 class LinearTDParameters(Parameters):
-    """Step sizes of the agents' own updates."""
+    """Step sizes of the agents' updates."""
 
     alpha: float = Field(0.1, gt=0, description="head step size (initial value under a power schedule)")
     gain_step: float = Field(1.0, ge=0, description="gain step size as a multiple of alpha; average reward only")
@@ -40,7 +39,7 @@ class LinearTDParameters(Parameters):
 
 
 class SharedMapParameters(LinearTDParameters):
-    """Step sizes when the map is learned as well."""
+    """Step sizes with a learned map."""
 
     beta: float = Field(0.1, ge=0, description="map step size (initial value under a power schedule)")
     beta_exponent: float = Field(1.0, ge=0, description="exponent of beta under the power schedule")
@@ -57,6 +56,7 @@ class LinearAgents(Block):
         return self.problem.rank
 
     def start(self) -> None:
+        self.features = self.env.phi  # those of the heads; agents with a fixed map overwrite them
         self.head = INITIAL_HEAD * self.normal(self.width)
         self.gain = self.zeros()
         self.position = self.integers(self.problem.states)
@@ -65,9 +65,13 @@ class LinearAgents(Block):
         """Heads [n, r] and gains [n]."""
         return {"head": self.head, "gain": self.gain}
 
+    def learners(self) -> Learners:
+        """The members' own arrays, as the kernels take them."""
+        return Learners(self.head, self.gain, self.position, self.rng)
+
 
 class LinearTDAgents(LinearAgents):
-    """n agents that evaluate the chains they are on."""
+    """n agents that learn the values of their chains."""
 
     def learn_map(
         self, basis: np.ndarray, alpha: float, gain_step: float, steps: int, fresh: bool, radius: float
@@ -77,25 +81,13 @@ class LinearTDAgents(LinearAgents):
         It is the mean over those steps, or taken at one further, fresh transition if ``fresh``.
         """
         gradient = self.zeros(*basis.shape)
-        env = self.env
-        td_steps(
-            env.process, env.probability, env.alias, env.reward, env.noise, env.gamma, env.phi,
-            projected(env.phi, basis), alpha, self._gain_rate(gain_step), steps, radius, True, fresh,
-            self.head, self.gain, self.position, self.rng, gradient,
-        )  # fmt: skip
+        method = Method(steps, gain_step, radius=radius, fresh=fresh)
+        td_steps(self.env, projected(self.env.phi, np.array(basis)), alpha, method, self.learners(), gradient)
         return {"gradient": gradient}
 
     def learn_heads(self, features: np.ndarray, alpha: float, gain_step: float, steps: int) -> None:
         """``steps`` TD steps of the heads alone on mapped features Phi B, [S, r]."""
-        env = self.env
-        td_steps(
-            env.process, env.probability, env.alias, env.reward, env.noise, env.gamma, env.phi, features,
-            alpha, self._gain_rate(gain_step), steps, np.inf, False, False,
-            self.head, self.gain, self.position, self.rng, np.empty((0, 0, 0)),
-        )  # fmt: skip
-
-    def _gain_rate(self, gain_step: float) -> float:
-        return gain_step if self.env.average else 0.0
+        td_steps(self.env, features, alpha, Method(steps, gain_step), self.learners(), None)
 
 
 class LinearTD(Coordinator):
@@ -122,9 +114,14 @@ class LinearTD(Coordinator):
         "gain_gap": "gain gap to the optimal policy",
     }
     basis: np.ndarray
+    #: Attributes that hold the learned map and the head from which all agents start a round; None: there is none.
+    shared: ClassVar[tuple[str | None, str | None]] = ("basis", None)
+    fresh: ClassVar[bool] = False  #: the map's gradient at one further transition, not as the mean over the head steps
+    rescaled: ClassVar[bool] = False  #: the new map is rescaled by one Frobenius factor, not made orthonormal
 
     @classmethod
-    def steps_per_round(cls, parameters: Any) -> float:
+    def steps_per_round(cls, parameters: LinearTDParameters) -> float:
+        """K = ``local_steps`` transitions of each agent."""
         return parameters.local_steps
 
     @classmethod
@@ -141,7 +138,7 @@ class LinearTD(Coordinator):
         self.basis = self.initial_basis()
 
     def initial_basis(self) -> np.ndarray:
-        """A random orthonormal map [d, r], off the constant direction where the environment projects it out."""
+        """A random orthonormal map [d, r], orthogonal to the constant direction if the environment removes it."""
         return initial_basis(self.problem, self.stream("basis"))
 
     @property
@@ -151,106 +148,59 @@ class LinearTD(Coordinator):
 
     def alpha(self) -> float:
         """Head step size of the coming round."""
-        p = self.parameters
-        return step_size(p.alpha, self.clock, p.schedule == "power", p.alpha_exponent, p.offset)
+        x = self.step_sizes()
+        return step_size(x.alpha, self.clock, x.power, x.alpha_exponent, x.offset)
 
     def beta(self) -> float:
         """Map step size of the coming round."""
+        x = self.step_sizes()
+        return step_size(x.beta, self.clock, x.power, x.beta_exponent, x.offset)
+
+    def step_sizes(self) -> StepSizes:
+        """The schedules, as the kernels take them."""
         p = self.parameters
-        return step_size(p.beta, self.clock, p.schedule == "power", p.beta_exponent, p.offset)
+        power, learned = p.schedule == "power", isinstance(p, SharedMapParameters)
+        sizes = StepSizes(power, p.offset, p.alpha, p.alpha_exponent)
+        return sizes._replace(beta=p.beta, beta_exponent=p.beta_exponent) if learned else sizes
+
+    def method(self) -> Method:
+        """What the rounds of this algorithm do, as the kernels take it."""
+        p = self.parameters
+        radius = getattr(p, "radius", np.inf)
+        return Method(p.local_steps, p.gain_step, getattr(p, "epsilon", 0.0), radius, self.fresh, self.rescaled)
+
+    def leap(self, blocks: Mapping[str, Block], rounds: int) -> None:
+        """``rounds`` rounds in one compiled loop."""
+        block = cast(LinearAgents, blocks["agents"])
+        basis, head = (None if name is None else getattr(self, name) for name in self.shared)
+        gradient = None if basis is None else block.zeros(*basis.shape)
+        results = fused_rounds(
+            rounds, self.clock, self.step_sizes(), block.env, block.features, self.method(), basis, head, gradient,
+            block.learners(),
+        )  # fmt: skip
+        for name, result in zip(self.shared, results, strict=True):
+            if name is not None:
+                setattr(self, name, result)
 
     def measure(self) -> Conversation:
         agents = yield Call("estimates")
         return self.problem.errors(self.basis, agents["head"], agents["gain"])
 
-    def measure_agents(self) -> Conversation:
+    def measure_agents(self) -> Conversation | Mapping[str, np.ndarray]:
         agents = yield Call("estimates")
         theta = self.thetas(agents["head"])
         gain = {"gain_error": (agents["gain"] - self.problem.gains) ** 2} if self.problem.average else {}
         return {"theta_error": ((theta - self.problem.theta) ** 2).sum(axis=1), **gain}
 
     def thetas(self, heads: np.ndarray) -> np.ndarray:
-        """What the agents take for their parameter vectors, [N, d], given their heads [N, r]."""
+        """The agents' estimates of their parameter vectors, [N, d], given their heads [N, r]."""
         return heads @ self.basis.T
 
 
 def initial_basis(problem: Any, generator: np.random.Generator) -> np.ndarray:
-    """A random orthonormal map [d, r]; its columns are orthogonal to theta_e where the problem's features are."""
+    """A random orthonormal map [d, r], orthogonal to ``excluded_direction`` if the problem has one."""
     matrix = generator.normal(size=(problem.features, problem.rank))
     direction = problem.excluded_direction
     if direction is not None:
         matrix -= np.outer(direction, direction @ matrix) / (direction @ direction)
     return orthonormal(matrix)
-
-
-@kernel
-def step_size(initial, t, power, exponent, offset):
-    """x_t = x_0, or x_0 / (1 + t / t_0)^a under the power schedule."""
-    return initial / (1.0 + t / offset) ** exponent if power else initial
-
-
-@kernel
-def projected(phi, basis):
-    """Mapped features Phi B, [S, r]."""
-    out = np.zeros((phi.shape[0], basis.shape[1]))
-    for s in range(phi.shape[0]):
-        for f in range(phi.shape[1]):
-            for c in range(basis.shape[1]):
-                out[s, c] += phi[s, f] * basis[f, c]
-    return out
-
-
-@kernel
-def td_steps(
-    process, probability, alias, reward, noise, gamma, phi, features,
-    alpha, gain_step, steps, radius, with_map, fresh,
-    head, gain, position, rng, gradient,
-):  # fmt: skip
-    """TD(0) of every agent: with psi = B^T phi (``features`` [S, r]) and old values on the right,
-
-    delta = rho - eta + (gamma psi(s') - psi(s))^T w;  eta += c alpha (rho - eta);  w += alpha delta psi(s),
-    w projected on the ball of ``radius``; the map's gradient is phi(s) delta w^T.
-    """
-    r = features.shape[1]
-    d = phi.shape[1]
-    total = steps + 1 if fresh else steps
-    for i in range(head.shape[0]):
-        p = process[i]
-        s = position[i]
-        w = head[i]
-        for step in range(total):
-            s_next = draw_alias(probability[p, s], alias[p, s], rng, i)
-            rho = reward[p, s]
-            if noise > 0.0:
-                rho += noise * normal(rng, i)
-            delta = rho - gain[i]
-            for c in range(r):
-                delta += (gamma * features[s_next, c] - features[s, c]) * w[c]
-            if with_map and (not fresh or step == steps):
-                for f in range(d):
-                    scaled = phi[s, f] * delta
-                    for c in range(r):
-                        gradient[i, f, c] += scaled * w[c]
-            if step < steps:
-                gain[i] += gain_step * alpha * (rho - gain[i])
-                for c in range(r):
-                    w[c] += alpha * delta * features[s, c]
-                if radius < np.inf:
-                    _project_on_ball(w, radius)
-            s = s_next
-        position[i] = s
-        if with_map and not fresh:
-            for f in range(d):
-                for c in range(r):
-                    gradient[i, f, c] /= steps
-
-
-@kernel
-def _project_on_ball(w, radius):
-    square = 0.0
-    for c in range(w.shape[0]):
-        square += w[c] * w[c]
-    if square > radius * radius:
-        scale = radius / np.sqrt(square)
-        for c in range(w.shape[0]):
-            w[c] *= scale

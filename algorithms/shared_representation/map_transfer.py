@@ -1,7 +1,7 @@
-"""What a map learned by some agents is worth to others: freeze it and refit heads alone in environments never seen.
+"""The value of a learned map for other agents: it is frozen, and heads are refitted in unseen environments.
 
-Source: the generalisation experiment of arXiv:2411.15014. Known: unseen environments are met by refitting the head
-alone. Reconstructed: the linear setting, sizes, step sizes, baselines.
+Source: the generalisation experiment of arXiv:2411.15014. Known: in an unseen environment only the head is refitted.
+Reconstructed: the linear setting, sizes, step sizes, baselines.
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTD, LinearTDAgents, projected
+from algorithms.shared_representation.kernels import projected, server_step
+from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTD, LinearTDAgents
 from algorithms.shared_representation.pfedtd_rep import PFedTDRepParameters
 from algorithms.shared_representation.shared_head_td import SharedHeadAgents
-from algorithms.shared_representation.shared_map import SharedMapTD, server_step
+from algorithms.shared_representation.shared_map import SharedMapTD
 from envs.linear import kernels
 from envs.linear.base import LinearBlock
 from orchestrator.core import Block, Call, Conversation, mean_rows
@@ -35,7 +36,7 @@ class MapTransferParameters(PFedTDRepParameters):
 
 
 class HeldOutAgents(LinearTDAgents):
-    """n agents in environments that nobody has learned in, on a frozen map.
+    """n agents in environments that were not used for learning, on a frozen map.
 
     ``features`` is Phi B for each of them, [n, S, r]: state has the member as leading axis.
     """
@@ -48,7 +49,7 @@ class HeldOutAgents(LinearTDAgents):
 
     @cached_property
     def env(self) -> LinearBlock:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The tables of these members: processes beyond those of the learning agents."""
+        """The tables of these members: processes after those of the learning agents."""
         first = self.problem.process_count
         wide = widened(self.problem, self.parameters.held_out)
         return wide.block(range(first + self.members.start, first + self.members.stop))
@@ -59,7 +60,7 @@ class HeldOutAgents(LinearTDAgents):
 
     def take(self, basis: np.ndarray) -> None:
         """Freeze the map [d, r]."""
-        self.features = np.tile(projected(self.env.phi, basis), (self.n, 1, 1))
+        self.features = np.tile(projected(self.env.phi, np.array(basis)), (self.n, 1, 1))
 
     def refit(self, alpha: float, gain_step: float, steps: int) -> None:
         """``steps`` TD steps of the heads."""
@@ -67,7 +68,7 @@ class HeldOutAgents(LinearTDAgents):
 
 
 def widened(problem: Any, held_out: int) -> Any:
-    """The same problem with ``held_out`` processes more: process p is the same however many there are."""
+    """The same problem with ``held_out`` more processes. Process p does not depend on their number."""
     parameters = problem.parameters.model_copy(update={"processes": 0})
     return type(problem)(parameters, problem.process_count + held_out, problem.instance)
 
@@ -75,9 +76,9 @@ def widened(problem: Any, held_out: int) -> Any:
 class MapTransfer(SharedMapTD):
     """Generalisation to unseen environments (arXiv:2411.15014), in two phases.
 
-    First ``agents`` learn the map for ``pretraining`` rounds of K + 1 samples each. Then it is frozen and sent to
-    ``held_out`` once, whose heads are refitted for ``refit_rounds`` rounds of K samples; nothing travels any more.
-    The run ends there, whatever ``rounds`` allows.
+    First the group ``agents`` learns the map for ``pretraining`` rounds of K + 1 samples each. Then the map is frozen
+    and sent once to the group ``held_out``. Its heads are refitted for ``refit_rounds`` rounds of K samples, without
+    communication. Then the run ends, even if ``rounds`` is larger.
     """
 
     name = "map-transfer"
@@ -117,7 +118,7 @@ class MapTransfer(SharedMapTD):
 
     @property
     def clock(self) -> int:
-        """Rounds of pretraining so far: the schedules belong to it alone."""
+        """Rounds of pretraining so far: the schedules apply to pretraining only."""
         return self.trained
 
     def round(self) -> Conversation:
@@ -136,14 +137,14 @@ class MapTransfer(SharedMapTD):
         yield from super().round()
 
     def learn_with_one_head(self) -> Conversation:
-        """The same with the heads averaged like the maps."""
+        """The same, with the heads averaged as well."""
         sent = {"head": self.head, **self.sent()}
         reply = yield Call("learn_both", shared=sent, agent_steps=self.parameters.local_steps + 1)
-        self.basis = server_step(self.basis, self.beta(), reply["gradient"], self.rescaled)
-        self.head = mean_rows(reply["head"])
+        self.basis = server_step(self.basis, self.beta(), np.array(reply["gradient"]), self.rescaled)
+        self.head = mean_rows(np.array(reply["head"]))
 
     def refit(self) -> Conversation:
-        """K steps of the held-out agents' heads, on the map that they are sent before the first."""
+        """K steps of the held-out agents' heads. The map is sent before the first."""
         p = self.parameters
         if self.refitted == 0:
             yield Call("take", on="held_out", shared={"basis": self.basis})
@@ -163,7 +164,6 @@ class MapTransfer(SharedMapTD):
             return error
         return {"subspace_error": float(kernels.subspace_error(self.basis, self.problem.basis))} | error
 
-    def measure_agents(self) -> Conversation:
-        """Nothing: the table has a row for each of ``agents``, and it is the others that are measured."""
+    def measure_agents(self) -> Mapping[str, np.ndarray]:
+        """No metrics: the table has one row per member of ``agents``, but the group ``held_out`` is measured."""
         return {}
-        yield

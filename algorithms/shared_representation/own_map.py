@@ -1,22 +1,14 @@
-"""Agents whose map never changes, so that nothing but heads is learned: private, averaged or alone."""
-
-from typing import Any
+"""Agents with a fixed map: only the heads are learned."""
 
 import numpy as np
 
-from algorithms.shared_representation.linear_td import (
-    LinearTD,
-    LinearTDAgents,
-    LinearTDParameters,
-    projected,
-    step_size,
-    td_steps,
-)
-from orchestrator.core import Call, Conversation, kernel
+from algorithms.shared_representation.kernels import projected
+from algorithms.shared_representation.linear_td import LinearTD, LinearTDAgents, LinearTDParameters
+from orchestrator.core import Call, Conversation
 
 
 class OwnMapAgents(LinearTDAgents):
-    """n agents with one fixed map B [d, r] of their own making; ``features`` is Phi B [S, r]."""
+    """n agents with a fixed map B [d, r], which each block makes itself."""
 
     def own_map(self) -> np.ndarray:
         """The fixed map [d, r]."""
@@ -32,10 +24,11 @@ class OwnMapAgents(LinearTDAgents):
 
 
 class OwnMapTD(LinearTD):
-    """Every agent learns its head alone; no arrays travel."""
+    """Every agent learns its head independently; no arrays are sent."""
 
     Parameters = LinearTDParameters
     persistent = ()
+    shared = (None, None)
 
     def start(self) -> None:
         """Nothing is shared."""
@@ -44,32 +37,6 @@ class OwnMapTD(LinearTD):
         p = self.parameters
         sent = {"alpha": self.alpha(), "gain_step": p.gain_step, "steps": p.local_steps}
         yield Call("step", shared=sent, agent_steps=p.local_steps)
-
-    def leap(self, blocks: Any, rounds: int) -> None:
-        """``rounds`` rounds fused."""
-        p, block = self.parameters, blocks["agents"]
-        env = block.env
-        head_rounds(
-            rounds, self.completed, p.schedule == "power", p.offset, p.alpha, p.alpha_exponent,
-            env.process, env.probability, env.alias, env.reward, env.noise, env.gamma, env.phi, block.features,
-            p.gain_step if env.average else 0.0, p.local_steps, block.head, block.gain, block.position, block.rng,
-        )  # fmt: skip
-
-
-@kernel
-def head_rounds(
-    rounds, t, power, offset, alpha, alpha_exponent,
-    process, probability, alias, reward, noise, gamma, phi, features,
-    gain_step, steps, head, gain, position, rng,
-):  # fmt: skip
-    """``rounds`` rounds of ``OwnMapTD.round`` from round t on."""
-    nothing = np.empty((0, 0, 0))
-    for k in range(rounds):
-        a = step_size(alpha, t + k, power, alpha_exponent, offset)
-        td_steps(
-            process, probability, alias, reward, noise, gamma, phi, features,
-            a, gain_step, steps, np.inf, False, False, head, gain, position, rng, nothing,
-        )  # fmt: skip
 
 
 class FullAgents(OwnMapAgents):

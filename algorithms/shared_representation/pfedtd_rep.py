@@ -15,11 +15,11 @@ from algorithms.shared_representation.shared_map import SharedMapTD
 
 
 class PFedTDRepParameters(SharedMapParameters):
-    """Heads fast (K steps to the map's one), map slow. Step sizes, exponents and offset are reconstructed.
+    """Heads are fast (K steps per map step), the map is slow. Step sizes, exponents and offset are reconstructed.
 
-    The defaults keep both systematic errors below the noise that N agents average away. The map's start is forgotten
-    as t^(-beta offset lambda), lambda the slowest rate of its mean update, so beta * offset must be large; and the
-    heads leave an error of order alpha_t^2, so alpha must be small by the end.
+    The defaults keep both systematic errors below the noise that averaging over N agents removes. The effect of the
+    initial map decays as t^(-beta offset lambda), lambda the slowest rate of its mean update: beta * offset must be
+    large. The heads leave an error of order alpha_t^2: alpha must be small at the end.
     """
 
     alpha: float = Field(0.1, gt=0, description="initial head step size")
@@ -33,7 +33,7 @@ class PFedTDRepParameters(SharedMapParameters):
         math.inf,
         gt=0,
         allow_inf_nan=True,
-        description="heads are projected on the ball of this radius; inf: never",
+        description="heads are projected on the ball of this radius; inf: no projection",
     )
 
 

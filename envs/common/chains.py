@@ -46,10 +46,21 @@ def alias_tables(distributions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ``distributions`` float64 [..., n], rows summing to 1. Returns (probability float64, alias int64) of that shape:
     draw a column j uniformly, keep it with ``probability[j]``, else take ``alias[j]``.
     """
-    rows = np.ascontiguousarray(distributions, dtype=np.float64).reshape(-1, distributions.shape[-1])
+    # A copy: one compiled specialisation, read-only or not.
+    rows = np.array(distributions, np.float64, order="C").reshape(-1, distributions.shape[-1])
     probability, alias = np.empty(rows.shape), np.empty(rows.shape, np.int64)
     _fill_alias_tables(rows, probability, alias)
     return probability.reshape(distributions.shape), alias.reshape(distributions.shape)
+
+
+@kernel
+def back_substitute(triangle, x):
+    """Solve ``triangle`` [n, n] y = ``x`` [n] for y, in place of ``x``; what is below the diagonal is not read."""
+    n = x.shape[0]
+    for c in range(n - 1, -1, -1):
+        for j in range(c + 1, n):
+            x[c] -= triangle[c, j] * x[j]
+        x[c] /= triangle[c, c]
 
 
 @kernel
@@ -70,10 +81,7 @@ def solve(matrix, vector):
             for j in range(c, n):
                 a[i, j] -= factor * a[c, j]
             x[i] -= factor * x[c]
-    for c in range(n - 1, -1, -1):
-        for j in range(c + 1, n):
-            x[c] -= a[c, j] * x[j]
-        x[c] /= a[c, c]
+    back_substitute(a, x)
     return x
 
 
@@ -104,13 +112,9 @@ def stationary_distribution(transition):
     return mu
 
 
-@kernel
-def stationary_distributions(transition):
+def stationary_distributions(transition: np.ndarray) -> np.ndarray:
     """Stationary distributions [m, n] of stacked chains ``transition`` [m, n, n]."""
-    mu = np.empty(transition.shape[:2])
-    for p in range(transition.shape[0]):
-        mu[p] = stationary_distribution(transition[p])
-    return mu
+    return np.array([stationary_distribution(one) for one in transition]).reshape(transition.shape[:2])
 
 
 @kernel

@@ -5,6 +5,7 @@ distance, 0 beyond. ``block``: agents in consecutive blocks as equal as can be, 
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -79,57 +80,37 @@ class Neighbours(NamedTuple):
 
 
 def neighbours(parameters: GraphonParameters, agents: int, members: range) -> Neighbours:
-    """Who weighs how much for each of ``members``; an agent is no neighbour of its own."""
-    own = np.arange(members.start, members.stop)
-    if parameters.graphon == "radial":
-        columns, rows = parameters.grid(agents)
-        return Neighbours(*_radial(own, agents, columns, rows, parameters.radius * (1 + ROUNDING)))
-    place = np.repeat(np.arange(parameters.blocks), parameters.sizes(agents))
-    return Neighbours(*_of_blocks(own, place, parameters.within, parameters.across))
+    """The neighbours of each of ``members`` and their weights; an agent is not a neighbour of itself."""
+    weigh = _radial(parameters, agents) if parameters.graphon == "radial" else _blocks(parameters, agents)
+    indices, weights, reach = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0)]
+    for i in members:
+        all_weights = weigh(i)
+        all_weights[i] = 0.0
+        near = np.flatnonzero(all_weights > 0.0)
+        indices.append(near)
+        weights.append(all_weights[near])
+        reach.append(np.cumsum(all_weights[near]))  # one after the other, in the order of their numbers
+    indptr = np.cumsum([len(near) for near in indices])
+    return Neighbours(indptr, np.concatenate(indices), np.concatenate(weights), np.concatenate(reach))
 
 
-@kernel
-def _radial(own, agents, columns, rows, radius):
-    width, height = 1.0 / columns, 1.0 / rows
-    near = np.empty((own.shape[0], agents), np.bool_)
-    for r in range(own.shape[0]):
-        i = own[r]
-        for j in range(agents):
-            x, y = (i % columns - j % columns) * width, (i // columns - j // columns) * height
-            near[r, j] = i != j and x * x + y * y <= radius * radius
-    return _packed(near, np.ones(1), np.zeros((own.shape[0], agents), np.int8))
+def _radial(parameters: GraphonParameters, agents: int) -> Callable[[int], np.ndarray]:
+    """W float64 [n] between an agent and all others on the grid: 1 within the radius."""
+    columns, rows = parameters.grid(agents)
+    width, height, radius = 1.0 / columns, 1.0 / rows, parameters.radius * (1 + ROUNDING)
+    down, right = np.divmod(np.arange(agents), columns)
+
+    def weigh(i: int) -> np.ndarray:
+        x, y = (right[i] - right) * width, (down[i] - down) * height
+        return np.where(x * x + y * y <= radius * radius, 1.0, 0.0)
+
+    return weigh
 
 
-@kernel
-def _of_blocks(own, place, within, across):
-    agents = place.shape[0]
-    weight = np.array([across, within])
-    near, kind = np.empty((own.shape[0], agents), np.bool_), np.zeros((own.shape[0], agents), np.int8)
-    for r in range(own.shape[0]):
-        for j in range(agents):
-            kind[r, j] = place[own[r]] == place[j]
-            near[r, j] = own[r] != j and weight[kind[r, j]] > 0.0
-    return _packed(near, weight, kind)
-
-
-@kernel
-def _packed(near, weight, kind):
-    """CSR of the pairs marked in ``near`` [rows, n], each of the weight of its ``kind``."""
-    rows, agents = near.shape
-    indptr = np.zeros(rows + 1, np.int64)
-    for r in range(rows):
-        indptr[r + 1] = indptr[r]
-        for j in range(agents):
-            indptr[r + 1] += near[r, j]
-    indices, weights, reach = np.empty(indptr[rows], np.int64), np.empty(indptr[rows]), np.empty(indptr[rows])
-    for r in range(rows):
-        at, total = indptr[r], 0.0
-        for j in range(agents):
-            if near[r, j]:
-                total += weight[kind[r, j]]
-                indices[at], weights[at], reach[at] = j, weight[kind[r, j]], total
-                at += 1
-    return indptr, indices, weights, reach
+def _blocks(parameters: GraphonParameters, agents: int) -> Callable[[int], np.ndarray]:
+    """W float64 [n] between an agent and all others in consecutive blocks."""
+    block = np.repeat(np.arange(parameters.blocks), parameters.sizes(agents))
+    return lambda i: np.where(block == block[i], parameters.within, parameters.across)
 
 
 @kernel
@@ -149,10 +130,10 @@ def share_in(state, states, indptr, indices, weights, reach, row, column):
 def draw_neighbour(indptr, indices, reach, row, rng, i):
     """A neighbour of agent ``row`` with chance in proportion to W, from stream ``i`` of ``rng``; indices' entry."""
     first, last = indptr[row], indptr[row + 1] - 1
-    wanted = uniform(rng, i) * reach[last]
+    target = uniform(rng, i) * reach[last]
     while first < last:  # the first whose reach is beyond
         middle = (first + last) // 2
-        if reach[middle] > wanted:
+        if reach[middle] > target:
             last = middle
         else:
             first = middle + 1

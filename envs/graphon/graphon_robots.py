@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from envs.common.cache import Cache
 from envs.graphon import lumping as lumping
 from envs.graphon.base import GraphonParameters, Neighbours, neighbours
 from envs.graphon.kernels import ACTIONS, STATES, WORK, observe, step, tables
@@ -64,6 +65,11 @@ class GraphonRobots(Environment):
         chain = lumping.memory(self.parameters.sizes(self.agents), STATES, ACTIONS) if self.lumpable else 0.0
         return 24.0 * self.parameters.pairs(self.agents) + chain
 
+    @cached_property
+    def cache(self) -> Cache:
+        """What was made of this environment, for all seeds of a cell."""
+        return Cache()
+
     @property
     def lumpable(self) -> bool:
         """Whether ``lumping`` is within reach."""
@@ -81,11 +87,11 @@ class GraphonRobots(Environment):
     @cached_property
     def lumping(self) -> lumping.BlockLumping:
         """The exact chain of the counts in each block. Raises ValueError where W is not constant on blocks."""
-        given = self.parameters
-        if given.graphon != "block":
+        p = self.parameters
+        if p.graphon != "block":
             raise ValueError("the exact chain is one of counts in blocks; it needs the block graphon.")
-        sizes = given.sizes(self.agents)
-        return lumping.BlockLumping(self.model, sizes, STATES, given.within, given.across, self.gamma)
+        sizes = p.sizes(self.agents)
+        return lumping.BlockLumping(self.model, sizes, STATES, p.within, p.across, self.gamma)
 
 
 class Robots:

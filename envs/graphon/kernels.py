@@ -8,11 +8,11 @@ from orchestrator.core import kernel, uniform
 #: States, and actions of the same numbers: wanting to be there.
 IDLE, TRANSIT, WORK = 0, 1, 2
 STATES = ACTIONS = 3
-#: Chance that work succeeds: at the least, without anyone else at work, and what is lost per share of them.
+#: Chance that work succeeds: the smallest, the chance with nobody else at work, and the loss per share of them.
 LEAST_SUCCESS, SUCCESS, CROWDING = 0.1, 0.9, 0.8
 #: Chance that another action leads to where it wants to.
 OBEYED = 0.9
-#: What a state is worth, the factor at the least, what is lost of it per share of the others at work; cost of work.
+#: Worth of each state; the smallest factor, its loss per share of the others at work, and the cost of work.
 WORTH = (10.0, 5.0, 20.0)
 LEAST_FACTOR, CONGESTION, EFFORT = 0.4, 5.0, 5.0
 

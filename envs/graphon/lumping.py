@@ -15,11 +15,11 @@ import numpy as np
 from envs.graphon.lumping_kernels import averages, forward, improved, moved, seen
 from envs.mean_field.histograms import enumerated, histograms
 from envs.mean_field.lumping import settle
-from orchestrator.core import kernel, ordered_sum
+from orchestrator.core import ordered_sum
 
-#: Multiplications of an exact value, or of the best policy, that are still done: some seconds each.
+#: Largest number of multiplications of an exact value, or of the best policy: some seconds each.
 MOST_OPERATIONS = 2e10
-#: Sweeps that an evaluation takes, and improvements until a policy is best: for the estimate alone.
+#: Sweeps of an evaluation, and improvements until a policy is best; used for the estimate only.
 SWEEPS, IMPROVEMENTS = 650, 10
 #: What an improvement must bring, relative to the largest value.
 IMPROVES = 1e-12
@@ -114,12 +114,12 @@ class BlockLumping:
         after those of another; and where those of each row begin, int64 [rows + 1].
         """
         actions = self.paid.shape[3]
-        found, starts = [], [0]
+        rows, starts = [], [0]
         for counts in self.parts:
             each = [enumerated(int(c), actions).tolist() for c in counts]
-            found += [list(itertools.chain(*chosen)) for chosen in itertools.product(*each)]
-            starts.append(len(found))
-        return np.array(found), np.array(starts)
+            rows += [list(itertools.chain(*chosen)) for chosen in itertools.product(*each)]
+            starts.append(len(rows))
+        return np.array(rows), np.array(starts)
 
     @cached_property
     def best(self) -> np.ndarray:
@@ -140,35 +140,26 @@ class BlockLumping:
             value = self._followed(moved(counts, chance, self.parts, self.offsets), _rewards(counts, paid))
 
 
-@kernel
-def around(counts, within, across):
-    """g [cells, B, S, S] around an agent of block b in state s, itself left out, of ``counts`` int64 [cells, B, S]."""
+def around(counts: np.ndarray, within: float, across: float) -> np.ndarray:
+    """g [cells, B, S, S] around an agent of block b in state s, itself left out, of ``counts`` int64 [cells, B, S].
+
+    0 where block b has no agent in state s.
+    """
     cells, blocks, states = counts.shape
     out = np.zeros((cells, blocks, states, states))
-    for c in range(cells):
-        for b in range(blocks):
-            for s in range(states):
-                if counts[c, b, s] == 0:
-                    continue
-                total = 0.0
-                for t in range(states):
-                    for other in range(blocks):
-                        weight = within if other == b else across
-                        there = counts[c, other, t] - (1 if other == b and t == s else 0)
-                        out[c, b, s, t] += weight * there
-                        total += weight * there
-                for t in range(states):
-                    out[c, b, s, t] /= total
+    for b, s in itertools.product(range(blocks), range(states)):
+        total = np.zeros(cells)
+        for t, other in itertools.product(range(states), range(blocks)):
+            weight = within if other == b else across
+            there = counts[:, other, t] - (1 if other == b and t == s else 0)
+            out[:, b, s, t] += weight * there
+            total += weight * there
+        someone = counts[:, b, s] > 0
+        out[:, b, s] = np.where(someone[:, None], out[:, b, s] / np.where(someone, total, 1.0)[:, None], 0.0)
     return out
 
 
-@kernel
-def _rewards(counts, paid):
+def _rewards(counts: np.ndarray, paid: np.ndarray) -> np.ndarray:
     """sum over blocks and places of ``counts`` int64 [cells, B, J] ``paid`` float64 [cells, B, J]: [cells]."""
-    cells, blocks, places = counts.shape
-    out = np.zeros(cells)
-    for c in range(cells):
-        for b in range(blocks):
-            for z in range(places):
-                out[c] += counts[c, b, z] * paid[c, b, z]
-    return out
+    terms = (counts * paid).reshape(len(counts), -1)
+    return ordered_sum(np.ascontiguousarray(terms.T))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from envs.mean_field.histograms import moves
-from orchestrator.core import kernel
+from orchestrator.core import kernel, ordered_sum
 
 
 @kernel
@@ -44,19 +44,18 @@ def seen(counts, shares, policy, shown):
     return out
 
 
-@kernel
-def averages(counts, chances, chance, paid):
-    """P(s' | s) [cells, B, S, S] and the team's reward [cells] under ``chances`` of actions [cells, B, S, A]."""
-    cells, blocks, states, actions = chances.shape
-    out, reward = np.zeros((cells, blocks, states, states)), np.zeros(cells)
-    for c in range(cells):
-        for b in range(blocks):
-            for s in range(states):
-                for a in range(actions):
-                    reward[c] += counts[c, b, s] * chances[c, b, s, a] * paid[c, b, s, a]
-                    for t in range(states):
-                        out[c, b, s, t] += chances[c, b, s, a] * chance[c, b, s, a, t]
-    return out, reward
+def averages(
+    counts: np.ndarray, chances: np.ndarray, chance: np.ndarray, paid: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """P(s' | s) [cells, B, S, S] and the team's reward [cells] under ``chances`` of actions [cells, B, S, A].
+
+    ``counts`` int64 [cells, B, S], ``chance`` [cells, B, S, A, S] and ``paid`` [cells, B, S, A] as in ``BlockLumping``.
+    """
+    out = np.zeros((*chances.shape[:3], chance.shape[4]))
+    for a in range(chances.shape[3]):
+        out += chances[..., a, None] * chance[..., a, :]
+    terms = counts[..., None] * chances * paid
+    return out, ordered_sum(np.ascontiguousarray(terms.reshape(len(counts), -1).T))
 
 
 @kernel
@@ -73,7 +72,9 @@ def moved(sources, chance, parts, offsets):
     for c in range(cells):
         for b in range(blocks):
             of = parts[offsets[b] : offsets[b + 1]]
-            out[c, b, : of.shape[0]] = moves(sources[c, b : b + 1], chance[c, b : b + 1], of)[0]
+            ahead = moves(sources[c, b : b + 1], chance[c, b : b + 1], of)
+            for k in range(of.shape[0]):
+                out[c, b, k] = ahead[0, k]
     return out
 
 
@@ -81,7 +82,8 @@ def moved(sources, chance, parts, offsets):
 def contract(row, ahead, out):
     """``out``[k] = sum_i ``row``[i] ``ahead``[i * len(out) + k]: one block's next counts averaged over."""
     rest = out.shape[0]
-    out[:] = 0.0
+    for k in range(rest):
+        out[k] = 0.0
     for i in range(ahead.shape[0] // rest):
         if row[i] > 0.0:
             for k in range(rest):
@@ -93,7 +95,8 @@ def forward(ahead, lengths, value):
     """E[``value``(next)] [cells], blocks moving independently by ``ahead`` [cells, B, most]."""
     cells, blocks = ahead.shape[0], ahead.shape[1]
     out, kept = np.empty(cells), np.empty((blocks + 1, cells))
-    kept[0] = value
+    for c in range(cells):
+        kept[0, c] = value[c]
     for c in range(cells):
         size = cells
         for b in range(blocks):
@@ -121,15 +124,18 @@ def improved(value, rows, parts, offsets, choices, starts, chance, paid, gamma):
     sizes[0] = cells
     for b in range(blocks):
         sizes[b + 1] = sizes[b] // (offsets[b + 1] - offsets[b])
-    kept[0] = value
+    for c in range(cells):
+        kept[0, c] = value[c]
     best, chosen = np.empty(cells), np.empty((cells, blocks), np.int64)
     for c in range(cells):
         for b in range(blocks):
             first, last = starts[rows[c, b]], starts[rows[c, b] + 1]
             of = parts[offsets[b] : offsets[b + 1]]
             number[b], now[b] = last - first, 0
-            ahead[b, : last - first, : of.shape[0]] = moves(choices[first:last], chance[c, b : b + 1], of)
+            next_cells = moves(choices[first:last], chance[c, b : b + 1], of)
             for u in range(last - first):
+                for k in range(of.shape[0]):
+                    ahead[b, u, k] = next_cells[u, k]
                 gain[b, u] = 0.0
                 for z in range(choices.shape[1]):
                     gain[b, u] += choices[first + u, z] * paid[c, b, z]
@@ -140,9 +146,9 @@ def improved(value, rows, parts, offsets, choices, starts, chance, paid, gamma):
                 contract(ahead[b, now[b]], kept[b, : sizes[b]], kept[b + 1, : sizes[b + 1]])
                 total[b + 1] = total[b] + gain[b, now[b]]
                 b += 1
-            found = total[blocks] + gamma * kept[blocks, 0]
-            if found > best[c]:
-                best[c] = found
+            return_there = total[blocks] + gamma * kept[blocks, 0]
+            if return_there > best[c]:
+                best[c] = return_there
                 for other in range(blocks):
                     chosen[c, other] = starts[rows[c, other]] + now[other]
             b -= 1

@@ -1,1 +1,1 @@
-"""Agents on grids, each or together."""
+"""Agents on grids, alone or as a team."""

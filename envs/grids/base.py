@@ -1,4 +1,4 @@
-"""What the grid environments share: moves, what an observation type sees, size limits, faces.
+"""Base of the grid environments: moves, observations of each type, size limits, faces.
 
 A global state is a tuple of coordinates; an agent of type t sees all but one of them, and the row of its table is the
 number of the seen ones in mixed radix, the first the most significant. Cells are (x, y) = (column, row), y = 0 on top.
@@ -34,7 +34,7 @@ class GridParameters(Parameters):
 
 @kernel
 def greedy_choice(table):
-    """The best action int64 [S] of every row of ``table`` [S, A]; the lowest of equals wins."""
+    """The best action int64 [S] of every row of ``table`` [S, A]; the lowest index wins a tie."""
     choice = np.zeros(table.shape[0], np.int64)
     for s in range(table.shape[0]):
         for a in range(1, table.shape[1]):
@@ -66,7 +66,7 @@ class GridProblem(Environment):
         self.type_of = np.arange(agents) % self.types
 
     def _check_memory(self, fields: str) -> None:
-        """ValueError if tables and process take more than MOST_BYTES; ``fields`` names what made them so large."""
+        """ValueError if tables and process take more than MOST_BYTES; ``fields`` names the parameters responsible."""
         if self.memory > MOST_BYTES:
             raise ValueError(
                 f"{fields} with {self.agents} agents needs {self.memory:.2g} bytes for tables and process; at most"
@@ -101,7 +101,7 @@ class GridProblem(Environment):
     # Faces -----------------------------------------------------------------------------------------------------------
 
     def play(self) -> Play:
-        """All agents' episodes step by step, which the faces stand on."""
+        """All agents' episodes step by step, as the faces need them."""
         raise NotImplementedError
 
     def parallel(self, render_mode: str | None = None) -> Any:

@@ -83,27 +83,27 @@ class Blocker(TeamProblem):
 
         Every agent acts greedily in its own table of ``tables`` [3, S, A].
         """
-        return np.full(AGENTS, greedy_return(*self.world().arguments, self.starts.copy(), self.choices(tables)))
+        return np.full(AGENTS, greedy_return(self.world(), self.starts.copy(), self.choices(tables)))
 
     @cached_property
     def best_return(self) -> float:
         """The same for the best joint policy that sees everything: the fewest steps T to get through pay 2 - T."""
-        fewest = fewest_steps(*self.world().arguments, self.starts)
+        fewest = fewest_steps(self.world(), self.starts)
         return float(np.where(fewest > 0, 2.0 - fewest, -float(self.limit)).mean())
 
 
 @kernel
-def greedy_return(rule, rows, columns, goals, limit, step_cost, state, choice):
+def greedy_return(world, state, choice):
     """Mean return of the episodes that begin in ``state`` [k, width] (overwritten) under ``choice`` int64 [N, S]."""
-    seen, actions = np.empty(goals.shape[0], np.int64), np.empty(goals.shape[0], np.int64)
+    seen, actions = np.empty(choice.shape[0], np.int64), np.empty(choice.shape[0], np.int64)
     total = 0.0
     for i in range(state.shape[0]):
         done = cut = False
         while not (done or cut):
-            observe_team(rule, rows, columns, goals, limit, step_cost, state, i, seen)
+            observe_team(world, state, i, seen)
             for j in range(seen.shape[0]):
                 actions[j] = choice[j, seen[j]]
-            reward, done, cut = step_team(rule, rows, columns, goals, limit, step_cost, state, i, actions)
+            reward, done, cut = step_team(world, state, i, actions)
             total += reward
     return total / state.shape[0]
 
@@ -132,39 +132,40 @@ def _read(rows, columns, state, i):
 
 
 @kernel
-def fewest_steps(rule, rows, columns, goals, limit, step_cost, starts):
+def fewest_steps(world, starts):
     """Fewest steps int64 [k] in which a team that sees everything gets through from each of ``starts`` [k, width].
 
     0 where ``limit`` steps do not suffice. Sweep k marks the joint states from which some joint action leads to one
     marked in sweep k - 1; it stops when all starts are marked, or nothing new is.
     """
+    rows, columns = world.rows, world.columns
     half = (columns + 1) // 2
     count = (columns * (rows - 1)) ** AGENTS * half * (columns // 2)
     fewest = np.zeros(count, np.int16)
     state, actions = np.empty((1, starts.shape[1]), np.int64), np.empty(AGENTS, np.int64)
-    found = np.zeros(starts.shape[0], np.int64)
-    for k in range(1, limit + 1):
+    steps = np.zeros(starts.shape[0], np.int64)
+    for k in range(1, world.limit + 1):
         marked = 0
         for code in range(count):
             if fewest[code] > 0:
                 continue
             _write(code, rows, columns, state)
             nearest = rows - 1 - max(state[0, 2], state[0, 4], state[0, 6])
-            if nearest > k:  # even unhindered nobody gets down in k steps
+            if nearest > k:  # even without blockers no agent gets down in k steps
                 continue
             for joint in range(ACTIONS**AGENTS):
                 if joint > 0:
                     _write(code, rows, columns, state)
                 actions[0], actions[1], actions[2] = joint // 25, joint // 5 % 5, joint % 5
-                _, done, _ = step_team(rule, rows, columns, goals, limit, step_cost, state, 0, actions)
+                _, done, _ = step_team(world, state, 0, actions)
                 if done or (k > 1 and fewest[_read(rows, columns, state, 0)] == k - 1):
                     fewest[code] = k
                     marked += 1
                     break
         missing = 0
         for i in range(starts.shape[0]):
-            found[i] = fewest[_read(rows, columns, starts, i)]
-            missing += found[i] == 0
+            steps[i] = fewest[_read(rows, columns, starts, i)]
+            missing += steps[i] == 0
         if marked == 0 or missing == 0:
             break
-    return found
+    return steps

@@ -1,4 +1,4 @@
-"""Digital: agents with private rewards on one Markov decision process, adjacent states being adjacent numbers.
+"""Digital: agents with private rewards on one Markov decision process; adjacent states have adjacent numbers.
 
 Source: arXiv:2304.05632, section V.A. Known: S = N = 20, two actions, transition rows uniform and normalised, mean
 rewards r_i(s, a) ~ U[0, 4], observed rewards uniform within 0.5 of them, gamma = 0.8, adjacency |s - s'| <= rho.
@@ -39,9 +39,9 @@ class DigitalParameters(Parameters):
 
 
 class Digital(Environment):
-    """N agents with rewards of their own on one common Markov decision process.
+    """N agents with private rewards on one common Markov decision process.
 
-    The optimum is Q* of the mean reward of all agents, which a team that agrees should find.
+    The optimum is Q* of the mean reward of all agents.
     """
 
     name = "digital"
@@ -167,7 +167,7 @@ class DigitalPlay:
         self._state = generator.integers(self.states, size=len(self.members))
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All act: rewards, and that nobody's episode ended or was cut short."""
+        """All agents act. Returns the rewards and two arrays of False: no episode ends or is cut short."""
         n = len(self.members)
         rewards = self._reward[np.arange(n), self._state, actions]
         rewards = rewards + self._noise * self._generator.uniform(-1, 1, size=n)
@@ -194,7 +194,11 @@ def optimal_values(transition, reward, gamma):
     states, actions = reward.shape
     q = np.zeros((states, actions))
     ahead = np.zeros(states)
-    scale = np.abs(reward).max() / (1.0 - gamma)
+    scale = 0.0
+    for s in range(states):
+        for a in range(actions):
+            scale = max(scale, abs(reward[s, a]))
+    scale /= 1.0 - gamma
     for _ in range(100_000):
         moved = 0.0
         for s in range(states):
@@ -206,7 +210,9 @@ def optimal_values(transition, reward, gamma):
                 moved = max(moved, abs(value - q[s, a]))
                 q[s, a] = value
         for s in range(states):
-            ahead[s] = q[s].max()
+            ahead[s] = q[s, 0]
+            for a in range(1, actions):
+                ahead[s] = max(ahead[s], q[s, a])
         if moved <= 1e-15 * scale:
             break
     return q

@@ -21,10 +21,10 @@ from orchestrator.core import draw_alias, draw_integer, kernel
 
 
 class LandmarksParameters(GridParameters):
-    """Size of the grid, what a step costs, how often a move goes astray."""
+    """Size of the grid, cost of a step, chance of a random move."""
 
     size: int = Field(default=5, ge=2, description="rows and columns of the grid")
-    step_cost: float = Field(default=0.01, ge=0, description="what every step costs that does not reach the landmark")
+    step_cost: float = Field(default=0.01, ge=0, description="cost of a step that does not reach the landmark")
     slip: float = Field(default=0.0, ge=0, le=1, description="chance that a uniformly drawn move is made instead")
 
 
@@ -60,7 +60,7 @@ class Landmarks(GridProblem):
 
     @cached_property
     def chance(self) -> np.ndarray:
-        """float64 [A, W]: how likely an action leads to each of its successors; W = 1 without slip, else 5."""
+        """float64 [A, W]: chance that an action leads to each of its successors; W = 1 without slip, else 5."""
         slip = self.parameters.slip
         return (1 - slip) * np.eye(ACTIONS) + slip / ACTIONS if slip else np.ones((ACTIONS, 1))
 
@@ -125,10 +125,10 @@ class Landmarks(GridProblem):
 
     def _return_of(self, choice: np.ndarray) -> float:
         process = self._process
-        found = expected_return(
+        mean = expected_return(
             choice, self.chance, process.successor, process.terminal, process.reward[0], process.starts, self.limit
         )
-        return float(found)
+        return float(mean)
 
     def play(self) -> "CopiesPlay":
         """Every agent's own episodes step by step."""
@@ -194,7 +194,7 @@ class CopiesPlay:
         self._steps, self._over = 0, np.zeros(n, np.bool_)
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All that are not done act: rewards, whether an episode ended, whether it was cut short by the limit."""
+        """Agents whose episode runs act. Returns rewards, which episodes ended, and which were cut short."""
         block, rewards = self._block, np.zeros(len(self.members))
         self._steps += 1
         for i in np.flatnonzero(~self._over):

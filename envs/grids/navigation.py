@@ -1,4 +1,4 @@
-"""Navigation: a team of agents on one grid, each with a fixed goal of its own and a partial view.
+"""Navigation: a team of agents on one grid, each with its own fixed goal and a partial view.
 
 Source: arXiv:2304.05632, Sec. V; there the environment is named, not specified. All of this is reconstructed (R): a
 square grid; goals drawn once for the problem, distinct where there are cells enough; every agent starts anywhere but on
@@ -20,10 +20,10 @@ from orchestrator.core import kernel
 
 
 class NavigationParameters(GridParameters):
-    """Size of the grid and what a step costs."""
+    """Size of the grid and cost of a step."""
 
     size: int = Field(default=5, ge=2, description="rows and columns of the grid")
-    step_cost: float = Field(default=0.01, ge=0, description="what every step costs the team")
+    step_cost: float = Field(default=0.01, ge=0, description="cost of a step for the team")
 
 
 class Navigation(TeamProblem):
@@ -65,7 +65,7 @@ class Navigation(TeamProblem):
 
     @cached_property
     def best_return(self) -> float:
-        """The same where everyone takes a shortest path: nobody is in another's way, so no joint policy does better."""
+        """The same where all take shortest paths. Agents may share cells, so no joint policy does better."""
         size = self.parameters.size
         y, x = np.divmod(np.arange(size * size), size)
         walks = np.abs(x - self.goals[:, :1]) + np.abs(y - self.goals[:, 1:])

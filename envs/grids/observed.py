@@ -1,4 +1,4 @@
-"""Agents in their own copies of one process, each seeing it through its own observation: what a block of them needs."""
+"""Tables of agents that act in their own copies of one process and observe parts of its state."""
 
 from dataclasses import dataclass
 

@@ -16,7 +16,7 @@ class TeamProblem(GridProblem):
     kind = "team-grid"
 
     def world(self) -> TeamWorld:
-        """What the kernels need to know."""
+        """The grid, as the kernels take it."""
         raise NotImplementedError
 
     @property
@@ -40,14 +40,14 @@ class TeamPlay:
 
     def start(self, generator: np.random.Generator) -> None:
         """Begin a fresh episode with a stream seeded from ``generator``."""
-        start_team(*self.world.arguments, self.state, fresh_streams(generator, 1), 0)
+        start_team(self.world, self.state, fresh_streams(generator, 1), 0)
         self._over = False
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One joint step: every agent gets the team's reward and the team's end. Nothing moves once that has come."""
+        """One joint step: every agent gets the reward and the end of the team. After the end nothing moves."""
         reward, done, cut = 0.0, True, False
         if not self._over:
-            reward, done, cut = step_team(*self.world.arguments, self.state, 0, actions)
+            reward, done, cut = step_team(self.world, self.state, 0, actions)
             self._over = done or cut
         n = len(self.members)
         return np.full(n, reward), np.full(n, done), np.full(n, cut)
@@ -55,7 +55,7 @@ class TeamPlay:
     def observe(self) -> np.ndarray:
         """The table row int64 [N] of each agent."""
         rows = np.empty(len(self.members), np.int64)
-        observe_team(*self.world.arguments, self.state, 0, rows)
+        observe_team(self.world, self.state, 0, rows)
         return rows
 
     def picture(self) -> np.ndarray:

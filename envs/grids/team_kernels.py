@@ -1,11 +1,11 @@
-"""Joint steps of the team grids, compiled: one rule number tells them apart, so a learner's loop is one kernel.
+"""Compiled joint steps of the team grids. ``TeamWorld.rule`` selects the grid, so that one compiled loop serves both.
 
 A state is int64 [width]: the steps taken, then (x, y) of every agent; for the blocker also the columns of the left and
-the right blocker. Every kernel takes the fields of :class:`TeamWorld` in their order, then the states [n, width] and
-the row ``i`` of the one it works on.
+the right blocker. Every kernel takes a :class:`TeamWorld`, the states [n, width] and the row ``i`` of the one it works
+on.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,8 @@ from orchestrator.core import draw_integer, kernel
 NAVIGATION, BLOCKER = 0, 1
 
 
-@dataclass(frozen=True)
-class TeamWorld:
-    """What the kernels need to know of a team grid."""
+class TeamWorld(NamedTuple):
+    """A team grid, as the kernels take it."""
 
     rule: int  # NAVIGATION or BLOCKER
     rows: int
@@ -26,11 +25,6 @@ class TeamWorld:
     step_cost: float  # navigation: what a step costs the team
 
     @property
-    def arguments(self) -> tuple[int, int, int, np.ndarray, int, float]:
-        """The fields in the order in which the kernels take them."""
-        return self.rule, self.rows, self.columns, self.goals, self.limit, self.step_cost
-
-    @property
     def width(self) -> int:
         """Length of a state."""
         return 1 + 2 * len(self.goals) + 2 * (self.rule == BLOCKER)
@@ -38,7 +32,7 @@ class TeamWorld:
 
 @kernel
 def moved(x, y, action, rows, columns):
-    """The cell that a move (stay, up, right, down, left) leads to; a wall keeps where one is."""
+    """The cell that a move (stay, up, right, down, left) leads to; walls block."""
     if action == 1 and y > 0:
         return x, y - 1
     if action == 2 and x < columns - 1:
@@ -51,16 +45,17 @@ def moved(x, y, action, rows, columns):
 
 
 @kernel
-def start_team(rule, rows, columns, goals, limit, step_cost, state, rng, i):
+def start_team(world, state, rng, i):
     """Write a fresh episode into ``state[i]``, drawn from stream ``i`` of ``rng`` uint64 [n, 4].
 
     Navigation: every agent in any cell but its goal. Blocker: agents in distinct cells of the top row, every placement
     equally likely; the blockers in the middle of their halves.
     """
+    rows, columns, goals = world.rows, world.columns, world.goals
     agents = goals.shape[0]
     state[i, 0] = 0
     for j in range(agents):
-        if rule == NAVIGATION:
+        if world.rule == NAVIGATION:
             cell = draw_integer(rows * columns - 1, rng, i)
             if cell >= goals[j, 1] * columns + goals[j, 0]:
                 cell += 1
@@ -74,36 +69,37 @@ def start_team(rule, rows, columns, goals, limit, step_cost, state, rng, i):
                         break
                     place -= 1
             state[i, 2 + 2 * j] = 0
-    if rule == BLOCKER:
+    if world.rule == BLOCKER:
         last = (columns - 1) // 2
         state[i, 1 + 2 * agents] = last // 2
         state[i, 2 + 2 * agents] = (last + 1 + columns - 1) // 2
 
 
 @kernel
-def step_team(rule, rows, columns, goals, limit, step_cost, state, i, actions):
+def step_team(world, state, i, actions):
     """One joint step of ``state[i]`` in place by ``actions`` int64 [N].
 
     Returns (team reward, whether the episode ended, whether it was cut short by the limit; never both).
     """
     state[i, 0] += 1
-    if rule == NAVIGATION:
-        reward, done = _step_navigation(rows, columns, goals, step_cost, state, i, actions)
+    if world.rule == NAVIGATION:
+        reward, done = _step_navigation(world, state, i, actions)
     else:
-        reward, done = _step_blocker(rows, columns, goals.shape[0], state, i, actions)
-    return reward, done, not done and state[i, 0] >= limit
+        reward, done = _step_blocker(world, state, i, actions)
+    return reward, done, not done and state[i, 0] >= world.limit
 
 
 @kernel
-def observe_team(rule, rows, columns, goals, limit, step_cost, state, i, out):
+def observe_team(world, state, i, out):
     """Write the table row of every agent in ``state[i]`` into ``out`` int64 [N].
 
     Navigation: own (x, y) and goal less coordinate j mod 4. Blocker: all agents' (x, y) less the row of the next agent.
     """
+    rows, columns, goals = world.rows, world.columns, world.goals
     agents = goals.shape[0]
     for j in range(agents):
         row = 0
-        if rule == NAVIGATION:
+        if world.rule == NAVIGATION:
             for c in range(4):
                 if c != j % 4:
                     row = row * columns + (state[i, 1 + 2 * j + c] if c < 2 else goals[j, c - 2])
@@ -115,8 +111,9 @@ def observe_team(rule, rows, columns, goals, limit, step_cost, state, i, out):
 
 
 @kernel
-def _step_navigation(rows, columns, goals, step_cost, state, i, actions):
-    """Every agent that has not arrived moves; the team gets what share of it newly arrived, less the step's cost."""
+def _step_navigation(world, state, i, actions):
+    """Every agent that has not arrived moves. The reward is the share of agents that arrive now, less the step cost."""
+    goals = world.goals
     agents = goals.shape[0]
     arrived = there = 0
     for j in range(agents):
@@ -124,16 +121,17 @@ def _step_navigation(rows, columns, goals, step_cost, state, i, actions):
         if x == goals[j, 0] and y == goals[j, 1]:
             there += 1
             continue
-        x, y = moved(x, y, actions[j], rows, columns)
+        x, y = moved(x, y, actions[j], world.rows, world.columns)
         state[i, 1 + 2 * j], state[i, 2 + 2 * j] = x, y
         if x == goals[j, 0] and y == goals[j, 1]:
             arrived += 1
-    return arrived / agents - step_cost, there + arrived == agents
+    return arrived / agents - world.step_cost, there + arrived == agents
 
 
 @kernel
-def _step_blocker(rows, columns, agents, state, i, actions):
-    """Agents move in order of their index, then the blockers unless an agent got through: +1, else -1."""
+def _step_blocker(world, state, i, actions):
+    """Agents move in order of their index: +1 if one gets through. Otherwise the blockers move: -1."""
+    rows, columns, agents = world.rows, world.columns, world.goals.shape[0]
     third = rows - 2  # the blockers' row, above the bottom
     left, right = 1 + 2 * agents, 2 + 2 * agents
     for j in range(agents):

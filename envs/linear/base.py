@@ -1,4 +1,4 @@
-"""What the linear problems share: blocks of tables, exact fixed points, errors against the truth.
+"""Base of the linear problems: blocks of tables, exact fixed points, errors of estimates.
 
 Agent i runs base process ``process_of[i]``. Everything that belongs to a process (kernel, reward, fixed point) is held
 once per process, so 100 000 agents on 8 processes cost as much as 8.
@@ -7,7 +7,7 @@ once per process, so 100 000 agents on 8 processes cost as much as 8.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -20,7 +20,7 @@ CHUNK = 1024  # processes drawn at a time: bounds the memory of anything that is
 
 
 def own(array: np.ndarray) -> np.ndarray:
-    """A private C-ordered float64 copy: one compiled specialisation, whether the caller's array is read-only or not."""
+    """A C-ordered float64 copy, writable: kernels are compiled once, also if callers pass read-only arrays."""
     return np.array(array, dtype=np.float64, order="C")
 
 
@@ -38,8 +38,7 @@ class LinearParameters(Parameters):
     )
 
 
-@dataclass(frozen=True)
-class LinearBlock:
+class LinearBlock(NamedTuple):
     """Tables for n consecutive members: their m distinct processes, and which one each member runs.
 
     For `linear-mrp` tables are per state, for `linear-mdp` per state and action ([m, S, A, ...]).
@@ -69,8 +68,8 @@ class LinearProblem(Environment):
     average: bool = True
     noise: float = 0.0
     phi: np.ndarray
+    #: Unit vector [d] that was projected out of the features. An initial map must be orthogonal to it.
     excluded_direction: np.ndarray | None = None
-    """unit vector [d] that the features were projected off: an initial map must be orthogonal to it, too"""
 
     def __init__(self, parameters: LinearParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)
@@ -118,12 +117,12 @@ class LinearProblem(Environment):
         process = process.astype(np.int64)
         return LinearBlock(process, probability, alias, reward, self.noise, self.phi, self.gamma, self.average)
 
-    # The exact solution every linear problem states (arrays over agents) -------------------------------------------
+    # The exact solution (arrays over agents) -------------------------------------------------------------------------
 
+    #: B* float64 [d, r], orthonormal.
     basis: Any
-    """B* float64 [d, r], orthonormal."""
+    #: The exact solution of all base processes; at least ``theta`` [M, d] and ``gains`` [M].
     solution: Any
-    """The truth of all base processes; at least ``theta`` [M, d] and ``gains`` [M]."""
 
     @property
     def theta(self) -> np.ndarray:
@@ -132,7 +131,7 @@ class LinearProblem(Environment):
 
     @property
     def gains(self) -> np.ndarray:
-        """[N], the gains J_i; zeros for the discounted objective, whose TD error subtracts none."""
+        """[N], the gains J_i; zeros for the discounted objective, which has no gain."""
         return self.solution.gains[self.process_of]
 
     def parameter_errors(self, basis: np.ndarray, heads: np.ndarray, gains: np.ndarray | None) -> dict[str, float]:
@@ -151,7 +150,7 @@ class LinearProblem(Environment):
 
 @dataclass(frozen=True)
 class Processes:
-    """m Markov reward processes with their truth."""
+    """m Markov reward processes with their exact solution."""
 
     transition: np.ndarray  # [m, S, S]
     reward: np.ndarray  # [m, S]
@@ -177,8 +176,8 @@ class LinearMRP(LinearProblem):
     """Policy evaluation with linear features: the exact TD solution of every agent and the errors against it."""
 
     kind = "linear-mrp"
+    #: theta_e [d] with Phi theta_e = 1 for the unprojected features, if their span contains a constant.
     constant_direction: np.ndarray | None = None
-    """theta_e [d] with Phi theta_e = 1 for the unprojected features, where a constant was left in their span."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -225,16 +224,31 @@ class LinearMRP(LinearProblem):
         """[M, S], the mean rewards of the base processes."""
         return np.concatenate([drawn.reward for _, drawn in self.chunks()])
 
-    stationary = property(lambda self: self.solution.stationary, doc="[M, S], stationary distributions.")
-    values = property(lambda self: self.solution.values, doc="[M, S], true values V.")
-    A = property(lambda self: self.solution.a, doc="[M, d, d], Phi^T D (I - gamma P) Phi.")
-    b = property(lambda self: self.solution.b, doc="[M, d], Phi^T D (r - J).")
+    @property
+    def stationary(self) -> np.ndarray:
+        """[M, S], stationary distributions."""
+        return self.solution.stationary
+
+    @property
+    def values(self) -> np.ndarray:
+        """[M, S], true values V."""
+        return self.solution.values
+
+    @property
+    def A(self) -> np.ndarray:
+        """[M, d, d], Phi^T D (I - gamma P) Phi."""
+        return self.solution.a
+
+    @property
+    def b(self) -> np.ndarray:
+        """[M, d], Phi^T D (r - J)."""
+        return self.solution.b
 
     def fedtd_floor(self) -> tuple[np.ndarray, float]:
-        """Where averaging whole parameter vectors ends, and the theta_error there.
+        """The limit of averaging whole parameter vectors, and the theta_error there.
 
-        theta_bar = (sum_i A_i)^-1 sum_i b_i [d]. Where a constant is left in the features' span the systems are
-        singular along ``constant_direction`` and theta_bar is the solution orthogonal to it.
+        theta_bar = (sum_i A_i)^-1 sum_i b_i [d]. If the span of the features contains a constant, the systems are
+        singular along ``constant_direction``, and theta_bar is the solution orthogonal to it.
         """
         a, b = self.solution.a.sum(axis=0), self.solution.b.sum(axis=0)
         if self.constant_direction is not None:
@@ -246,7 +260,7 @@ class LinearMRP(LinearProblem):
     def expected_update(
         self, basis: np.ndarray, heads: np.ndarray, gains: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """The exact mean TD(0) update, samples taken from every agent's stationary distribution.
+        """The exact mean TD(0) update under the stationary distribution of each agent.
 
         Returns ``basis`` [d, r] (mean over agents of E[phi delta] w_i^T), ``heads`` [N, r] (B^T E[phi delta]) and
         ``gains`` [N] (J_i - eta_i). All vanish at the truth; ``basis`` only where the values lie in the shared subspace
@@ -282,7 +296,7 @@ class LinearMRP(LinearProblem):
         return result
 
     def errors_theta(self, theta: np.ndarray, gains: np.ndarray | None = None) -> dict[str, float]:
-        """The errors that need no basis, for estimates ``theta`` [N, d] of the whole parameter vectors."""
+        """The errors that do not need a basis, for estimates ``theta`` [N, d] of the whole parameter vectors."""
         return self._errors(np.eye(self.features), own(theta), gains)
 
     def _errors(self, basis: np.ndarray, heads: np.ndarray, gains: np.ndarray | None) -> dict[str, float]:

@@ -1,71 +1,52 @@
-"""Compiled loops of the linear problems, one process or agent at a time: values, TD systems, updates, errors.
+"""Numbers of the linear problems, exact in every bit: values, TD systems, mean updates, errors.
 
-``process`` int64 [n] names each agent's row in the tables of the m base processes.
+Sums are added term by term in a fixed order, in compiled loops or, where a problem is built once, by numpy over whole
+arrays of processes. ``process`` int64 [n] names each agent's row in the tables of the m base processes.
 """
 
 import numpy as np
 
 from envs.common.chains import solve, stationary_distribution
-from orchestrator.core import kernel, orthonormal
+from orchestrator.core import kernel, ordered_sum, orthonormal
 
 
-@kernel
-def linear_values(phi, theta):
+def linear_values(phi: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Phi theta_p for every p: ``phi`` [S, d], ``theta`` [m, d] -> [m, S]."""
-    values = np.zeros((theta.shape[0], phi.shape[0]))
-    for p in range(theta.shape[0]):
-        for s in range(phi.shape[0]):
-            for f in range(phi.shape[1]):
-                values[p, s] += phi[s, f] * theta[p, f]
+    values = np.zeros((len(theta), len(phi)))
+    for f in range(phi.shape[1]):
+        values += phi[:, f] * theta[:, f, None]
     return values
 
 
-@kernel
-def rewards_of_values(transition, values, gains, gamma):
+def rewards_of_values(transition: np.ndarray, values: np.ndarray, gains: np.ndarray, gamma: float) -> np.ndarray:
     """r_p = J_p + V_p - gamma P_p V_p, the reward [m, S] whose gain is J_p and whose (differential) value is V_p."""
-    reward = np.empty(values.shape)
-    m, n = values.shape
-    for p in range(m):
-        for s in range(n):
-            ahead = 0.0
-            for t in range(n):
-                ahead += transition[p, s, t] * values[p, t]
-            reward[p, s] = gains[p] + values[p, s] - gamma * ahead
-    return reward
+    ahead = np.zeros(values.shape)
+    for t in range(values.shape[1]):
+        ahead += transition[:, :, t] * values[:, t, None]
+    return gains[:, None] + values - gamma * ahead
 
 
-@kernel
-def values_of_rewards(transition, reward, gamma):
+def values_of_rewards(transition: np.ndarray, reward: np.ndarray, gamma: float) -> np.ndarray:
     """V_p = (I - gamma P_p)^-1 r_p, [m, S], for a discount ``gamma`` < 1."""
-    values = np.empty(reward.shape)
-    m, n = reward.shape
-    for p in range(m):
-        system = -gamma * transition[p]
-        for s in range(n):
-            system[s, s] += 1.0
-        values[p] = solve(system, reward[p])
-    return values
+    systems = -gamma * transition
+    diagonal = np.arange(reward.shape[1])
+    systems[:, diagonal, diagonal] += 1.0
+    return np.array([solve(system, right) for system, right in zip(systems, reward, strict=True)]).reshape(reward.shape)
 
 
-@kernel
-def td_systems(phi, transition, reward, gains, stationary, gamma):
+def td_systems(
+    phi: np.ndarray, transition: np.ndarray, reward: np.ndarray, gains: np.ndarray, stationary: np.ndarray, gamma: float
+) -> tuple[np.ndarray, np.ndarray]:
     """A_p = Phi^T D_p (I - gamma P_p) Phi [m, d, d] and b_p = Phi^T D_p (r_p - J_p) [m, d], D_p = diag(stationary)."""
-    m, n = reward.shape
-    d = phi.shape[1]
+    (m, n), d = reward.shape, phi.shape[1]
     a, b = np.zeros((m, d, d)), np.zeros((m, d))
-    change = np.empty(d)
-    for p in range(m):
-        for s in range(n):
-            for f in range(d):
-                change[f] = phi[s, f]
-            for t in range(n):
-                for f in range(d):
-                    change[f] -= gamma * transition[p, s, t] * phi[t, f]
-            for f in range(d):
-                weight = stationary[p, s] * phi[s, f]
-                b[p, f] += weight * (reward[p, s] - gains[p])
-                for g in range(d):
-                    a[p, f, g] += weight * change[g]
+    for s in range(n):
+        change = np.tile(phi[s], (m, 1))
+        for t in range(n):
+            change -= (gamma * transition[:, s, t])[:, None] * phi[t]
+        weight = stationary[:, s, None] * phi[s]
+        b += weight * (reward[:, s] - gains)[:, None]
+        a += weight[:, :, None] * change[:, None, :]
     return a, b
 
 
@@ -85,7 +66,9 @@ def td_heads(a, b, basis):
                     mixed += a[p, f, g] * basis[g, c]
                 for e in range(r):
                     small[e, c] += basis[f, e] * mixed
-        heads[p] = solve(small, right)
+        solved = solve(small, right)
+        for c in range(r):
+            heads[p, c] = solved[c]
     return heads
 
 
@@ -114,7 +97,10 @@ def mean_updates(a, b, phi, stationary, gains_true, process, basis, heads, gains
             for c in range(r):
                 basis_update[f, c] += direction[f] * heads[i, c]
                 head_update[i, c] += basis[f, c] * direction[f]
-    return basis_update / n, head_update, gain_update
+    for f in range(d):
+        for c in range(r):
+            basis_update[f, c] /= n
+    return basis_update, head_update, gain_update
 
 
 @kernel
@@ -126,43 +112,19 @@ def combine(basis, head, theta):
             theta[f] += basis[f, c] * head[c]
 
 
-@kernel
-def _value_error(phi, theta, values, stationary, average):
-    """||Phi theta - V||^2 in the norm of ``stationary`` [S]; both sides centred under it if ``average``."""
-    states = phi.shape[0]
-    error = np.empty(states)
-    mean = square = 0.0
-    for s in range(states):
-        error[s] = -values[s]
-        for f in range(phi.shape[1]):
-            error[s] += phi[s, f] * theta[f]
-        mean += stationary[s] * error[s]
-    if not average:
-        mean = 0.0
-    for s in range(states):
-        square += stationary[s] * (error[s] - mean) ** 2
-    return square
-
-
-@kernel
-def subspace_error(basis, truth):
+def subspace_error(basis: np.ndarray, truth: np.ndarray) -> float:
     """Sum of squared sines of the principal angles, r - ||Q^T B*||_F^2 with Q an orthonormal basis of ``basis``.
 
     Computed as ||B* - Q Q^T B*||_F^2, the same number without cancellation near 0.
     """
     q = orthonormal(basis)
-    total = 0.0
-    for c in range(truth.shape[1]):
-        rest = truth[:, c].copy()
-        for b in range(q.shape[1]):
-            dot = 0.0
-            for f in range(rest.shape[0]):
-                dot += q[f, b] * truth[f, c]
-            for f in range(rest.shape[0]):
-                rest[f] -= dot * q[f, b]
-        for f in range(rest.shape[0]):
-            total += rest[f] * rest[f]
-    return total
+    products = np.zeros((q.shape[1], truth.shape[1]))
+    for f in range(len(q)):
+        products += q[f, :, None] * truth[f]
+    rest = truth.copy()
+    for b in range(q.shape[1]):
+        rest -= products[b] * q[:, b, None]
+    return float(ordered_sum((rest * rest).T.reshape(-1)))
 
 
 @kernel
@@ -188,29 +150,37 @@ def parameter_errors(basis, heads, gains, process, true_basis, true_theta, true_
 
 @kernel
 def mean_value_error(basis, heads, process, phi, values, stationary, average):
-    """Mean over agents of ||Phi B w_i - V_i||^2 in the norm of their stationary distributions (see _value_error)."""
-    theta = np.empty(basis.shape[0])
+    """Mean over agents of ||Phi B w_i - V_i||^2 in the norm of their stationary distributions.
+
+    Both sides are centred under the stationary distribution first if ``average``.
+    """
+    states, d = phi.shape
+    theta, error = np.empty(d), np.empty(states)
     total = 0.0
     for i in range(heads.shape[0]):
         p = process[i]
         combine(basis, heads[i], theta)
-        total += _value_error(phi, theta, values[p], stationary[p], average)
+        mean = square = 0.0
+        for s in range(states):
+            error[s] = -values[p, s]
+            for f in range(d):
+                error[s] += phi[s, f] * theta[f]
+            mean += stationary[p, s] * error[s]
+        if not average:
+            mean = 0.0
+        for s in range(states):
+            square += stationary[p, s] * (error[s] - mean) ** 2
+        total += square
     return total / heads.shape[0]
 
 
-@kernel
-def rewards_of_action_values(transition, action_values, gains):
+def rewards_of_action_values(transition: np.ndarray, action_values: np.ndarray, gains: np.ndarray) -> np.ndarray:
     """r_p = J_p + Q_p - P_p max_a' Q_p [m, S, A], the reward whose optimal gain is J_p and optimal value is Q_p."""
-    m, states, actions = action_values.shape
-    reward = np.empty(action_values.shape)
-    for p in range(m):
-        for s in range(states):
-            for a in range(actions):
-                ahead = 0.0
-                for t in range(states):
-                    ahead += transition[p, s, a, t] * action_values[p, t].max()
-                reward[p, s, a] = gains[p] + action_values[p, s, a] - ahead
-    return reward
+    best = action_values.max(axis=2)
+    ahead = np.zeros(action_values.shape)
+    for t in range(action_values.shape[1]):
+        ahead += transition[:, :, :, t] * best[:, t, None, None]
+    return gains[:, None, None] + action_values - ahead
 
 
 @kernel
@@ -239,8 +209,9 @@ def greedy_gains(basis, heads, process, phi, transition, reward):
         combine(basis, heads[i], theta)
         choose_greedily(phi, theta, choice)
         for s in range(states):
-            chain[s] = transition[p, s, choice[s]]
             pay[s] = reward[p, s, choice[s]]
+            for t in range(states):
+                chain[s, t] = transition[p, s, choice[s], t]
         mu = stationary_distribution(chain)
         for s in range(states):
             gains[i] += mu[s] * pay[s]

@@ -57,7 +57,7 @@ class SharedSubspaceMDPParameters(LinearParameters):
 
 @dataclass(frozen=True)
 class DecisionProcesses:
-    """m Markov decision processes with their truth."""
+    """m Markov decision processes with their exact solution."""
 
     transition: np.ndarray  # [m, S, A, S]
     reward: np.ndarray  # [m, S, A]
@@ -132,9 +132,20 @@ class SharedSubspaceMDP(LinearProblem):
         """[N, r], the heads w_i*."""
         return self.solution.heads[self.process_of]
 
-    transition = property(lambda self: self.solution.transition, doc="[M, S, A, S], kernels of the base processes.")
-    reward = property(lambda self: self.solution.reward, doc="[M, S, A], mean rewards of the base processes.")
-    action_values = property(lambda self: self.solution.action_values, doc="[M, S, A], optimal values Q*.")
+    @property
+    def transition(self) -> np.ndarray:
+        """[M, S, A, S], kernels of the base processes."""
+        return self.solution.transition
+
+    @property
+    def reward(self) -> np.ndarray:
+        """[M, S, A], mean rewards of the base processes."""
+        return self.solution.reward
+
+    @property
+    def action_values(self) -> np.ndarray:
+        """[M, S, A], optimal values Q*."""
+        return self.solution.action_values
 
     def gain_gap(self, basis: np.ndarray, heads: np.ndarray) -> float:
         """Mean over agents of J_i minus the exact gain of the policy greedy in Phi_sa B w_i; 0 at best."""
@@ -156,7 +167,7 @@ class SharedSubspaceMDP(LinearProblem):
     errors_q = errors  # the name algorithms for control use
 
     def errors_theta(self, theta: np.ndarray, gains: np.ndarray | None = None) -> dict[str, float]:
-        """The errors that need no basis, for estimates ``theta`` [N, d] of the whole parameter vectors."""
+        """The errors that do not need a basis, for estimates ``theta`` [N, d] of the whole parameter vectors."""
         whole = np.eye(self.features)
         return self.parameter_errors(whole, theta, gains) | {"gain_gap": self.gain_gap(whole, theta)}
 

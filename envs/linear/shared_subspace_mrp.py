@@ -95,7 +95,7 @@ class SharedSubspaceMRP(LinearMRP):
         self.basis = true_basis(rng, self.features, self.rank, self._off)
 
     def _check(self, given: SharedSubspaceMRPParameters) -> None:
-        """ValueError for values that are fine alone and do not fit together."""
+        """ValueError for values that are valid alone but not together."""
         constant = given.constant_feature != "removed"
         if constant and not self.average:
             raise ValueError(

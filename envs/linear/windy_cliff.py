@@ -51,7 +51,10 @@ def greedy_actions(transition, reward, gamma):
     best on that scale tie, and the first of them wins.
     """
     m, states, actions, _ = transition.shape
-    scale = np.abs(reward).max() / (1.0 - gamma)
+    scale = 0.0
+    for s in range(states):
+        scale = max(scale, abs(reward[s]))
+    scale /= 1.0 - gamma
     choice = np.zeros((m, states), np.int64)
     ahead = np.empty((states, actions))
     for p in range(m):
@@ -65,13 +68,21 @@ def greedy_actions(transition, reward, gamma):
                     for t in range(states):
                         ahead[s, a] += transition[p, s, a, t] * values[t]
             for s in range(states):
-                value = reward[s] + gamma * ahead[s].max()
+                value = reward[s] + gamma * _largest(ahead[s])
                 moved = max(moved, abs(value - values[s]))
                 values[s] = value
         for s in range(states):
-            while ahead[s, choice[p, s]] < ahead[s].max() - 1e-9 * scale:
+            while ahead[s, choice[p, s]] < _largest(ahead[s]) - 1e-9 * scale:
                 choice[p, s] += 1
     return choice
+
+
+@kernel
+def _largest(values):
+    best = values[0]
+    for a in range(1, values.shape[0]):
+        best = max(best, values[a])
+    return best
 
 
 class WindyCliff(LinearMRP):

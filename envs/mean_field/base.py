@@ -11,12 +11,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from envs.common.cache import Cache
 from envs.mean_field import histograms
 from envs.mean_field.joint_lumping import JointLumping, joint_bytes
-from envs.mean_field.lumping import MOST_OPERATIONS, Lumping, operations, remembered
-from orchestrator.core import Environment, Parameters, kernel
+from envs.mean_field.lumping import MOST_OPERATIONS, Lumping, operations
+from orchestrator.core import Environment, Parameters
 
-#: Bytes of the chain of everyone's states and actions at the most.
+#: Largest size in bytes of the chain of everyone's states and actions.
 MOST_JOINT = 1e9
 
 
@@ -62,7 +63,7 @@ class MeanFieldProblem(Environment):
     ``fill`` says otherwise. At the start s_g is uniform and local states are drawn independently, uniformly or, where
     ``concentration`` is a number, from one distribution that is itself drawn from Dirichlet(concentration, ...).
 
-    Raises ValueError for fewer than one agent, and for rows that are no distributions, naming the row.
+    Raises ValueError for fewer than one agent, and for rows that are not distributions, naming the row.
     """
 
     kind = "mean-field"
@@ -95,7 +96,7 @@ class MeanFieldProblem(Environment):
             wrong = np.argwhere((array < 0).any(axis=-1) | ~(abs(total - 1) <= 1e-9))
             if len(wrong):
                 row = tuple(int(index) for index in wrong[0])
-                raise ValueError(f"{name}: row {row} is no distribution, it sums to {total[row]:.6g}.")
+                raise ValueError(f"{name}: row {row} is not a distribution: it sums to {total[row]:.6g}.")
 
     @property
     def lumpable(self) -> bool:
@@ -111,12 +112,17 @@ class MeanFieldProblem(Environment):
     def lumping(self, policy: np.ndarray, agents: int | None = None) -> Lumping:
         """The exact chain of so many agents (all of them by default) that follow ``policy`` [S, G, B]; kept.
 
-        Whoever asks for the same one gets the same object: seeds of a cell share it.
+        The same policy gives the same object: seeds of a cell share it.
         """
         members = self.agents if agents is None else agents
-        kept = self.__dict__.setdefault("_lumpings", {}).setdefault(members, {})
         size = 8.0 * self.global_states * histograms.histograms(members, self.local_states) ** 2
-        return remembered(kept, policy.tobytes(), lambda: Lumping(self, np.array(policy), members), size)
+        group, key = ("lumpings", members), policy.tobytes()
+        return self.cache.get(group, key, lambda: Lumping(self, np.array(policy), members), size)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """What was made of these arrays, for all seeds of a cell."""
+        return Cache()
 
     def pooled(self, counts: np.ndarray) -> np.ndarray:
         """The local agents' part of the team's reward, float64 [rows, G], given who is where and does what.
@@ -125,7 +131,7 @@ class MeanFieldProblem(Environment):
         stand for all n it is the reward if all n were like them. Here the mean of r_l; an environment whose reward
         is of another form overrides this, ``expected`` and ``jointly``, and is of kind ``pooled-mean-field``.
         """
-        return means(np.ascontiguousarray(counts, np.int64), self._by_place)
+        return means(np.asarray(counts), self._by_place)
 
     @cached_property
     def _by_place(self) -> np.ndarray:
@@ -141,7 +147,7 @@ class MeanFieldProblem(Environment):
 
     @cached_property
     def jointly(self) -> np.ndarray:
-        """V* float64 [cells, G] of all agents, global and local ones, told what to do by someone who sees everyone."""
+        """V* float64 [cells, G] where someone who sees everyone decides for all agents, global and local."""
         return JointLumping(self).best
 
     @cached_property
@@ -150,7 +156,7 @@ class MeanFieldProblem(Environment):
         return self.first_of(self.agents)
 
     def first_of(self, members: int) -> np.ndarray:
-        """``first`` of so many of them."""
+        """``first`` of ``members`` local agents."""
         return np.array([self._first(cell) for cell in histograms.enumerated(members, self.local_states)])
 
     def _first(self, cell: np.ndarray) -> float:
@@ -158,8 +164,8 @@ class MeanFieldProblem(Environment):
         ways = math.lgamma(n + 1) - math.fsum(math.lgamma(c + 1) for c in cell)
         if alpha is None:
             return math.exp(ways - n * math.log(states))
-        drawn = math.fsum(math.lgamma(c + alpha) - math.lgamma(alpha) for c in cell)
-        return math.exp(ways + math.lgamma(states * alpha) - math.lgamma(n + states * alpha) + drawn)
+        spread = math.fsum(math.lgamma(c + alpha) - math.lgamma(alpha) for c in cell)
+        return math.exp(ways + math.lgamma(states * alpha) - math.lgamma(n + states * alpha) + spread)
 
     def gym(self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None) -> Any:
         """The global agent as a gymnasium environment: it sees s_g and the histogram of ``k`` local states (None: all).
@@ -179,36 +185,19 @@ class MeanFieldProblem(Environment):
         return PopulationFace(self, k, horizon, render_mode)
 
 
-@kernel
-def means(counts, paid):
-    """Mean of ``paid`` [places, G] over the members of each row of ``counts`` [rows, places]: [rows, G]."""
-    rows, places = counts.shape
-    out = np.zeros((rows, paid.shape[1]))
-    for r in range(rows):
-        members = 0
-        for z in range(places):
-            if counts[r, z] > 0:
-                members += counts[r, z]
-                for g in range(paid.shape[1]):
-                    out[r, g] += counts[r, z] * paid[z, g]
-        for g in range(paid.shape[1]):
-            out[r, g] /= members
-    return out
+def means(counts: np.ndarray, paid: np.ndarray) -> np.ndarray:
+    """Mean of ``paid`` [places, G] over the members of each row of ``counts`` int64 [rows, places]: [rows, G]."""
+    out = np.zeros((len(counts), paid.shape[1]))
+    for place in range(len(paid)):
+        out += counts[:, place, None] * paid[place]
+    return out / counts.sum(axis=1)[:, None]
 
 
-@kernel
-def expected(cells, locally, local_reward):
+def expected(cells: np.ndarray, locally: np.ndarray, local_reward: np.ndarray) -> np.ndarray:
     """sum_s c_s sum_b ``locally``[c, g, s, b] r_l(s, g, b) / n, float64 [cells, G]."""
-    rows, globals_, states, actions = locally.shape
-    out = np.zeros((rows, globals_))
-    for c in range(rows):
-        members = 0
-        for s in range(states):
-            members += cells[c, s]
-        for g in range(globals_):
-            for s in range(states):
-                if cells[c, s] > 0:
-                    for b in range(actions):
-                        out[c, g] += cells[c, s] * locally[c, g, s, b] * local_reward[s, g, b]
-            out[c, g] /= members
-    return out
+    _, globals_, states, actions = locally.shape
+    out = np.zeros((len(cells), globals_))
+    for s in range(states):
+        for b in range(actions):
+            out += cells[:, s, None] * locally[:, :, s, b] * local_reward[s, :, b]
+    return out / cells.sum(axis=1)[:, None]

@@ -70,7 +70,7 @@ class GaussianSqueeze(MeanFieldProblem):
     def mean_reward(self, probabilities: Any) -> float:
         """Mean reward of a step in which all n draw their actions independently from ``probabilities`` float64 [B].
 
-        Exact: the distribution of the sum is the n-fold convolution. Raises ValueError for what is no distribution.
+        Exact: the distribution of the sum is the n-fold convolution. Raises ValueError for other arrays.
         """
         chance = np.array(probabilities, float)
         if chance.shape != (self.local_actions,) or not (chance >= 0).all() or abs(chance.sum() - 1) > 1e-9:

@@ -56,31 +56,16 @@ def ranks(cells, table):
 
 def enumerated(members: int, states: int) -> np.ndarray:
     """All histograms in the order of their ranks, int64 [C(k + S - 1, S - 1), S]."""
-    out = np.empty((histograms(members, states), states), np.int64)
-    _enumerate(members, out)
-    return out
-
-
-@kernel
-def _enumerate(members, out):
-    states = out.shape[1]
-    counts = np.zeros(states, np.int64)
-    counts[states - 1] = members
-    for row in range(out.shape[0]):
-        out[row] = counts
-        # The next in lexicographic order: raise the last state but one that can take from those behind it.
-        s = states - 2
-        while s >= 0:
-            behind = 0
-            for t in range(s + 1, states):
-                behind += counts[t]
-            if behind > 0:
-                counts[s] += 1
-                for t in range(s + 1, states):
-                    counts[t] = 0
-                counts[states - 1] = behind - 1
-                break
-            s -= 1
+    columns: list[np.ndarray] = []
+    left = np.array([members])  # of the members, those not in the states so far
+    for _ in range(states - 1):
+        # Each row is followed by 0, 1 ... as many as are left.
+        row = np.repeat(np.arange(len(left)), left + 1)
+        first = np.cumsum(left + 1) - (left + 1)
+        count = np.arange(len(row)) - first[row]
+        columns = [*(column[row] for column in columns), count]
+        left = left[row] - count
+    return np.stack([*columns, left], axis=1)
 
 
 def move_operations(members: int, states: int, classes: int | None = None) -> float:
@@ -103,7 +88,8 @@ def moves(sources, chance, cells):
     base, size = members + 1, 1
     for _ in range(states - 1):
         size *= base
-    step = np.ones(states, np.int64)
+    step = np.empty(states, np.int64)
+    step[0] = 1
     for s in range(1, states - 1):
         step[s] = step[s - 1] * base
     step[states - 1] = 0
@@ -140,7 +126,10 @@ def shown(population, sample):
     ``population`` int64 [populations, S] counts of n members, ``sample`` int64 [samples, S] of k <= n: multivariate
     hypergeometric, prod_s C(c_s, F_s) / C(n, k).
     """
-    n, k = population[0].sum(), sample[0].sum()
+    n, k = 0, 0
+    for s in range(population.shape[1]):
+        n += population[0, s]
+        k += sample[0, s]
     logs = np.zeros(n + 1)
     for j in range(1, n + 1):
         logs[j] = logs[j - 1] + math.log(j)

@@ -22,7 +22,7 @@ def joint_bytes(members: int, global_states: int, local_states: int, local_actio
 
 
 class JointLumping:
-    """All n agents of a problem, told what to do by someone who sees everyone: V* over all joint actions."""
+    """All n agents of a problem, decided for by someone who sees everyone: V* over all joint actions."""
 
     def __init__(self, problem: Any) -> None:
         self.problem = problem
@@ -82,10 +82,10 @@ class Decentralised:
         problem, globally = self.problem, self.globally
         reward = problem.expected(self.cells, self.locally)[:, :, None] + problem.global_reward
         at = range(problem.global_states)
-        chance = [_moved(self.locally[:, g].copy(), problem.local_kernel[:, g].copy()) for g in at]
+        chance = [_moved(self.locally[:, g], problem.local_kernel[:, g]) for g in at]
         moves = np.stack([histograms.moves(self.cells, each, self.cells) for each in chance])
-        given = reward, moves, problem.global_kernel, problem.gamma
-        return settle(lambda value: averaged(action_values(*given, value), globally), np.zeros(reward.shape[:2]))
+        model = reward, moves, problem.global_kernel, problem.gamma
+        return settle(lambda value: averaged(action_values(*model, value), globally), np.zeros(reward.shape[:2]))
 
 
 def joint_chance(local_kernel: np.ndarray) -> np.ndarray:
@@ -109,21 +109,20 @@ def states_of(rows: np.ndarray, actions: int) -> np.ndarray:
 @kernel
 def largest(values, owner, cells):
     """The largest of ``values`` [rows, G] among the rows of each cell, [cells, G]; ``owner`` int64 [rows]."""
-    out = np.full((cells, values.shape[1]), -np.inf)
+    globals_ = values.shape[1]
+    out = np.empty((cells, globals_))
+    for c in range(cells):
+        for g in range(globals_):
+            out[c, g] = -np.inf
     for row in range(values.shape[0]):
-        for g in range(values.shape[1]):
+        for g in range(globals_):
             out[owner[row], g] = max(out[owner[row], g], values[row, g])
     return out
 
 
-@kernel
-def _moved(locally, local_kernel):
+def _moved(locally: np.ndarray, local_kernel: np.ndarray) -> np.ndarray:
     """Transitions float64 [cells, S, S'] of ``locally`` [cells, S, B] and ``local_kernel`` [S, B, S'] at one s_g."""
-    cells, states, actions = locally.shape
-    out = np.zeros((cells, states, local_kernel.shape[2]))
-    for c in range(cells):
-        for s in range(states):
-            for b in range(actions):
-                for t in range(local_kernel.shape[2]):
-                    out[c, s, t] += locally[c, s, b] * local_kernel[s, b, t]
+    out = np.zeros((*locally.shape[:2], local_kernel.shape[2]))
+    for b in range(locally.shape[2]):
+        out += locally[:, :, b, None] * local_kernel[:, b]
     return out

@@ -4,6 +4,7 @@ Local agents are alike, so (s_g, histogram) is an exact lumping of all joint sta
 that sees everyone, and what a policy of k sampled local states reaches, are fixed points on it.
 """
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -13,12 +14,10 @@ import numpy as np
 from envs.mean_field import histograms
 from orchestrator.core import kernel, ordered_sum
 
-#: Multiplications of an exact lumping that are still done, a minute or two.
+#: Largest number of multiplications of an exact lumping, a minute or two.
 MOST_OPERATIONS = 2e11
-#: Those of one that is done again and again, a second or less.
+#: The same for a lumping that is solved again and again, a second or less.
 QUICK = 1e9
-#: Bytes of chains that are kept for policies met again.
-MOST_KEPT = 2.5e8
 #: Change of a value at which a fixed point is taken to be reached, relative to the largest value.
 SETTLED = 1e-14
 
@@ -28,27 +27,28 @@ def operations(members: int, global_states: int, local_states: int, classes: int
     return global_states * histograms.move_operations(members, local_states, classes)
 
 
-def remembered(kept: dict, key: Any, make: Callable[[], Any], size: float) -> Any:
-    """``kept[key]``, made if it is not there; the oldest go where more than MOST_KEPT bytes would be kept.
-
-    ``size`` is in bytes, roughly, of each. Seeds that go through the same policies share what is made for them.
-    """
-    if key not in kept:
-        while kept and (len(kept) + 1) * size > MOST_KEPT:
-            kept.pop(next(iter(kept)))
-        kept[key] = make()
-    return kept[key]
-
-
 def settle(decided: Callable[[np.ndarray], np.ndarray], value: np.ndarray) -> np.ndarray:
     """The fixed point of V = ``decided``(V), from ``value`` on. Raises ValueError where V is not finite."""
     while True:
         before = value
         value = decided(before)
-        if not np.isfinite(value).all():
+        change, largest = largest_change(before.reshape(-1), value.reshape(-1))
+        if math.isnan(change):
             raise ValueError("a value is not finite")
-        if np.abs(value - before).max() <= SETTLED * max(1.0, np.abs(value).max()):
+        if change <= SETTLED * max(1.0, largest):
             return value
+
+
+@kernel
+def largest_change(before, value):
+    """Largest |value - before| and largest |value| of float64 [m] each; NaN twice where a value is not finite."""
+    change, largest = 0.0, 0.0
+    for i in range(value.shape[0]):
+        size = abs(value[i])
+        if not size < np.inf:
+            return np.nan, np.nan
+        change, largest = max(change, abs(value[i] - before[i])), max(largest, size)
+    return change, largest
 
 
 class Lumping:
@@ -73,7 +73,7 @@ class Lumping:
 
     def rewards(self, cells: np.ndarray) -> np.ndarray:
         """``reward`` at some histograms ``cells`` int64 [rows, S] only."""
-        return rewards(np.array(cells, np.int64), self.paid, self.problem.global_reward)
+        return rewards(cells, self.paid, self.problem.global_reward)
 
     def moves(self, cells: np.ndarray) -> np.ndarray:
         """P(F' | F, s_g) float64 [G, rows, all] of the histograms ``cells`` int64 [rows, S]."""
@@ -95,8 +95,8 @@ class Lumping:
 
     def _at_rest(self, decided: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         problem, start = self.problem, np.zeros((len(self.cells), self.problem.global_states))
-        given = self.reward, self.population, problem.global_kernel, problem.gamma
-        return settle(lambda value: decided(action_values(*given, value)), start)
+        model = self.reward, self.population, problem.global_kernel, problem.gamma
+        return settle(lambda value: decided(action_values(*model, value)), start)
 
     def deployed(self, policy: np.ndarray, k: int) -> np.ndarray:
         """[cells, G, A]: how often each action is taken by a ``policy`` [samples, G, A] of k sampled local states.
@@ -104,12 +104,13 @@ class Lumping:
         Its rows are all histograms of k by rank; a sample is drawn afresh each step, without replacement.
         """
         # The same under every local policy: alternation and gaps ask for many.
-        kept, states = self.problem.__dict__.setdefault("_shown", {}), self.problem.local_states
+        states = self.problem.local_states
         size = 8.0 * len(self.cells) * histograms.histograms(k, states)
-        shown = remembered(
-            kept, (self.agents, k), lambda: histograms.shown(self.cells, histograms.enumerated(k, states)), size
-        )
-        return through(shown, policy)
+
+        def make() -> np.ndarray:
+            return histograms.shown(self.cells, histograms.enumerated(k, states))
+
+        return through(self.problem.cache.get("shown", (self.agents, k), make, size), policy)
 
     @cached_property
     def first(self) -> np.ndarray:
@@ -138,32 +139,33 @@ def start_mean(first: np.ndarray, value: np.ndarray) -> float:
     return float(ordered_sum((first[:, None] * value).reshape(-1)) / value.shape[1])
 
 
-@kernel
-def under(policy, table):
+def under(policy: np.ndarray, table: np.ndarray) -> np.ndarray:
     """sum_b policy(b | s, g) table[s, g, b], [G, S, X] of ``policy`` [S, G, B] and ``table`` [S, G, B, X]."""
-    states, globals_, actions, width = table.shape
-    out = np.zeros((globals_, states, width))
-    for g in range(globals_):
-        for s in range(states):
-            for b in range(actions):
-                for x in range(width):
-                    out[g, s, x] += policy[s, g, b] * table[s, g, b, x]
-    return out
+    out = np.zeros((*policy.shape[:2], table.shape[3]))
+    for b in range(policy.shape[2]):
+        out += policy[:, :, b, None] * table[:, :, b]
+    return np.ascontiguousarray(out.transpose(1, 0, 2))
+
+
+def rewards(cells: np.ndarray, paid: np.ndarray, global_reward: np.ndarray) -> np.ndarray:
+    """r_g + the mean of ``paid`` [G, S] over the members of each of ``cells`` int64 [cells, S]: [cells, G, A]."""
+    total = np.zeros((len(cells), len(paid)))
+    for s in range(cells.shape[1]):
+        total += cells[:, s, None] * paid[:, s]
+    members = cells.sum(axis=1)  # whole numbers
+    return global_reward + (total / members[:, None])[:, :, None]
 
 
 @kernel
-def rewards(cells, paid, global_reward):
-    """r_g + the mean of ``paid`` [G, S] over a histogram's members, [cells, G, A]."""
-    globals_, actions = global_reward.shape
-    out = np.empty((cells.shape[0], globals_, actions))
-    for c in range(cells.shape[0]):
-        for g in range(globals_):
-            mean, members = 0.0, 0
-            for s in range(cells.shape[1]):
-                mean += cells[c, s] * paid[g, s]
-                members += cells[c, s]
-            for a in range(actions):
-                out[c, g, a] = global_reward[g, a] + mean / members
+def average_rows(chances, rows):
+    """sum_i ``chances``[c, i] ``rows``[i], [n, X], of ``chances`` [n, m] and ``rows`` [m, X]; zeros are skipped."""
+    out = np.zeros((chances.shape[0], rows.shape[1]))
+    for c in range(chances.shape[0]):
+        for i in range(chances.shape[1]):
+            chance = chances[c, i]
+            if chance > 0.0:
+                for x in range(rows.shape[1]):
+                    out[c, x] += chance * rows[i, x]
     return out
 
 
@@ -173,37 +175,24 @@ def action_values(reward, population, global_kernel, gamma, value):
 
     ``population`` [G, cells, all] may hold the rows of some cells only; ``value`` is [all, G].
     """
-    globals_, cells, everyone = population.shape
-    actions = reward.shape[2]
+    globals_, cells, actions = population.shape[0], population.shape[1], reward.shape[2]
     out = np.empty((cells, globals_, actions))
-    ahead = np.empty(globals_)
     for g in range(globals_):
+        ahead = average_rows(population[g], value)
         for c in range(cells):
-            ahead[:] = 0.0
-            for other in range(everyone):
-                chance = population[g, c, other]
-                if chance > 0.0:
-                    for h in range(globals_):
-                        ahead[h] += chance * value[other, h]
             for a in range(actions):
                 total = 0.0
                 for h in range(globals_):
-                    total += global_kernel[g, a, h] * ahead[h]
+                    total += global_kernel[g, a, h] * ahead[c, h]
                 out[c, g, a] = reward[c, g, a] + gamma * total
     return out
 
 
-@kernel
-def drifts(policy, global_kernel):
+def drifts(policy: np.ndarray, global_kernel: np.ndarray) -> np.ndarray:
     """P(s_g' | cell, s_g) float64 [cells, G, G] under ``policy`` [cells, G, A]."""
-    cells, globals_, actions = policy.shape
-    out = np.zeros((cells, globals_, globals_))
-    for c in range(cells):
-        for g in range(globals_):
-            for a in range(actions):
-                if policy[c, g, a] > 0.0:
-                    for h in range(globals_):
-                        out[c, g, h] += policy[c, g, a] * global_kernel[g, a, h]
+    out = np.zeros((*policy.shape[:2], global_kernel.shape[2]))
+    for a in range(policy.shape[2]):
+        out += policy[:, :, a, None] * global_kernel[:, a]
     return out
 
 
@@ -234,15 +223,7 @@ def averaged(values, policy):
     return out
 
 
-@kernel
-def through(chance, policy):
+def through(chance: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """sum_F ``chance``[c, F] ``policy``[F, g, a], [cells, G, A]."""
-    _, globals_, actions = policy.shape
-    out = np.zeros((chance.shape[0], globals_, actions))
-    for c in range(chance.shape[0]):
-        for f in range(chance.shape[1]):
-            if chance[c, f] > 0.0:
-                for g in range(globals_):
-                    for a in range(actions):
-                        out[c, g, a] += chance[c, f] * policy[f, g, a]
-    return out
+    rows = np.array(policy).reshape(len(policy), -1)
+    return average_rows(chance, rows).reshape(-1, *policy.shape[1:])

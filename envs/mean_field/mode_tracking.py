@@ -33,8 +33,8 @@ class ModeTracking(MeanFieldProblem):
 
     def fill(self) -> None:
         states = self.local_states
-        wanted = _towards(states, self.parameters.hit)
-        self.global_kernel = np.repeat(wanted[None], states, axis=0)
+        moves = _towards(states, self.parameters.hit)
+        self.global_kernel = np.repeat(moves[None], states, axis=0)
         stays = _towards(states, self.parameters.persistence)
         self.local_kernel = np.repeat(stays[:, None, None], states, axis=1)
         self.global_reward = np.zeros((states, states))

@@ -57,7 +57,7 @@ class PopulationFace(ParallelEnv[str, np.ndarray, np.int64]):
         return self._observed(self._generator), {name: {} for name in self.agents}
 
     def step(self, actions: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        """Observations, rewards, terminated, truncated and infos of all; nothing where the horizon is behind us.
+        """Observations, rewards, terminated, truncated and infos of all; nothing after the horizon.
 
         Raises ValueError if an agent has no action or one out of range.
         """
@@ -66,14 +66,14 @@ class PopulationFace(ParallelEnv[str, np.ndarray, np.int64]):
             return {}, {}, {}, {}, {}
         chosen = [self._action(name, actions.get(name)) for name in self.possible_agents]
         reward = episode.step(chosen[0], np.array(chosen[1:], np.int64), rng)
-        observed, acted = self._observed(rng), self.agents
+        observed, names = self._observed(rng), self.agents
         self.agents = [] if episode.over else list(self.possible_agents)
         return (
             observed,
-            dict.fromkeys(acted, reward),
-            dict.fromkeys(acted, False),
-            dict.fromkeys(acted, episode.over),
-            {name: {} for name in acted},
+            dict.fromkeys(names, reward),
+            dict.fromkeys(names, False),
+            dict.fromkeys(names, episode.over),
+            {name: {} for name in names},
         )
 
     def render(self) -> np.ndarray | None:

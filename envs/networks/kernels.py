@@ -1,21 +1,24 @@
-"""Compiled pieces of networks of agents: hop counts, softmax policies, linear systems, exact policy gradients.
+"""Pieces of networks of agents: hop counts, softmax policies, linear systems, exact policy gradients.
 
-Sums run over agents in a fixed order; nothing goes through BLAS.
+Sums run over agents in a fixed order; nothing goes through BLAS. What is elementwise, or a sum over rows, is numpy;
+only what is a loop is compiled, as each kernel costs the first run a fifth of a second.
 """
 
 import math
 
 import numpy as np
 
-from orchestrator.core import kernel
+from envs.common.chains import back_substitute
+from orchestrator.core import kernel, ordered_sum
 
 
 @kernel
 def hops_from(indptr, indices, source):
     """Edges between ``source`` and every agent, int32 [n], -1 where no path leads; breadth first over the CSR graph."""
     n = indptr.shape[0] - 1
-    hops = np.full(n, -1, np.int32)
-    queue = np.empty(n, np.int64)
+    hops, queue = np.empty(n, np.int32), np.empty(n, np.int64)
+    for i in range(n):
+        hops[i] = -1
     queue[0], hops[source] = source, 0
     head, tail = 0, 1
     while head < tail:
@@ -30,14 +33,9 @@ def hops_from(indptr, indices, source):
     return hops
 
 
-@kernel
-def hop_counts(indptr, indices):
-    """Edges between all pairs, int32 [n, n], -1 where no path leads."""
-    n = indptr.shape[0] - 1
-    out = np.empty((n, n), np.int32)
-    for i in range(n):
-        out[i] = hops_from(indptr, indices, i)
-    return out
+def hop_counts(indptr: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Edges between all pairs of the agents of a CSR graph, int32 [n, n], -1 where no path leads."""
+    return np.stack([hops_from(indptr, indices, source) for source in range(len(indptr) - 1)])
 
 
 @kernel
@@ -74,10 +72,7 @@ def solve_dominant(matrix, vector):
                 for j in range(c + 1, n):
                     a[i, j] -= factor * a[c, j]
                 x[i] -= factor * x[c]
-    for c in range(n - 1, -1, -1):
-        for j in range(c + 1, n):
-            x[c] -= a[c, j] * x[j]
-        x[c] /= a[c, c]
+    back_substitute(a, x)
     return x
 
 
@@ -104,49 +99,31 @@ def inverse_dominant(matrix):
     return a
 
 
-@kernel
-def reward_slopes(pi, reward):
-    """Expected reward by own state of each binary agent: at state 0 [n], and how much more at state 1 [n]."""
-    n = pi.shape[0]
-    at_0, slope = np.empty(n), np.empty(n)
-    for i in range(n):
-        at_0[i] = pi[i, 0, 0] * reward[i, 0, 0] + pi[i, 0, 1] * reward[i, 0, 1]
-        slope[i] = pi[i, 1, 0] * reward[i, 1, 0] + pi[i, 1, 1] * reward[i, 1, 1] - at_0[i]
-    return at_0, slope
+def reward_slopes(pi: np.ndarray, reward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Expected reward by own state of each binary agent: at state 0 [n], and how much more at state 1 [n].
+
+    ``pi`` and ``reward`` are [n, 2, 2], by agent, state and action.
+    """
+    expected = pi[:, :, 0] * reward[:, :, 0] + pi[:, :, 1] * reward[:, :, 1]
+    return expected[:, 0].copy(), expected[:, 1] - expected[:, 0]
 
 
-@kernel
-def span_beyond(hops, kappa, on_state, on_action):
+def span_beyond(hops: np.ndarray, kappa: int, on_state: np.ndarray, on_action: np.ndarray) -> np.ndarray:
     """Sum [n] over the agents j more than ``kappa`` hops from i of |on_state[i, j]| + |on_action[i, j]|."""
-    n = hops.shape[0]
-    out = np.zeros(n)
-    for i in range(n):
-        for j in range(n):
-            if hops[i, j] > kappa:
-                out[i] += abs(on_state[i, j]) + abs(on_action[i, j])
-    return out
+    spans = np.where(hops > kappa, abs(on_state) + abs(on_action), 0.0)
+    return ordered_sum(np.ascontiguousarray(spans.T))
 
 
-@kernel
-def heard_influence(hops, kappa, slope, resolvent):
+def heard_influence(hops: np.ndarray, kappa: int, slope: np.ndarray, resolvent: np.ndarray) -> np.ndarray:
     """Sum [n] over the agents i within ``kappa`` hops of j of slope_i ``resolvent``[i, j]."""
-    n = hops.shape[0]
-    out = np.zeros(n)
-    for i in range(n):
-        for j in range(n):
-            if hops[i, j] <= kappa:
-                out[j] += slope[i] * resolvent[i, j]
-    return out
+    return ordered_sum(np.where(hops <= kappa, slope[:, None] * resolvent, 0.0))
 
 
-@kernel
-def softmax_gradient(pi, reward, occupied, influence):
-    """(1 / n) occupied_j(s) d/d theta_j(s, .) of sum_a pi_j(a | s) (r_j(s, a) + a ``influence``_j), [n, 2, 2]."""
-    n = pi.shape[0]
-    out = np.empty((n, 2, 2))
-    for j in range(n):
-        for s in range(2):
-            gain = reward[j, s, 1] - reward[j, s, 0] + influence[j]
-            out[j, s, 1] = occupied[j, s] * pi[j, s, 0] * pi[j, s, 1] * gain / n
-            out[j, s, 0] = -out[j, s, 1]
-    return out
+def softmax_gradient(pi: np.ndarray, reward: np.ndarray, occupied: np.ndarray, influence: np.ndarray) -> np.ndarray:
+    """(1 / n) occupied_j(s) d/d theta_j(s, .) of sum_a pi_j(a | s) (r_j(s, a) + a ``influence``_j), [n, 2, 2].
+
+    ``pi`` and ``reward`` are [n, 2, 2], ``occupied`` [n, 2] is the time spent at each state, ``influence`` [n].
+    """
+    gain = reward[:, :, 1] - reward[:, :, 0] + influence[:, None]
+    at_1 = occupied * pi[:, :, 0] * pi[:, :, 1] * gain / len(pi)
+    return np.stack([-at_1, at_1], axis=2)

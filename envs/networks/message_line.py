@@ -58,8 +58,8 @@ class MessageLine(Environment):
         self.graph: Graph = named_graph("line", agents)
 
     @property
-    def exact(self) -> bool:
-        """Whether ``evaluate`` is quick; it still answers for 13 or 14 agents."""
+    def exact_is_cheap(self) -> bool:
+        """Whether ``evaluate`` takes little time; for 13 and 14 agents it still works."""
         return self.agents <= 12
 
     @property

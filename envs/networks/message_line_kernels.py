@@ -26,7 +26,8 @@ def rollout(alone, policy, indptr, indices, rng, out):
     batch, horizon, n = out.shape
     states, actions, following = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     for b in range(batch):
-        states[:] = 1
+        for i in range(n):
+            states[i] = 1
         for t in range(horizon):
             for i in range(n):
                 row = observed_row(states, indptr[i], indptr[i + 1], indices, 2)
@@ -34,7 +35,8 @@ def rollout(alone, policy, indptr, indices, rng, out):
                 out[b, t, i] = 2 * states[i] + actions[i]
             for i in range(n):
                 following[i] = uniform(rng, b) < _chance(states, i, actions[i], alone)
-            states[:] = following
+            for i in range(n):
+                states[i] = following[i]
 
 
 @kernel
@@ -47,8 +49,9 @@ def joint_chances(alone, policy, indptr, indices):
             states[i] = s >> i & 1
         for i in range(n):
             row = observed_row(states, indptr[i], indptr[i + 1], indices, 2)
-            out[i, s] = policy[i, row, 0] * _chance(states, i, 0, alone)
-            out[i, s] += policy[i, row, 1] * _chance(states, i, 1, alone)
+            out[i, s] = 0.0
+            for a in range(2):
+                out[i, s] += policy[i, row, a] * _chance(states, i, a, alone)
     return out
 
 
@@ -62,15 +65,18 @@ def _push(now, chance, needed, free, here, there, after):
     at a time, which bounds the buffers ``here`` and ``there``.
     """
     n = chance.shape[0]
-    after[:] = 0.0
+    for s in range(1 << n):
+        after[s] = 0.0
     for held in range(1 << n - free):
         given = held << free
-        here[: 1 << free] = now[given : given + (1 << free)]
+        for old in range(1 << free):
+            here[old] = now[given + old]
         for i in range(n):
             width, first, then = 1 << i, min(needed[i], free), min(needed[i + 1], free)
             for kept in range(1 << free - then):
                 to = 2 * width * kept
-                there[to : to + 2 * width] = 0.0
+                for w in range(2 * width):
+                    there[to + w] = 0.0
                 for dropped in range(1 << then - first):
                     old = kept << then - first | dropped
                     one = chance[i, given | old << first]  # states below first do not matter to agent i
@@ -93,9 +99,9 @@ def visits(chance, needed, free, buffer, steps, gamma):
     """
     n = chance.shape[0]
     now, after = np.zeros(1 << n), np.empty(1 << n)
-    now[-1] = 1.0
     here, there = np.empty(buffer), np.empty(buffer)
-    shares, counts = now.copy(), np.zeros(1 << n)
+    shares, counts = np.zeros(1 << n), np.zeros(1 << n)
+    now[-1] = shares[-1] = 1.0
     weight, total = 1.0, 1.0
     for _ in range(steps):
         _push(now, chance, needed, free, here, there, after)

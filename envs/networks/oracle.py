@@ -57,7 +57,7 @@ class NetworkOracle:
     def q(self, pi: np.ndarray, reward: np.ndarray) -> np.ndarray:
         """Q_i(s, a) of agent i's own ``reward`` for every joint state and action, float64 [n, 2^n, 2^n]."""
         pi, reward = np.array(pi, np.float64), np.array(reward, np.float64)
-        return _joint_q(self.chance, self._resolvent(pi), pi, reward, self.gamma)
+        return _joint_q(self.chance, self._resolvent(pi), reward, *reward_slopes(pi, reward), self.gamma)
 
     def gradients(self, pi: np.ndarray, q: np.ndarray) -> np.ndarray:
         """sum_t gamma^t E grad_theta_j log pi_j(a_j | s_j) ``q``_i(s, a), float64 [n (i), n (j), 2, 2].
@@ -154,10 +154,12 @@ def _marginals(distribution, pi):
 
 
 @kernel
-def _joint_q(chance, resolvent, pi, reward, gamma):
-    """Q [n, 2^n, 2^n]: the value after the step, next states turned into actions one agent (one bit) at a time."""
+def _joint_q(chance, resolvent, reward, at_0, slope, gamma):
+    """Q [n, 2^n, 2^n]: the value after the step, next states turned into actions one agent (one bit) at a time.
+
+    ``at_0`` and ``slope`` [n] are those of ``reward_slopes``.
+    """
     n, joint = chance.shape[:2]
-    at_0, slope = reward_slopes(pi, reward)
     out, ahead = np.empty((n, joint, joint)), np.empty(joint)
     for i in range(n):
         value = np.zeros(joint)

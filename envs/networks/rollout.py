@@ -12,7 +12,7 @@ BASE, BY_ACTION, BY_STATE = 0.1, 0.6, 0.2  # what a voter on its own does: P(s' 
 def checked_policy(problem: Any, policy: Any, indptr: Any, indices: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Copies for the kernels, so that one compiled specialisation serves all: policy, indptr, indices.
 
-    ``policy`` float64 [n, O, A], O no less than S^m where m agents are observed at the most. Raises ValueError for
+    ``policy`` float64 [n, O, A], O at least S^m where at most m agents are observed. Raises ValueError for
     arrays that do not fit each other or the ``problem``.
     """
     policy, indptr = np.array(policy, np.float64, order="C"), np.array(indptr, np.int64)

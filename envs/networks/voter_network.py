@@ -66,7 +66,7 @@ class VoterNetwork(Environment):
     actions = 2
     horizon: int | None = None  #: episodes have no end of their own
     closed_form = True  #: of occupancies, gradients and Q-functions, under local policies
-    exact = False  #: under policies that observe their neighbours
+    exact_is_cheap = False  #: under policies that observe their neighbours
 
     def __init__(self, parameters: VoterNetworkParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)

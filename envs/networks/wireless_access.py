@@ -41,7 +41,7 @@ class WirelessAccess(Environment):
     Actions are 0, idle, and 1..4, sending to the k-th of the user's own access points in ascending order. Policies are
     float64 [n, O, 5]; user i's row is sum_k 8^k s_j over the k-th j of indices[indptr[i]:indptr[i + 1]], the users it
     observes in ascending order. Local ones have indptr = arange(n + 1), indices = arange(n), O = 8. Raises ValueError
-    for a number of users that is no square of 2 or more, and in every method for policies of other shapes.
+    for a number of users that is not the square of 2 or more, and in every method for policies of other shapes.
     """
 
     name = "wireless-access"
@@ -52,7 +52,7 @@ class WirelessAccess(Environment):
     states = 8
     actions = 5
     closed_form = False
-    exact = False  # 8^n joint states: values come from rollouts
+    exact_is_cheap = False  # 8^n joint states: values come from rollouts
 
     def __init__(self, parameters: WirelessAccessParameters, agents: int, instance: int) -> None:
         side = math.isqrt(max(agents, 0))
@@ -108,8 +108,8 @@ class WirelessAccess(Environment):
             raise ValueError(f"horizon must be at least 1, got {horizon}.")
         policy, indptr, indices = self._checked(policy, indptr, indices)
         seen = np.empty((len(rng), horizon, self.agents), np.int64)
-        given = self.parameters
-        rollout(given.arrival, given.success, self.points, self.access, policy, indptr, indices, rng, seen)
+        p = self.parameters
+        rollout(p.arrival, p.success, self.points, self.access, policy, indptr, indices, rng, seen)
         return seen
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:

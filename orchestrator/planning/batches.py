@@ -67,8 +67,9 @@ def batches(units: Sequence[Unit], slots: int) -> list[list[Unit]]:
 def effort(task: Task, agents_per_actor: int | None) -> float:
     """Rough number of seconds that a task takes."""
     cell = task.cell
-    steps = cell.agents * cell.parameters.get("local_steps", 1)
-    each = cell.rounds * (registry.algorithm(cell.algorithm).seconds_per_round + steps * SECONDS_PER_STEP)
+    algorithm = registry.algorithm(cell.algorithm)
+    steps = cell.agents * algorithm.steps_per_round(cell.algorithm_model)
+    each = cell.rounds * (algorithm.seconds_per_round + steps * SECONDS_PER_STEP)
     each += (1 + cell.rounds / cell.schedule.interval(cell.rounds)) * SECONDS_PER_MEASUREMENT  # round 0 is one, too
     calls = 0 if agents_per_actor is None else cell.rounds * task.hosts(agents_per_actor) * SECONDS_PER_CALL
     return calls + each * len(task.seeds)

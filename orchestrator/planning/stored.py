@@ -56,7 +56,7 @@ class StoredSweep(BaseModel):
         for algorithm, environment in classes:
             meanings = dict(algorithm.metrics) | meanings
             labels |= algorithm.labels
-            scores |= dict.fromkeys(getattr(algorithm, "scores", ()))
+            scores |= dict.fromkeys(algorithm.scores)
             for model, prefix in ((algorithm.Parameters, ""), (environment.Parameters, "env.")):
                 for name, parameter in model.model_fields.items():
                     parameters.setdefault(prefix + name, parameter.description or "")

@@ -85,8 +85,9 @@ def write_report(page: Page, folder: str | Path) -> Path:
         "Versions": [_settings(page.origin.versions)] if page.origin else [],
         "Configuration": [_settings(page.details)] if page.details else [],
     }
-    body = [f"<h1>{escape(page.sweep)}</h1>{about}<p class='soft'>{escape(_counts(page.summary))}</p>"]
-    body += [f"<h2>{title}</h2>" + "\n".join(content) for title, content in parts.items() if content]
+    title = escape(page.sweep).replace("/", "/<wbr>")
+    body = [f"<h1>{title}</h1>{about}<p class='soft'>{escape(_counts(page.summary))}</p>"]
+    body += [f"<h2>{heading}</h2>" + "\n".join(content) for heading, content in parts.items() if content]
     return write_page(page.sweep, "\n".join(body), folder)
 
 

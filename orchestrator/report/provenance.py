@@ -53,7 +53,7 @@ def _times(summary: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
         }
         for name in SECONDS:
             if name in own:  # older results have no startup
-                row[name.replace("_seconds", ", s")] = f"{own[name].sum():.1f}"
+                row[name.replace("_seconds", " (s)")] = f"{own[name].sum():.1f}"
         peak = own["peak_memory_bytes"].max()
         rows.append(row | {"peak memory": f"{peak / 2**20:.0f} MiB" if peak == peak else "–"})
     return pd.DataFrame(rows)

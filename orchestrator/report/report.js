@@ -1,4 +1,4 @@
-// Hover text and files of the figures. Every figure carries its numbers; nothing is fetched.
+// Tooltips of the figures, and their SVG, PNG and CSV files. Every figure contains its numbers; nothing is fetched.
 "use strict";
 const tip = document.getElementById("tip");
 const shown = (value) => (typeof value === "number" ? String(Number(value.toPrecision(5))) : String(value));

@@ -44,7 +44,7 @@ def checked(call, folder, monkeypatch, algorithm: str):
 def test_what_keeps_the_contract(call, tmp_path, monkeypatch):
     code, out = checked(call, tmp_path, monkeypatch, FILES["pooled.py"])
     assert (code, findings(out)) == (0, dict.fromkeys(KEPT, "ok"))
-    assert out.endswith("\nThe contract is kept.\n")
+    assert out.endswith("\nThe algorithm is reproducible.\n")
 
 
 @pytest.mark.parametrize(("old", "new", "what", "words"), BROKEN)

@@ -110,9 +110,20 @@ def test_rows_of_the_two_tables():
     )
     claim, levels = verdict.to_rows("s", "h")
     assert claim == {
-        "sweep": "s", "sweep_hash": "h", "claim": "c", "case": "joint", "metric": "e_tail", "versus": "agents",
-        "law": "power", "estimate": -1, "ci_low": -1.1, "ci_high": -0.9, "interval": "95%", "expected": "-1",
-        "verdict": "supported", "reason": "Why.",
-    }  # fmt: skip
+        "sweep": "s",
+        "sweep_hash": "h",
+        "claim": "c",
+        "case": "joint",
+        "metric": "e_tail",
+        "versus": "agents",
+        "law": "power",
+        "estimate": -1,
+        "ci_low": -1.1,
+        "ci_high": -0.9,
+        "interval": "95%",
+        "expected": "-1",
+        "verdict": "supported",
+        "reason": "Why.",
+    }
     key = {"sweep": "s", "sweep_hash": "h", "claim": "c"}
     assert levels[1] == key | {"x": 4, "y": 0.3, "lo": 0.2, "hi": 0.4, "seeds": 8, "used": False}

@@ -50,24 +50,24 @@ def test_a_straight_line_in_u_identifies_no_floor():
 
 def test_the_jackknife_of_a_mean_is_the_t_interval():
     y = np.array([[1.0, 2, 3, 4, 5, 9]])
-    found = fits.jackknife(fits.mean_curve, y).at(0)
+    interval = fits.jackknife(fits.mean_curve, y).at(0)
     error = y.std(ddof=1) / math.sqrt(6)
-    assert found.error == pytest.approx(error)
-    assert (found.low, found.high) == pytest.approx((4 - 2.570582 * error, 4 + 2.570582 * error), rel=1e-6)
+    assert interval.error == pytest.approx(error)
+    assert (interval.low, interval.high) == pytest.approx((4 - 2.570582 * error, 4 + 2.570582 * error), rel=1e-6)
 
 
 def test_the_jackknife_leaves_a_seed_out_of_the_whole_curve():
     # A factor per seed that is common to all levels cannot move the slope.
     y = X[:, None] ** -1.0 * np.array([0.2, 1.0, 3.0, 10.0, 0.5, 7.0])
-    found = fits.jackknife(lambda part: fits.power_slope(X, part), y)
-    assert found.estimate == pytest.approx(-1)
-    assert found.error == pytest.approx(0, abs=1e-12)
+    interval = fits.jackknife(lambda part: fits.power_slope(X, part), y)
+    assert interval.estimate == pytest.approx(-1)
+    assert interval.error == pytest.approx(0, abs=1e-12)
 
 
 def test_one_seed_has_no_interval():
-    found = fits.jackknife(fits.mean_curve, np.array([[2.0]])).at(0)
-    assert found.estimate == 2
-    assert math.isnan(found.low)
+    interval = fits.jackknife(fits.mean_curve, np.array([[2.0]])).at(0)
+    assert interval.estimate == 2
+    assert math.isnan(interval.low)
 
 
 @pytest.mark.parametrize(("seeds", "sigma"), [(6, 0.3), (8, 0.1), (8, 0.5)])
@@ -76,16 +76,16 @@ def test_coverage_of_the_interval(seeds, sigma):
     hits = 0
     for _ in range(400):
         y = 0.07 / X[:, None] * np.exp(sigma * generator.normal(size=(len(X), seeds)))
-        found = fits.jackknife(lambda part: fits.power_slope(X, part), y)
-        hits += found.low <= -1 <= found.high
+        interval = fits.jackknife(lambda part: fits.power_slope(X, part), y)
+        hits += interval.low <= -1 <= interval.high
     assert 0.92 <= hits / 400 <= 0.98
 
 
 def test_leaving_out_one_point_gives_the_range():
     # Slopes of three points on u = 0, 1, 2 with z = 0, 0, 1: all 1/2; without the first 1, the second 1/2, the third 0.
     u, y = np.array([0.0, 1, 2]), np.exp([0.0, 0.0, 1.0])[:, None]
-    found = fits.leave_one_point_out(lambda u, y: fits.line(u, y)[1], u, y)
-    assert (found.estimate, found.low, found.high) == pytest.approx((0.5, 0.0, 1.0))
+    interval = fits.leave_one_point_out(lambda u, y: fits.line(u, y)[1], u, y)
+    assert (interval.estimate, interval.low, interval.high) == pytest.approx((0.5, 0.0, 1.0))
 
 
 def test_positive_looks_at_the_mean_without_any_one_seed():

@@ -226,9 +226,10 @@ def test_value_at_several_levels_must_hold_at_each(table, verdict_of):
     result = verdict_of(table("error_tail", y, X), law="value", versus="agents", at_most=1.5)
     assert result.verdict == "refuted"
     assert "agents=32 (the claim must hold at all 5 levels)" in result.reason
-    assert verdict_of(
-        table("error_tail", y, X), law="value", versus="agents", at_most=1.5, window=[2, 16]
-    ).verdict == "supported"  # fmt: skip
+    assert (
+        verdict_of(table("error_tail", y, X), law="value", versus="agents", at_most=1.5, window=[2, 16]).verdict
+        == "supported"
+    )
 
 
 def test_relative_to_is_the_quotient_of_the_means_paired_by_seed(table, verdict_of):
@@ -249,9 +250,7 @@ def test_relative_to_is_the_quotient_of_the_means_paired_by_seed(table, verdict_
 def test_relative_to_another_metric_in_a_power_law(table, verdict_of):
     summary = table("error_tail", power(-1), X)
     summary["floor_tail"] = power(0.5, seed=9).ravel()
-    assert verdict_of(
-        summary, expect=-1.5, within=0.15, relative_to={"metric": "floor_tail"}
-    ).verdict == "supported"  # fmt: skip
+    assert verdict_of(summary, expect=-1.5, within=0.15, relative_to={"metric": "floor_tail"}).verdict == "supported"
     summary.loc[summary["agents"] == 8, "floor_tail"] = 0.0
     result = verdict_of(summary, expect=-1.5, within=0.15, relative_to={"metric": "floor_tail"})
     assert result.verdict == "inconclusive"

@@ -100,9 +100,9 @@ def test_the_window_selects_rounds(along):
     assert "Not one power law" in along(learned(y)).reason
     few = along(learned(y), window=[100, 1000])
     assert "only 3 values of round in the window; at least 4 are needed" in few.reason
-    assert "case joint has no value of round in the window [2000, 3000]" in along(
-        learned(y), window=[2000, 3000]
-    ).reason  # fmt: skip
+    assert (
+        "case joint has no value of round in the window [2000, 3000]" in along(learned(y), window=[2000, 3000]).reason
+    )
 
 
 def test_values_and_bounds_hold_at_every_round(along):
@@ -311,10 +311,13 @@ def test_a_sweep_file_with_such_claims_loads(tmp_path):
         ("consensus_error_window", "consensus_eror_window", "unknown metric 'consensus_eror_window' of case 'fixed'"),
         ("lambda_2_final", "lamda_2_final", "unknown metric 'lamda_2_final' of case 'fixed': did you mean"),
         ("versus: lambda_2_final", "versus: lambda_2", "names the unknown key 'lambda_2'"),
-        ("case: fixed, metric: consensus_error_tail", "case: alone, metric: consensus_error_tail",
-         "unknown metric 'lambda_2_final' of case 'alone'"),
+        (
+            "case: fixed, metric: consensus_error_tail",
+            "case: alone, metric: consensus_error_tail",
+            "unknown metric 'lambda_2_final' of case 'alone'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_combinations_are_refused_in_one_sentence(tmp_path, old, new, sentence):
     assert old in SWEEP
     path = tmp_path / "curves.yaml"
@@ -339,22 +342,38 @@ def test_the_page_draws_the_claims_and_their_curves(tmp_path):
         read_claim(base | given)
         for given in (
             {"name": "along", "metric": "error_window", "versus": "round", "where": {"graph": "g1"}, "at_most": 0},
-            {"name": "late", "metric": "error_window", "versus": "round", "where": {"graph": "g2"}, "at_most": 0,
-             "window": [10, 1000]},
+            {
+                "name": "late",
+                "metric": "error_window",
+                "versus": "round",
+                "where": {"graph": "g2"},
+                "at_most": 0,
+                "window": [10, 1000],
+            },
             {"name": "which", "metric": "error_window", "versus": "round", "at_most": 0},
             {"name": "against", "metric": "error_final", "versus": "lambda_2_final", "at_most": 0},
-            {"name": "flat", "metric": "error_window", "versus": "round", "law": "value", "where": {"graph": "g1"},
-             "at_most": 2},
+            {
+                "name": "flat",
+                "metric": "error_window",
+                "versus": "round",
+                "law": "value",
+                "where": {"graph": "g1"},
+                "at_most": 2,
+            },
         )
-    ]  # fmt: skip
+    ]
     verdicts = [judge(claim, summary, curves) for claim in claims]
     assert [verdict.verdict for verdict in verdicts][:3] == ["supported", "supported", "inconclusive"]
     text = write_report(Page("s", summary, curves, claims, verdicts), tmp_path).read_text(encoding="utf-8")
     assert text.index("<h2>Claims") < text.index("<h2>Learning curves")
     names = re.findall(r"<figure data-name='([^']*)'", text)
     assert [name for name in names if name.startswith("s-claim-")] == [
-        "s-claim-01-along", "s-claim-02-late", "s-claim-03-which", "s-claim-04-against", "s-claim-05-flat"
-    ]  # fmt: skip
+        "s-claim-01-along",
+        "s-claim-02-late",
+        "s-claim-03-which",
+        "s-claim-04-against",
+        "s-claim-05-flat",
+    ]
     drawn = {name[: len("s-curves-01")] for name in names if name.startswith("s-curves-")}
     assert len(drawn) == 4  # of error: in g1 (for two claims), in g2, everywhere, and by lambda_2
     for title in ("error, graph = g1", "error, graph = g2"):

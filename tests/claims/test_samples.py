@@ -1,4 +1,4 @@
-"""Which replicates a claim rests on, and what is said when some are not there."""
+"""Which replicates a claim uses, and the reasons when some are missing."""
 
 import math
 

@@ -93,10 +93,10 @@ def test_placement_with_an_own_utility_and_graph(folder, algorithm, environment,
 
 @pytest.mark.slow  # ten starts of the program
 def test_the_commands(folder):
-    """In the page's order; the contract is kept, the sweep has both utilities."""
+    """In the order of the page; the algorithm is reproducible, the sweep has both utilities."""
     assert len(COMMANDS[""]) == 10
     heard = [said(folder, command) for command in COMMANDS[""]]
-    assert heard[3].splitlines()[-1] == "The contract is kept."
+    assert heard[3].splitlines()[-1] == "The algorithm is reproducible."
     assert "pooled-bandits" in heard[0]
     lines = heard[2].splitlines()
     errors = [float(line.split()[1]) for line in lines if re.match(r"\s*(2|8|32)\s", line)]

@@ -214,11 +214,16 @@ def test_curves_of_an_exponential_law_have_a_straight_axis_of_rounds():
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("tau_1", "τ₁"), ("env.gamma", "γ"), ("subspace_error_tail", "subspace error (mean over the last half)"),
-        ("lambda_2_final", "λ₂ (at the end)"), ("agents", "number of agents N"), ("bytes_sent", "bytes sent"),
-        ("kappa", "κ (hops)"), ("gap_final", "gap V* − V (at the end)"),
+        ("tau_1", "τ₁"),
+        ("env.gamma", "γ"),
+        ("subspace_error_tail", "subspace error (mean over the last half)"),
+        ("lambda_2_final", "λ₂ (at the end)"),
+        ("agents", "number of agents N"),
+        ("bytes_sent", "bytes sent"),
+        ("kappa", "κ (hops)"),
+        ("gap_final", "gap V* − V (at the end)"),
     ],
-)  # fmt: skip
+)
 def test_axes_are_labelled_in_the_words_of_the_field(name, text):
     assert label(name, {"kappa": "κ (hops)", "gap": "gap V* − V"}) == text
 

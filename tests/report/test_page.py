@@ -88,9 +88,17 @@ def _page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     claims = [
         read_claim(power | {"name": "error falls as 1/N", "expect": -1, "within": 0.15}),
         read_claim(power | {"name": "a-claim-whose-name-cannot-be-broken-" * 4, "expect": -0.5, "within": 0.1}),
-        read_claim({"name": "below", "case": "joint", "below": "alone", "metric": "error_tail", "law": "order",
-                    "versus": "agents"}),
-    ]  # fmt: skip
+        read_claim(
+            {
+                "name": "below",
+                "case": "joint",
+                "below": "alone",
+                "metric": "error_tail",
+                "law": "order",
+                "versus": "agents",
+            }
+        ),
+    ]
     verdicts = [judge(claim, summary, curves) for claim in claims]
     assert [verdict.verdict for verdict in verdicts] == ["supported", "refuted", "refuted"]
     details = {"base": {"a-setting-whose-name-is-long": "x" * 200}}

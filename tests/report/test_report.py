@@ -111,8 +111,19 @@ def test_a_long_sweep_stays_a_small_page(data, tmp_path):
     curves = summary.merge(pd.DataFrame({"round": np.arange(1001)}), how="cross")
     curves["error_window"] = curves["error_tail"] / (1 + curves["round"])
     claims = [read_claim(BASE | {"name": f"c{i}", "expect": -1, "within": 0.15 + i}) for i in range(3)]
-    claims.append(read_claim(BASE | {"name": "one curve", "metric": "error_window", "versus": "round",
-                                     "where": {"agents": 2}, "expect": -1, "within": 0.5}))  # fmt: skip
+    claims.append(
+        read_claim(
+            BASE
+            | {
+                "name": "one curve",
+                "metric": "error_window",
+                "versus": "round",
+                "where": {"agents": 2},
+                "expect": -1,
+                "within": 0.5,
+            }
+        )
+    )
     verdicts = [judge(claim, summary, curves) for claim in claims]
     page = write_report(Page("s", summary, curves, claims, verdicts), tmp_path)
     assert page.stat().st_size < 5e6 / 20 * (len(claims) + 1)
@@ -236,23 +247,40 @@ def test_a_sweep_whose_environments_cannot_draw_themselves_has_no_such_section(t
 def test_versions_and_run_times():
     """All versions that occur, and the seconds of every attempt of a case's cells, those of other cells left out."""
     runs = pd.DataFrame(
-        {"case": ["a", "a", "b"], "cell_id": ["1", "2", "3"], "agent_steps": [10, 20, 30], "bytes_sent": [1, 2, 3],
-         "versions": ['{"numpy": "2.1"}', '{"numpy": "2.0"}', '{"numpy": "2.1"}'], "cpu": ["X", "X", "Y"],
-         "written": pd.to_datetime(["2026-01-01 10:00", "2026-01-01 10:00", "2026-01-02 11:30"])}
-    )  # fmt: skip
+        {
+            "case": ["a", "a", "b"],
+            "cell_id": ["1", "2", "3"],
+            "agent_steps": [10, 20, 30],
+            "bytes_sent": [1, 2, 3],
+            "versions": ['{"numpy": "2.1"}', '{"numpy": "2.0"}', '{"numpy": "2.1"}'],
+            "cpu": ["X", "X", "Y"],
+            "written": pd.to_datetime(["2026-01-01 10:00", "2026-01-01 10:00", "2026-01-02 11:30"]),
+        }
+    )
     timings = pd.DataFrame(
-        {"cell_id": ["1", "1", "3", "4"], "agents_seconds": [1.0, 2.0, 4.0, 99.0], "coordinator_seconds": 0.5,
-         "transport_seconds": 0.25, "peak_memory_bytes": [2**20, 3 * 2**20, 2**20, 2**30]}
-    )  # fmt: skip
+        {
+            "cell_id": ["1", "1", "3", "4"],
+            "agents_seconds": [1.0, 2.0, 4.0, 99.0],
+            "coordinator_seconds": 0.5,
+            "transport_seconds": 0.25,
+            "peak_memory_bytes": [2**20, 3 * 2**20, 2**20, 2**30],
+        }
+    )
     content = origin(runs, timings)
     assert content is not None
     stored = "2026-01-01 10:00 to 2026-01-02 11:30 UTC"
     assert content.versions == {"numpy": "2.0 and 2.1", "processor": "X and Y", "stored": stored}
     assert content.times.to_dict("list") == {
-        "case": ["a", "b"], "cells": ["2", "1"], "replicates": ["2", "1"], "agent steps": ["30", "30"],
-        "bytes sent": ["3", "3"], "agents, s": ["3.0", "4.0"], "coordinator, s": ["1.0", "0.5"],
-        "transport, s": ["0.5", "0.2"], "peak memory": ["3 MiB", "1 MiB"],
-    }  # fmt: skip
+        "case": ["a", "b"],
+        "cells": ["2", "1"],
+        "replicates": ["2", "1"],
+        "agent steps": ["30", "30"],
+        "bytes sent": ["3", "3"],
+        "agents (s)": ["3.0", "4.0"],
+        "coordinator (s)": ["1.0", "0.5"],
+        "transport (s)": ["0.5", "0.2"],
+        "peak memory": ["3 MiB", "1 MiB"],
+    }
     assert origin(pd.DataFrame(), timings) is None
 
 

@@ -56,13 +56,13 @@ def run(of: Task, hosts: int = 1, fuse: bool = True) -> tuple[Outcome, Counting]
 def everything(ran: tuple[Outcome, Counting]) -> str:
     """All that a run has computed: equal texts mean equal bits, since the repr of a float is exact."""
     outcome, fleet = ran
-    found: list[Any] = []
+    results: list[Any] = []
     for replica in outcome.replicas:
         agents = {name: values.tolist() for name, values in replica.agents.items()}
         state = {name: np.asarray(value).tolist() for name, value in replica.coordinator.state().items()}
-        found.append((replica.recorder.rows(), replica.recorder.summary(), replica.traffic, agents, state))
+        results.append((replica.recorder.rows(), replica.recorder.summary(), replica.traffic, agents, state))
     states = [(where, {k: v.tolist() for k, v in state.items()}) for where, state in sorted(fleet.states().items())]
-    return repr((found, states))
+    return repr((results, states))
 
 
 def tables(ran: tuple[Outcome, Counting], seed: int = 0) -> np.ndarray:

@@ -32,7 +32,7 @@ class TeamByTheBook(ByTheBook):
         raise NotImplementedError
 
     def moved(self, i: int, action: int) -> tuple[int, int]:
-        """Where a move leads if nobody is there."""
+        """Where a move leads if the cell is free."""
         x, y = self.cells[i][0] + MOVES[action][0], self.cells[i][1] + MOVES[action][1]
         return (x, y) if 0 <= x < self.columns and 0 <= y < self.rows else self.cells[i]
 
@@ -46,14 +46,14 @@ class TeamByTheBook(ByTheBook):
 
     def seen(self) -> list[int]:
         """The table row of each agent: the coordinates that it sees in mixed radix."""
-        found = []
+        rows = []
         for i in range(self.n):
             values, sizes = self.coordinates(i)
             row = 0
             for c in self.problem.seen[self.problem.type_of[i]]:
                 row = row * sizes[c] + values[c]
-            found.append(row)
-        return found
+            rows.append(row)
+        return rows
 
     def round(self, t: int) -> None:
         kappa, before = self.kappa(t), self.copies()
@@ -105,11 +105,11 @@ class BlockerByTheBook(TeamByTheBook):
         self.middle = (self.columns + 1) // 2
         self.halves = range(self.middle), range(self.middle, self.columns)
         self.blockers = [(half[0] + half[-1]) // 2 for half in self.halves]
-        free, found = list(range(self.columns)), []
+        free, cells = list(range(self.columns)), []
         for _ in range(3):
-            found.append((self.draw_from(free), 0))
-            free.remove(found[-1][0])
-        return found
+            cells.append((self.draw_from(free), 0))
+            free.remove(cells[-1][0])
+        return cells
 
     def advance(self, actions: list[int]) -> tuple[float, bool]:
         guarded = self.rows - 2

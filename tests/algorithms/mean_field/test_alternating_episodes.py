@@ -22,7 +22,7 @@ from tests.tools.alternating import every, fresh, policy_of, run, summary, talke
 @pytest.fixture
 def slow(monkeypatch):
     """Exact values out of reach."""
-    monkeypatch.setattr(AlternatingMARL, "quick", property(lambda self: False))
+    monkeypatch.setattr(AlternatingMARL, "exact_is_cheap", property(lambda self: False))
 
 
 JUDGED: dict[str, Any] = {"agents": 5, "k": 3, "rollouts": 400, "steps": 20, "env__gamma": 0.5, "env__persistence": 0.3}
@@ -148,7 +148,7 @@ def test_all_that_a_later_round_asks_for_is_kept():
 @pytest.mark.parametrize("judge", ["exact", "episodes"])
 def test_a_run_goes_on_from_the_middle_of_any_phase(judge, monkeypatch):
     if judge == "episodes":
-        monkeypatch.setattr(AlternatingMARL, "quick", property(lambda self: False))
+        monkeypatch.setattr(AlternatingMARL, "exact_is_cheap", property(lambda self: False))
     settings: dict[str, Any] = {"agents": 4, "k": 2, "rounds": 19, "samples": 2, "sweeps": 4, "rollouts": 3, "steps": 4}
     settings |= {"record": {"every": 1}, "alternations": 3, "eta": -math.inf, "env__gamma": 0.4}
     notes = Noted()

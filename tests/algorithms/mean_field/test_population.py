@@ -70,9 +70,9 @@ def revealing(members: int, k: int, episodes: int, seed: int = 0) -> np.ndarray:
     """Actions of a global agent that names what it saw of members each of whom is in a state of its own."""
     rows = histograms.histograms(k, members)
     states = np.repeat(np.arange(members)[:, None], episodes, axis=1)
-    present, rng = np.zeros(episodes, np.int64), member_streams(seed, "global", "any", range(1))
+    present, rng = np.zeros((1, episodes), np.int64), member_streams(seed, "global", "any", range(1))
     policy, stay = np.eye(rows)[:, None], np.ones((1, rows, 1))
-    return population.oversee(states, k, policy, stay, histograms.binomials(k, members), present, rng)
+    return population.oversee(states, k, policy, stay, histograms.binomials(k, members), present, rng)[0]
 
 
 @pytest.mark.parametrize(("members", "k"), [(5, 2), (5, 1), (6, 3), (4, 3)])
@@ -103,7 +103,7 @@ def test_what_is_seen_is_of_the_same_episode():
     expected = [cells.index(np.bincount(each, minlength=3).tolist()) for each in states.T]
     present, table = np.zeros(40, np.int64), histograms.binomials(3, 3)
     rng, stay = member_streams(0, "any", "any", range(3)), np.ones((1, 10, 1))
-    assert population.oversee(states, 3, np.eye(10)[:, None], stay, table, present, rng).tolist() == expected
+    assert population.oversee(states, 3, np.eye(10)[:, None], stay, table, present[None], rng).tolist() == [expected]
     shares = np.ascontiguousarray(np.repeat(np.eye(10)[:, None, None], 3, axis=2))
     moves = population.rows(np.repeat(np.eye(3)[:, None, None], 10, axis=2))
     place = population.sample(present, states, 0, 3, shares, table, *moves, states.copy(), rng)
@@ -292,7 +292,7 @@ def test_draws_from_a_row_are_those_of_its_alias_table():
 def test_an_index_is_drawn_by_its_chance_and_never_without_one():
     rng = member_streams(0, "agents", "any", range(1))
     chance = np.array([0.0, 0.3, 0.0, 0.7, 0.0])
-    found = [population.drawn(chance, rng, 0) for _ in range(4000)]
+    found = [population.draw_index(chance, rng, 0) for _ in range(4000)]
     assert fits(np.bincount(found, minlength=5), chance)
     # Chances that fall short of 1 by rounding: the last that is possible.
-    assert {population.drawn(np.array([0.0, 1e-300, 0.0]), rng, 0) for _ in range(50)} == {1}
+    assert {population.draw_index(np.array([0.0, 1e-300, 0.0]), rng, 0) for _ in range(50)} == {1}

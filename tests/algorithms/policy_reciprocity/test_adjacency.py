@@ -23,9 +23,9 @@ def problem(dimension: int, *types: tuple[list[int], Any]) -> Any:
     )
 
 
-def near(found: Adjacency, to: int, of: int) -> list[list[int]]:
+def near(result: Adjacency, to: int, of: int) -> list[list[int]]:
     """For every state of type ``to``, the adjacent states of type ``of``."""
-    return [np.flatnonzero(row).tolist() for row in found.operator(to, of)]
+    return [np.flatnonzero(row).tolist() for row in result.operator(to, of)]
 
 
 # Remark 1 -----------------------------------------------------------------------------------------------------------
@@ -75,46 +75,46 @@ BY_HAND = [
 @pytest.mark.parametrize(("metric", "rho", "aa", "ab", "ba", "bb"), BY_HAND, ids=[f"{m}-{r}" for m, r, *_ in BY_HAND])
 def test_adjacent_states_by_hand(metric, rho, aa, ab, ba, bb):
     """Every row of W, uniform: one over the number of adjacent states at each of them."""
-    found = adjacency(problem(3, *TWO), metric, rho, "uniform")
+    result = adjacency(problem(3, *TWO), metric, rho, "uniform")
     for (to, of), rows in {(0, 0): aa, (0, 1): ab, (1, 0): ba, (1, 1): bb}.items():
         expected = np.zeros((3, 3))
         for s, states in enumerate(rows):
             expected[s, states] = 1 / max(1, len(states))
-        np.testing.assert_allclose(found.operator(to, of), expected, rtol=1e-15)
+        np.testing.assert_allclose(result.operator(to, of), expected, rtol=1e-15)
 
 
 def test_exponential_weights_by_hand():
     """exp(d - rho_s#) / Z with d = 3. Two states at 0 and 1: e^3 and e^2 over their sum, .7311 and .2689."""
-    found = adjacency(problem(3, *TWO), "l0", 1, "exponential").operator(0, 0)
+    result = adjacency(problem(3, *TWO), "l0", 1, "exponential").operator(0, 0)
     near_one, beside = np.e / (np.e + 1), 1 / (np.e + 1)
     z = np.e + 2  # of A1: itself and two states at 1
     expected = [[near_one, beside, 0], [1 / z, np.e / z, 1 / z], [0, beside, near_one]]
-    np.testing.assert_allclose(found, expected, rtol=1e-14)
-    assert found[0, 0] == pytest.approx(0.731058578630005, rel=1e-14)
+    np.testing.assert_allclose(result, expected, rtol=1e-14)
+    assert result[0, 0] == pytest.approx(0.731058578630005, rel=1e-14)
 
 
 def test_exponential_weights_between_types_by_hand():
     """All at level 3: A0 is 2 from B0 and 3 from B1, B2; A1 is 3 from B0 and 2 from B1, B2."""
-    found = adjacency(problem(3, *TWO), "l0", 3, "exponential").operator(0, 1)
-    np.testing.assert_allclose(found[0], np.array([np.e, 1, 1]) / (np.e + 2), rtol=1e-14)
-    np.testing.assert_allclose(found[1], np.array([1, np.e, np.e]) / (2 * np.e + 1), rtol=1e-14)
+    result = adjacency(problem(3, *TWO), "l0", 3, "exponential").operator(0, 1)
+    np.testing.assert_allclose(result[0], np.array([np.e, 1, 1]) / (np.e + 2), rtol=1e-14)
+    np.testing.assert_allclose(result[1], np.array([1, np.e, np.e]) / (2 * np.e + 1), rtol=1e-14)
 
 
 def test_euclidean_weights_fall_with_the_distance():
     """A0 at 0, A1 at 1, A2 at sqrt 2."""
-    found = adjacency(problem(3, *TWO), "euclidean", 1.5, "exponential").operator(0, 0)
+    result = adjacency(problem(3, *TWO), "euclidean", 1.5, "exponential").operator(0, 0)
     weights = np.exp([0, -1, -np.sqrt(2)])
-    np.testing.assert_allclose(found[0], weights / weights.sum(), rtol=1e-14)
+    np.testing.assert_allclose(result[0], weights / weights.sum(), rtol=1e-14)
 
 
 def test_digital_at_level_one_is_tridiagonal():
     given_problem = Digital(Digital.Parameters(states=6), 3, 0)
-    found = adjacency(given_problem, *given_problem.adjacency, "uniform").operator(0, 0)
+    result = adjacency(given_problem, *given_problem.adjacency, "uniform").operator(0, 0)
     expected = np.zeros((6, 6))
     for s in range(6):
         beside = [t for t in (s - 1, s, s + 1) if 0 <= t < 6]
         expected[s, beside] = 1 / len(beside)
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(result, expected)
 
 
 # Who is alone -------------------------------------------------------------------------------------------------------
@@ -153,21 +153,21 @@ levels = st.sampled_from([0, 0.1, 0.5, 1, 1.5, 2, 3])
 @given(problems(), metrics, levels, st.sampled_from(["uniform", "exponential"]))
 def test_rows_are_averages(of, metric, rho, weights):
     """Weights are positive and sum to 1 wherever a state has neighbours; within a type it neighbours itself."""
-    found = adjacency(of, metric, rho, weights)
-    assert (found.weights > 0).all()
+    result = adjacency(of, metric, rho, weights)
+    assert (result.weights > 0).all()
     for to in range(of.types):
-        assert (np.diag(found.operator(to, to)) > 0).all()
+        assert (np.diag(result.operator(to, to)) > 0).all()
         for source in range(of.types):
-            total = found.operator(to, source).sum(axis=1)
+            total = result.operator(to, source).sum(axis=1)
             np.testing.assert_allclose(total[total > 0], 1, rtol=1e-14)
 
 
 @given(problems(), metrics, levels)
 def test_adjacency_is_mutual(of, metric, rho):
-    found = adjacency(of, metric, rho, "exponential")
+    result = adjacency(of, metric, rho, "exponential")
     for to in range(of.types):
         for source in range(of.types):
-            np.testing.assert_array_equal(found.operator(to, source) > 0, found.operator(source, to).T > 0)
+            np.testing.assert_array_equal(result.operator(to, source) > 0, result.operator(source, to).T > 0)
 
 
 @given(problems(), metrics, levels, levels)
@@ -181,14 +181,14 @@ def test_a_higher_level_keeps_all_that_were_adjacent(of, metric, one, other):
 
 @given(problems(), metrics, levels)
 def test_isolated_states_neighbour_only_themselves(of, metric, rho):
-    found = adjacency(of, metric, rho, "uniform")
+    result = adjacency(of, metric, rho, "uniform")
     alone = [
         (t, s)
         for t in range(of.types)
         for s in range(of.states)
-        if near(found, t, t)[s] == [s] and not any(near(found, t, u)[s] for u in range(of.types) if u != t)
+        if near(result, t, t)[s] == [s] and not any(near(result, t, u)[s] for u in range(of.types) if u != t)
     ]
-    assert found.isolated() == alone
+    assert result.isolated() == alone
 
 
 def test_operators_are_built_once():

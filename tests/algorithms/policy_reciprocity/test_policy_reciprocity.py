@@ -16,6 +16,7 @@ from envs.grids.observed import ObservedBlock
 from orchestrator.core.graphs import Graph, named_graph
 from orchestrator.errors import UserError
 from orchestrator.planning.cells import make_cell
+from orchestrator.planning.tasks import Task
 from orchestrator.running.lockstep import Traffic
 from orchestrator.running.rows import tables as rows_of
 from tests.tools.reciprocity import ROOMS, ByTheBook, Stepwise, everything, one_round, run, tables, task, values
@@ -85,8 +86,8 @@ def test_steps_by_visits_by_hand():
 
     .75 * 1 + .25 * 3.5 + .25 * 2.5 = 2.25;  0 * 7 + 3.5 + .5 * -2.5 = 2.25.
     """
-    found = after_a_round(visits=(3, 0), a=1.0, tau_1=1.0, b=0.5, tau_2=0.5, kappa=0.5)
-    assert found == [2.25, 2.25]
+    values_after = after_a_round(visits=(3, 0), a=1.0, tau_1=1.0, b=0.5, tau_2=0.5, kappa=0.5)
+    assert values_after == [2.25, 2.25]
 
 
 def test_a_line_of_three_by_hand():
@@ -100,7 +101,7 @@ def test_a_line_of_three_by_hand():
 @pytest.mark.parametrize(
     ("kappa", "rho", "expected"),
     [
-        (1.0, 0.0, [2.25, 5.25]),  # nobody else of its type: Q_* is its own value
+        (1.0, 0.0, [2.25, 5.25]),  # no other agent of its type: Q_* is its own value
         (0.5, 0.0, [2.5, 5.0]),  # row 0 of both: 3, so .5 * 1 + .5 * 3 = 2; row 1 of both: 5, so 6
         (0.5, 1.0, [2.625, 4.875]),  # all rows of both: 4, so 2.5 and 5.5
     ],
@@ -231,19 +232,19 @@ def test_an_erdos_renyi_graph_is_never_fused_and_any_packing_agrees():
 
 def graphs_of(seed: int, rounds: int = 30, chance: float = 0.3) -> list[Graph]:
     of = task("policy-reciprocity", seeds=(seed,), graph=f"erdos-renyi:{chance}", env__coupling="private", agents=8)
-    driven, found = Stepwise(of), []
+    driven, graphs = Stepwise(of), []
     links = driven.coordinator.links  # pyright: ignore[reportAttributeAccessIssue]
     draw = links.draw
 
     def noted(state):
         graph, after = draw(state)
-        found.append(graph)
+        graphs.append(graph)
         return graph, after
 
     links.draw = noted
     for _ in range(rounds):
         driven.round()
-    return found
+    return graphs
 
 
 def test_erdos_renyi_graphs_differ_from_round_to_round_and_from_seed_to_seed():
@@ -317,7 +318,7 @@ def test_an_erdos_renyi_graph_costs_the_edges_drawn():
     assert (traffic.messages, traffic.bytes_sent) == (edges, edges * TABLE)
 
 
-# What is told -------------------------------------------------------------------------------------------------------
+# Warnings and refusals ----------------------------------------------------------------------------------------------
 
 
 def note(algorithm: str, environment: str = "digital", **settings: Any) -> str | None:
@@ -330,7 +331,7 @@ APART = "is not connected on average, which Assumption 3 of arXiv:2304.05632 nee
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "text"),
     [
         ({"tau_1": 0.5, "tau_2": 0.3}, f"tau_1 is 0.5; {THEOREM} (1/2, 1]."),
         ({"tau_1": 1.2}, f"tau_1 is 1.2; {THEOREM} (1/2, 1]."),
@@ -346,21 +347,21 @@ APART = "is not connected on average, which Assumption 3 of arXiv:2304.05632 nee
         ({"rho": 0, "env__states": 1}, "rho is 0 (index): state 0 has no adjacent state and keeps its own value."),
     ],
 )
-def test_what_leaves_the_theory_is_noted(settings: dict[str, Any], told: str):
-    assert note("policy-reciprocity", **settings) == told
+def test_what_leaves_the_theory_is_noted(settings: dict[str, Any], text: str):
+    assert note("policy-reciprocity", **settings) == text
 
 
 def test_isolated_states_of_several_types_are_noted():
-    told = note("policy-reciprocity", ROOMS, adjacency="l0", rho=0)
-    assert told is not None
+    text = note("policy-reciprocity", ROOMS, adjacency="l0", rho=0)
+    assert text is not None
     shown = "0 of type 0, 1 of type 0, 2 of type 0, 3 of type 0, 0 of type 1 and 7 more"
-    assert told.startswith(f"rho is 0 (l0): states {shown} have no adjacent state")
+    assert text.startswith(f"rho is 0 (l0): states {shown} have no adjacent state")
 
 
 def test_several_notes_are_lines():
-    told = note("policy-reciprocity", tau_1=0.3, graph="0-1", rho=0)
-    assert told is not None
-    assert [line.split(" is")[0] for line in told.split("\n")] == ["tau_1", "tau_2", "graph 0-1", "rho"]
+    text = note("policy-reciprocity", tau_1=0.3, graph="0-1", rho=0)
+    assert text is not None
+    assert [line.split(" is")[0] for line in text.split("\n")] == ["tau_1", "tau_2", "graph 0-1", "rho"]
 
 
 @pytest.mark.parametrize(
@@ -370,7 +371,7 @@ def test_several_notes_are_lines():
         ("policy-reciprocity", {"alpha": 0.3}),  # the theorem is about steps that fall
         ("policy-reciprocity", {"tau_1": 1.0, "tau_2": 0.99}),
         ("policy-reciprocity", {"graph": "erdos-renyi:0.01"}),
-        ("policy-reciprocity", {"kappa": 1.0, "rho": 0}),  # nobody looks at adjacent states
+        ("policy-reciprocity", {"kappa": 1.0, "rho": 0}),  # adjacent states have weight 0
         ("qd-learning", {}),
         ("iql", {}),
     ],
@@ -424,9 +425,9 @@ KINDS = "name alpha, beta or a, b, tau_1, tau_2, not both kinds."
     ],
 )
 def test_what_cannot_be_run_is_told_in_a_sentence(settings: dict[str, Any], sentence: str):
-    with pytest.raises(UserError) as told:
-        make_cell("policy-reciprocity", "digital", {"agents": 4} | settings)
-    assert str(told.value) == sentence
+    with pytest.raises(UserError) as error:
+        _ = Task(make_cell("policy-reciprocity", "digital", {"agents": 4} | settings), (0,)).outlook
+    assert str(error.value) == sentence
 
 
 def test_step_sizes_not_named_have_the_values_of_their_kind():
@@ -453,7 +454,7 @@ def test_metrics_by_their_definitions():
     mean_policy = [np.mean([policy[j] for j in range(5) if j % 3 == t], axis=0) for t in range(3)]
     own = np.array([((policy[i] - mean_policy[i % 3]) ** 2).mean() for i in range(5)])
     names = ("consensus_error", "sup_norm", "policy_mse", "return", "return_gap", "lambda_2")
-    found = measures.of_tables(table, problem, 0.5, 0.25, names)
+    metrics = measures.of_tables(table, problem, 0.5, 0.25, names)
     expected = {
         "consensus_error": np.sqrt(np.mean([(table[i] - of_type[i % 3]) ** 2 for i in range(5)])),
         "sup_norm": np.abs(table).max(),
@@ -462,18 +463,18 @@ def test_metrics_by_their_definitions():
         "return_gap": 2.0 - table.max(axis=(1, 2)).mean(),
         "lambda_2": 0.25,
     }
-    assert found == pytest.approx(expected, rel=1e-12)
+    assert metrics == pytest.approx(expected, rel=1e-12)
     np.testing.assert_allclose(measures.of_agents(table, problem, 0.5)["policy_mse"], own, rtol=1e-12)
 
 
 def test_distance_to_the_optimum_by_its_definition():
     problem = Digital(Digital.Parameters(states=3), 4, 0)
     table = problem.optimal + np.arange(4)[:, None, None] + np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 6.0]])
-    found = measures.of_tables(table, problem, 1.0, 1.0, ("optimality_error", "mean_bias", "consensus_error"))
+    metrics = measures.of_tables(table, problem, 1.0, 1.0, ("optimality_error", "mean_bias", "consensus_error"))
     # Off by 1.5 at five pairs and by 7.5 at one; agents stand 1.5, .5, .5 and 1.5 from their mean.
-    assert found["optimality_error"] == pytest.approx(np.sqrt((5 * 1.5**2 + 7.5**2) / 6), rel=1e-12)
-    assert found["mean_bias"] == pytest.approx(2.5, rel=1e-12)
-    assert found["consensus_error"] == pytest.approx(np.sqrt(1.25), rel=1e-12)
+    assert metrics["optimality_error"] == pytest.approx(np.sqrt((5 * 1.5**2 + 7.5**2) / 6), rel=1e-12)
+    assert metrics["mean_bias"] == pytest.approx(2.5, rel=1e-12)
+    assert metrics["consensus_error"] == pytest.approx(np.sqrt(1.25), rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -509,9 +510,9 @@ def slope(tau_1: float, tau_2: float, seeds: tuple[int, ...]) -> float:
 
 def test_disagreement_falls_with_the_difference_of_the_exponents():
     """Theorem 2: exponent -(tau_1 - tau_2). Measured from 1e4 to 2e5 rounds, seeds 0 to 3: -.246 -.247 -.250 -.248."""
-    found = slope(0.65, 0.35, (0, 1, 2))
-    assert abs(found + 0.247) < 0.05
-    assert abs(found + 0.3) < 0.06
+    fitted = slope(0.65, 0.35, (0, 1, 2))
+    assert abs(fitted + 0.247) < 0.05
+    assert abs(fitted + 0.3) < 0.06
 
 
 def test_disagreement_falls_faster_the_further_the_exponents_are_apart():

@@ -83,8 +83,8 @@ def test_reciprocity_graph_and_schedule_change_the_numbers(environment):
     """Otherwise equal bits would say nothing."""
     changes: list[dict[str, Any]] = [{}, {"graph": "0-1"}, {"kappa": 1.0}, {"kappa_schedule": 0.5}, {"beta": 0.0}]
     given: dict[str, Any] = {"alpha": 0.3, "beta": 0.4, "kappa": 0.3}
-    found = {everything(run(task("policy-reciprocity", environment, **given | change))) for change in changes}
-    assert len(found) == len(changes)
+    results = {everything(run(task("policy-reciprocity", environment, **given | change))) for change in changes}
+    assert len(results) == len(changes)
 
 
 @environments
@@ -186,14 +186,14 @@ def test_an_episode_that_is_cut_short_still_expects_what_comes_next(how: str, cl
 
 def test_fresh_episodes_begin_anywhere():
     """The stage draws where they begin, so from seed to seed they differ; all seeds' first are alike in no way."""
-    begun = set()
+    starts = set()
     for seed in range(12):
         driven = Stepwise(task("iql", "navigation", seeds=(seed,), agents=1, env__limit=1))
         first = driven.stage.tolist()
         driven.round()
-        begun.add((*first, *driven.stage.tolist()))
+        starts.add((*first, *driven.stage.tolist()))
         assert driven.stage[0] == 0
-    assert len(begun) > 8
+    assert len(starts) > 8
 
 
 def test_a_round_goes_on_after_an_end():
@@ -257,16 +257,16 @@ def test_returns_of_navigation_by_hand():
     given: dict[str, Any] = {"agents": 1, "env__size": 2, "env__limit": 4, "env__step_cost": 0.1}
     driven = Stepwise(task("policy-reciprocity", "navigation", seeds=(0,), **given))
     best = 1 - 0.1 * 4 / 3
-    found = driven.measure()  # tables of 0: it stays where it is
-    assert found["return"] == pytest.approx(-0.4)
-    assert found["return_gap"] == pytest.approx(best + 0.4)
+    metrics = driven.measure()  # tables of 0: it stays where it is
+    assert metrics["return"] == pytest.approx(-0.4)
+    assert metrics["return_gap"] == pytest.approx(best + 0.4)
     gx, gy = driven.coordinator.problem.goals[0].tolist()
     table = np.zeros((8, 5))
     table[((1 - gy) * 2 + gx) * 2 + gy, DOWN if gy == 1 else UP] = 1  # from the other row to the goal's
     driven.set("agents", table=table)
-    found = driven.measure()  # above or below the goal it arrives, else it stays beside it
-    assert found["return"] == pytest.approx((0.9 - 0.4 - 0.4) / 3)
-    assert found["return_gap"] == pytest.approx(best - 0.1 / 3)
+    metrics = driven.measure()  # above or below the goal it arrives, else it stays beside it
+    assert metrics["return"] == pytest.approx((0.9 - 0.4 - 0.4) / 3)
+    assert metrics["return_gap"] == pytest.approx(best - 0.1 / 3)
     table[(gy * 2 + gx) * 2 + gy, RIGHT if gx == 1 else LEFT] = 1
     driven.set("agents", table=table)
     assert driven.measure()["return"] == pytest.approx(best)
@@ -278,14 +278,14 @@ def test_returns_of_navigation_by_hand():
 def test_returns_of_the_blocker_by_hand():
     """Whoever stays loses a point at each of five steps; straight down, the agent in the middle is through in two."""
     driven = Stepwise(task("policy-reciprocity", "blocker", seeds=(0,), graph="line"))
-    found = driven.measure()
-    assert (found["return"], found["return_gap"]) == (-5.0, 5.0)
-    assert found["lambda_2"] == pytest.approx(0.5)  # I - W has the eigenvalues 0, 1/2 and 7/6
+    metrics = driven.measure()
+    assert (metrics["return"], metrics["return_gap"]) == (-5.0, 5.0)
+    assert metrics["lambda_2"] == pytest.approx(0.5)  # I - W has the eigenvalues 0, 1/2 and 7/6
     down = np.zeros((3, 243, 5))
     down[:, :, DOWN] = 1
     driven.set("agents", table=down)
-    found = driven.measure()
-    assert (found["return"], found["return_gap"]) == (0.0, 0.0)
+    metrics = driven.measure()
+    assert (metrics["return"], metrics["return_gap"]) == (0.0, 0.0)
     assert driven.measure_agents()["return"].tolist() == [0.0, 0.0, 0.0]
 
 
@@ -294,14 +294,14 @@ def test_disagreement_of_a_team_is_within_each_type():
     driven = Stepwise(task("policy-reciprocity", "navigation", seeds=(0,), graph="ring"))
     level = np.array([1.0, 5.0, -4.0, 6.0, 3.0, 9.0])
     driven.set("agents", table=np.broadcast_to(level[:, None, None], (6, 27, 5)))
-    found = driven.measure()
-    assert found["consensus_error"] == pytest.approx(np.sqrt((1 + 4 + 1 + 4) / 6))
-    assert found["sup_norm"] == 9.0
-    assert found["policy_mse"] == 0.0  # every policy is uniform
-    assert set(found) == {
+    metrics = driven.measure()
+    assert metrics["consensus_error"] == pytest.approx(np.sqrt((1 + 4 + 1 + 4) / 6))
+    assert metrics["sup_norm"] == 9.0
+    assert metrics["policy_mse"] == 0.0  # every policy is uniform
+    assert set(metrics) == {
         "consensus_error", "sup_norm", "policy_mse", "return", "return_gap", "lambda_2"
     }  # fmt: skip
-    assert found["lambda_2"] == pytest.approx(1 / 3)  # (2 - 2 cos 60 degrees) / 3
+    assert metrics["lambda_2"] == pytest.approx(1 / 3)  # (2 - 2 cos 60 degrees) / 3
 
 
 def test_metrics_of_each_agent_by_their_definition():
@@ -311,11 +311,11 @@ def test_metrics_of_each_agent_by_their_definition():
     table[0, :, LEFT] = 1
     driven.set("agents", table=table)
     off = np.array([np.e / (np.e + 4) - 0.2, *[1 / (np.e + 4) - 0.2] * 4]) / 2
-    found = driven.measure_agents()
-    assert found.keys() == {"policy_mse", "return"}
-    np.testing.assert_allclose(found["policy_mse"], np.array([1, 0, 0, 0, 1, 0]) * (off**2).mean(), rtol=1e-12)
-    assert found["return"].tolist() == pytest.approx([driven.measure()["return"]] * 6)
-    assert driven.measure()["policy_mse"] == pytest.approx(found["policy_mse"].mean())
+    metrics = driven.measure_agents()
+    assert metrics.keys() == {"policy_mse", "return"}
+    np.testing.assert_allclose(metrics["policy_mse"], np.array([1, 0, 0, 0, 1, 0]) * (off**2).mean(), rtol=1e-12)
+    assert metrics["return"].tolist() == pytest.approx([driven.measure()["return"]] * 6)
+    assert driven.measure()["policy_mse"] == pytest.approx(metrics["policy_mse"].mean())
     assert "lambda_2" not in driven.measure()
 
 

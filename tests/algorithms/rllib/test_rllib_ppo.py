@@ -55,8 +55,8 @@ def weights(coordinator):
 
 @pytest.mark.parametrize("env", ON)
 def test_runs_and_measures_exact_returns(env):
-    found = run(of(env))
-    for replica in found.values():
+    replicas = run(of(env))
+    for replica in replicas.values():
         assert (replica.status, replica.error) == ("done", "")
         last, problem = replica.recorder.rows()[-1], replica.coordinator.problem
         expected = problem.returns(replica.coordinator.trainer.tables())
@@ -68,7 +68,7 @@ def test_runs_and_measures_exact_returns(env):
         # RLlib's runner takes a few steps more than it is asked for; every one is counted.
         assert replica.traffic.agent_steps <= 1.1 * rounds * TINY["train_batch_size"] * agents
         assert (replica.traffic.calls, replica.traffic.messages, replica.traffic.bytes_sent) == (2, 0, 0)
-    assert weights(found[0].coordinator) != weights(found[1].coordinator)
+    assert weights(replicas[0].coordinator) != weights(replicas[1].coordinator)
 
 
 def test_the_same_seed_gives_the_same_numbers_whatever_runs_beside_it():
@@ -162,14 +162,18 @@ def test_refusals(monkeypatch):
     for name in ("digital", "gym:FrozenLake-v1"):
         with pytest.raises(UserError, match=rf"^rllib-ppo does not run on {name}: {needed}gation\.$"):
             make_cell("rllib-ppo", name, {"agents": 2})
+    short = {"agents": 2, "train_batch_size": 20, "minibatch_size": 20}
     with pytest.raises(UserError, match="train_batch_size is 20; it must hold an episode of 50 steps"):
-        make_cell("rllib-ppo", "landmarks", {"agents": 2, "train_batch_size": 20, "minibatch_size": 20})
+        _ = Task(make_cell("rllib-ppo", "landmarks", short), (0,)).outlook
+    fits = r"minibatch_size is 128; it must be at most train_batch_size, which is 60\b"
+    with pytest.raises(UserError, match=fits):
+        make_cell("rllib-ppo", "landmarks", {"agents": 2, "train_batch_size": 60})
     for wrong in ({"lr": 0}, {"clip": 0}, {"hidden": [0]}, {"lambda_": 1.5}):
         with pytest.raises(UserError, match=next(iter(wrong))):
             make_cell("rllib-ppo", "landmarks", {"agents": 2, **wrong})
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"torch.*pip install 'marl-orchestrator\[deep\]'"):
-        make_cell("rllib-ppo", "landmarks", {"agents": 2})
+        _ = Task(make_cell("rllib-ppo", "landmarks", {"agents": 2}), (0,)).outlook
 
 
 @pytest.mark.parametrize("words", [["list"], ["describe", "rllib-ppo"]])
@@ -212,18 +216,19 @@ def test_an_iteration_is_what_rllib_trains():
             theirs.train()
         ours.iteration(np.random.default_rng(5))
         expected = theirs.learner_group.get_state()["learner"]["rl_module"]
-        found = ours.state()["weights"]
+        weights_of = ours.state()["weights"]
         theirs.stop()
     finally:
         ray.shutdown()
-    assert set(found) == set(expected)
-    for module, arrays in found.items():
+    assert set(weights_of) == set(expected)
+    for module, arrays in weights_of.items():
         for name, array in arrays.items():
             np.testing.assert_array_equal(array, expected[module][name], err_msg=f"{module} {name}")
 
 
 def test_on_ray_it_gives_the_numbers_that_it_gives_here(tmp_path, call):
-    words = ["agents=2", "env.size=3", "env.limit=10", "train_batch_size=60", "epochs=2", "--rounds", "2"]
+    words = ["agents=2", "env.size=3", "env.limit=10", "train_batch_size=60", "minibatch_size=30", "epochs=2"]
+    words += ["--rounds", "2"]
     for backend in ("inline", "ray"):
         code, _, err = call("run", "rllib-ppo", "landmarks", *words, "--seeds", "0..1", "--backend", backend,
                             "--results", str(tmp_path / backend))  # fmt: skip

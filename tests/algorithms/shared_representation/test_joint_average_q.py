@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algorithms.shared_representation.linear_q import LinearQAgents, action_features, greedy, q_steps
-from algorithms.shared_representation.shared_map import server_step
+from algorithms.shared_representation.kernels import Learners, Method, greedy, q_steps, server_step
+from algorithms.shared_representation.linear_q import LinearQAgents, action_features
 from envs.linear.base import LinearBlock
 from envs.linear.shared_subspace_mdp import SharedSubspaceMDP
 from orchestrator.core.kernels import draw_integer, uniform
@@ -102,10 +102,9 @@ def test_exploration_is_uniform_over_all_actions():
     probability, alias = forced(np.tile(np.arange(3), (1, 3, 1)))
     phi = np.tile(np.array([1.0, 0.0, 0.0])[:, None], (3, 1, 1))
     position = np.zeros(n, np.int64)
-    q_steps(
-        np.zeros(n, np.int64), probability, alias, np.zeros((1, 3, 3)), 0.0, phi, phi, 0.1, 1.0, epsilon, 1, False,
-        np.ones((n, 1)), np.zeros(n), position, member_streams(0, "agents", "steps", range(n)), np.empty((0, 0, 0)),
-    )  # fmt: skip
+    env = LinearBlock(np.zeros(n, np.int64), probability, alias, np.zeros((1, 3, 3)), 0.0, phi, 1.0, True)
+    learners = Learners(np.ones((n, 1)), np.zeros(n), position, member_streams(0, "agents", "steps", range(n)))
+    q_steps(env, phi, 0.1, Method(1, 1.0, epsilon), learners, None)
     for action, share in enumerate((0.8, 0.1, 0.1)):
         assert abs((position == action).mean() - share) < 5 * np.sqrt(share * (1 - share) / n)
 
@@ -139,10 +138,10 @@ def expected_increments(gain_error: float) -> tuple[dict[str, np.ndarray], set[i
     probability, alias = forced(np.broadcast_to(np.arange(states)[:, None, None], (states, states, 3)))
     action = np.array([explored(own) for own in rng[:, None].copy()])
     before = head.copy(), gain.copy()
-    q_steps(
-        s_next, probability, alias, np.broadcast_to(reward, (states, *reward.shape)).copy(), 0.0, problem.phi,
-        action_features(problem.phi, problem.basis), 0.1, 0.5, 1.0, 1, True, head, gain, s.copy(), rng, gradient,
-    )  # fmt: skip
+    rewards = np.broadcast_to(reward, (states, *reward.shape)).copy()
+    env = LinearBlock(s_next, probability, alias, rewards, 0.0, problem.phi, 1.0, True)
+    features, learners = action_features(problem.phi, problem.basis), Learners(head, gain, s.copy(), rng)
+    q_steps(env, features, 0.1, Method(1, 0.5, epsilon=1.0), learners, gradient)
     weight = transition[s, action, s_next]
     increments = {"head": head - before[0], "gain": gain - before[1], "map": gradient}
     means = {

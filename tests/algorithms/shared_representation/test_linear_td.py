@@ -11,10 +11,9 @@ from algorithms.shared_representation.fedtd import FedTD
 from algorithms.shared_representation.frozen_map_td import FrozenMapTD
 from algorithms.shared_representation.independent_td import IndependentTD, leading_subspace
 from algorithms.shared_representation.joint_average_td import JointAverageTD
-from algorithms.shared_representation.linear_td import step_size
+from algorithms.shared_representation.kernels import server_step, step_size
 from algorithms.shared_representation.pfedtd_rep import PFedTDRep
 from algorithms.shared_representation.shared_head_td import SharedHeadTD
-from algorithms.shared_representation.shared_map import server_step
 from envs.linear.shared_subspace_mrp import SharedSubspaceMRP
 from tests.tools.td import BASIS, assert_same_bits, by_hand, one_round, run, tail, two_states
 
@@ -115,9 +114,9 @@ def test_one_frobenius_factor_leaves_the_span(numbers: list[float]):
     gradient = np.array(numbers).reshape(2, 3, 2)
     basis = np.array([[1.0, 0.5], [0.0, 1.0], [0.25, 0.0]])
     moved = basis + 0.1 * (gradient[0] + gradient[1]) / 2
-    found = server_step(basis, 0.1, gradient, True)
-    np.testing.assert_allclose(np.linalg.norm(found), np.sqrt(2.0), rtol=1e-14)
-    np.testing.assert_allclose(found * np.linalg.norm(moved) / np.sqrt(2.0), moved, rtol=1e-12, atol=1e-14)
+    moved_basis = server_step(basis, 0.1, gradient, True)
+    np.testing.assert_allclose(np.linalg.norm(moved_basis), np.sqrt(2.0), rtol=1e-14)
+    np.testing.assert_allclose(moved_basis * np.linalg.norm(moved) / np.sqrt(2.0), moved, rtol=1e-12, atol=1e-14)
 
 
 @settings(deadline=None)  # the first example compiles
@@ -216,8 +215,8 @@ def test_leading_subspace_is_that_of_the_svd(rank: int, seed: int):
     rng = np.random.default_rng(seed)
     left, right = np.linalg.qr(rng.normal(size=(5, 5)))[0], np.linalg.qr(rng.normal(size=(9, 5)))[0]
     theta = right @ np.diag([5.0, 4.0, 3.0, 1.0, 0.5]) @ left.T
-    found = leading_subspace(theta, rank)
-    np.testing.assert_allclose(found @ found.T, left[:, :rank] @ left[:, :rank].T, atol=1e-12)
+    subspace = leading_subspace(theta, rank)
+    np.testing.assert_allclose(subspace @ subspace.T, left[:, :rank] @ left[:, :rank].T, atol=1e-12)
 
 
 def test_svd_subspace_is_independent_td_read_differently():

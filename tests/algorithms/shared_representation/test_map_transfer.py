@@ -114,4 +114,4 @@ def test_any_split_into_hosts_gives_the_same_bits(source: str):
 
 def test_held_out_agents_that_do_not_fit_the_heads_are_refused():
     with pytest.raises(UserError, match="heads=balanced needs the number of distinct processes"):
-        make_cell("map-transfer", ENVIRONMENT, SMALL | {"held_out": 3})
+        _ = Task(make_cell("map-transfer", ENVIRONMENT, SMALL | {"held_out": 3}), (0,)).outlook

@@ -23,7 +23,7 @@ def search(world, start):
         for state in edge:
             for actions in JOINT:
                 after = np.array([state])
-                _, done, _ = step_team(*world.arguments, after, 0, actions)
+                _, done, _ = step_team(world, after, 0, actions)
                 if done:
                     return steps
                 if tuple(after[0, 1:]) not in seen:
@@ -49,7 +49,7 @@ def test_starts_are_those_of_the_kernel():
         state, rng = np.empty((1, 9), np.int64), np.ones((1, 4), np.uint64)
         starts = set(map(tuple, given.starts.tolist()))
         for _ in range(50):
-            start_team(*given.world().arguments, state, rng, 0)
+            start_team(given.world(), state, rng, 0)
             assert tuple(state[0].tolist()) in starts
 
 
@@ -58,7 +58,7 @@ def test_rows_and_coordinates_agree():
     rng, rows = np.random.default_rng(0), np.empty(3, np.int64)
     for _ in range(200):
         cells = rng.integers([5, 3] * 3)
-        observe_team(*given.world().arguments, np.array([[0, *cells, 1, 3]]), 0, rows)
+        observe_team(given.world(), np.array([[0, *cells, 1, 3]]), 0, rows)
         for agent in range(3):
             np.testing.assert_array_equal(given.coordinates[agent][rows[agent]], cells[given.seen[agent]] + 1)
     assert given.coordinates[0].shape == (5**3 * 9, 5)

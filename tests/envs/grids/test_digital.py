@@ -85,8 +85,8 @@ def test_the_optimum_is_the_best_of_all_policies():
 def test_the_optimum_by_hand():
     """State 0 pays 1 to stay or 0 to go to state 1, which pays 3 for ever: 30 there, max(1 + .9 * 27, .9 * 30) here."""
     transition = np.array([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]])
-    found = optimal_values(transition, np.array([[1.0, 0.0], [3.0, 3.0]]), 0.9)
-    np.testing.assert_allclose(found, [[1 + 0.9 * 27, 27], [30, 30]], rtol=1e-13)
+    values = optimal_values(transition, np.array([[1.0, 0.0], [3.0, 3.0]]), 0.9)
+    np.testing.assert_allclose(values, [[1 + 0.9 * 27, 27], [30, 30]], rtol=1e-13)
 
 
 def test_the_tables_of_a_slice_are_a_slice():
@@ -106,12 +106,12 @@ def test_a_block_holds_the_process():
     """The alias tables give back P; every state is a start, seen as itself, and none is an end."""
     given = problem(states=7, actions=3, gamma=0.6, reward_noise=0.2)
     block = given.block(range(5))
-    found = np.zeros((7, 3, 7))
+    transition = np.zeros((7, 3, 7))
     for s, a, column in np.ndindex(7, 3, 7):
         kept = block.probability[s, a, column] / 7
-        found[s, a, block.successor[s, a, column]] += kept
-        found[s, a, block.successor[s, a, block.alias[s, a, column]]] += 1 / 7 - kept
-    np.testing.assert_allclose(found, given.transition, rtol=1e-13)
+        transition[s, a, block.successor[s, a, column]] += kept
+        transition[s, a, block.successor[s, a, block.alias[s, a, column]]] += 1 / 7 - kept
+    np.testing.assert_allclose(transition, given.transition, rtol=1e-13)
     assert block.observed.tolist() == [list(range(7))]
     assert block.starts.tolist() == list(range(7))
     assert not block.terminal.any()

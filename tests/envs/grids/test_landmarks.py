@@ -20,12 +20,12 @@ def number(x, y, gx, gy, size=5):
 def plain_moves(state, action, size, slip):
     """[(chance, state after)] written out from the rules."""
     x, y, gx, gy = state
-    found = []
+    outcomes = []
     for move, (right, down) in enumerate(STEPS):
         chance = (1 - slip) * (move == action) + slip / 5
         cell = min(max(x + right, 0), size - 1), min(max(y + down, 0), size - 1)
-        found.append((chance, (*cell, gx, gy)))
-    return found
+        outcomes.append((chance, (*cell, gx, gy)))
+    return outcomes
 
 
 def plain_return(size, slip, step_cost, limit, act=None):
@@ -195,7 +195,7 @@ def test_what_does_not_fit_is_named():
 
 
 def test_ties_and_optimum():
-    """Equal values: the lowest action, staying, so that nobody arrives."""
+    """Equal values: the lowest action, staying, so that no agent arrives."""
     assert problem().returns(np.zeros((2, 125, 5))) == pytest.approx([-0.5, -0.5], abs=1e-13)
     assert Landmarks.Parameters.optimum_known is False
     assert "optimum_known" not in Landmarks.Parameters.model_fields

@@ -30,7 +30,7 @@ def near_tables(given, spoil, seed=0):
     world = given.world()
     for x, y in product(range(size), repeat=2):
         rows = np.empty(given.agents, np.int64)
-        observe_team(*world.arguments, np.array([[0, *((x, y) * given.agents)]]), 0, rows)
+        observe_team(world, np.array([[0, *((x, y) * given.agents)]]), 0, rows)
         for agent, (gx, gy) in enumerate(goals.tolist()):
             action = 2 if gx > x else 4 if gx < x else 1 if gy < y else 3
             if rng.random() >= spoil:
@@ -62,7 +62,7 @@ def test_rows_and_coordinates_agree():
     given = problem(5, size=4)
     for state in all_starts(problem(1, size=4)):
         rows = np.empty(5, np.int64)
-        observe_team(*given.world().arguments, np.array([[0, *(list(state[1:]) * 5)]]), 0, rows)
+        observe_team(given.world(), np.array([[0, *(list(state[1:]) * 5)]]), 0, rows)
         for agent in range(5):
             whole = np.array([*state[1:], *given.goals[agent]])
             kind = given.type_of[agent]
@@ -79,8 +79,8 @@ def test_returns_by_enumeration(agents, spoil):
     for i in range(len(state)):
         done = cut = False
         while not (done or cut):
-            observe_team(*world.arguments, state, i, rows)
-            reward, done, cut = step_team(*world.arguments, state, i, tables[np.arange(agents), rows].argmax(axis=1))
+            observe_team(world, state, i, rows)
+            reward, done, cut = step_team(world, state, i, tables[np.arange(agents), rows].argmax(axis=1))
             total += reward
     np.testing.assert_allclose(given.returns(tables), np.full(agents, total / len(state)), atol=1e-13)
 
@@ -95,7 +95,7 @@ def test_best_return_by_joint_dynamic_programming(size, limit, step_cost):
         best = -np.inf
         for actions in joint:
             after = np.array([state])
-            reward, done, cut = step_team(*world.arguments, after, 0, actions)
+            reward, done, cut = step_team(world, after, 0, actions)
             best = max(best, reward + (0.0 if done or cut else value(tuple(after[0].tolist()))))
         return best
 

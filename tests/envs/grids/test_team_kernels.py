@@ -17,7 +17,7 @@ GRID = TeamWorld(BLOCKER, 4, 7, np.zeros((3, 2), np.int64), 50, 0.0)
 def step(world, state, *actions):
     """(state after, reward, done, cut)."""
     after = np.array([state], np.int64)
-    outcome = step_team(*world.arguments, after, 0, np.array(actions))
+    outcome = step_team(world, after, 0, np.array(actions))
     return after[0].tolist(), *outcome
 
 
@@ -25,11 +25,11 @@ def streams(count):
     return np.random.default_rng(0).integers(0, 2**64, size=(count, 4), dtype=np.uint64)
 
 
-def begun(world, count):
+def fresh_states(world, count):
     state = np.full((count, world.width), -1)
     rng = streams(count)
     for i in range(count):
-        start_team(*world.arguments, state, rng, i)
+        start_team(world, state, rng, i)
     return state
 
 
@@ -81,10 +81,10 @@ def test_blocker_by_hand(before, actions, after, outcome):
 def test_rows_by_hand():
     """Mixed radix of what is seen: navigation (y, gx, gy) and (x, gx, gy), blocker without the next agent's row."""
     rows = np.empty(2, np.int64)
-    observe_team(*TEAM.arguments, np.array([[0, 1, 2, 2, 1]]), 0, rows)
+    observe_team(TEAM, np.array([[0, 1, 2, 2, 1]]), 0, rows)
     assert rows.tolist() == [2 * 9 + 2 * 3 + 0, 2 * 9 + 0 * 3 + 2]
     rows = np.empty(3, np.int64)
-    observe_team(*GRID.arguments, np.array([[9, 6, 3, 5, 2, 4, 1, 0, 4]]), 0, rows)
+    observe_team(GRID, np.array([[9, 6, 3, 5, 2, 4, 1, 0, 4]]), 0, rows)
     x0, y0, x1, y1, x2, y2 = 6, 3, 5, 2, 4, 1
     assert rows.tolist() == [
         (((x0 * 4 + y0) * 7 + x1) * 7 + x2) * 4 + y2,
@@ -94,7 +94,7 @@ def test_rows_by_hand():
 
 
 def test_teams_start_anywhere_but_on_their_goals():
-    state = begun(TEAM, 8000)
+    state = fresh_states(TEAM, 8000)
     assert not state[:, 0].any()
     for agent, (x, y) in enumerate(TEAM.goals.tolist()):
         counts = Counter(map(tuple, state[:, 1 + 2 * agent : 3 + 2 * agent].tolist()))
@@ -103,7 +103,7 @@ def test_teams_start_anywhere_but_on_their_goals():
 
 
 def test_every_placement_of_the_blocker_is_equally_likely():
-    state = begun(GRID, 21_000)
+    state = fresh_states(GRID, 21_000)
     assert not state[:, [0, 2, 4, 6]].any()
     assert (state[:, 7:] == [1, 5]).all()
     counts = Counter(map(tuple, state[:, [1, 3, 5]].tolist()))
@@ -114,18 +114,18 @@ def test_every_placement_of_the_blocker_is_equally_likely():
 @pytest.mark.parametrize(("columns", "middles"), [(3, [0, 2]), (6, [1, 4]), (8, [1, 5]), (9, [2, 6])])
 def test_blockers_start_in_the_middle_of_their_halves(columns, middles):
     world = TeamWorld(BLOCKER, 4, columns, np.zeros((3, 2), np.int64), 50, 0.0)
-    assert begun(world, 1)[0, 7:].tolist() == middles
+    assert fresh_states(world, 1)[0, 7:].tolist() == middles
 
 
 @pytest.mark.parametrize("world", [TEAM, GRID], ids=["navigation", "blocker"])
 def test_what_always_holds(world):
     """Random play: cells on the grid, the clock counts, the blocker's agents and blockers never share a cell."""
-    rng, state = np.random.default_rng(1), begun(world, 40)
+    rng, state = np.random.default_rng(1), fresh_states(world, 40)
     agents = len(world.goals)
     for i in range(len(state)):
         for clock in range(1, 51):
             before = state[i].copy()
-            _, done, cut = step_team(*world.arguments, state, i, rng.integers(5, size=agents))
+            _, done, cut = step_team(world, state, i, rng.integers(5, size=agents))
             cells = state[i, 1 : 1 + 2 * agents].reshape(-1, 2)
             assert state[i, 0] == clock
             assert (np.abs(state[i, 1:] - before[1:]).reshape(-1, 2)[:agents].sum(axis=1) <= 1).all()

@@ -148,7 +148,7 @@ def test_a_start_may_be_of_one_kind():
 def test_what_is_no_distribution_is_named():
     problem = random_problem(2, 0)
     problem.local_kernel[1, 2, 0] *= 0.9
-    with pytest.raises(ValueError, match=r"local_kernel: row \(1, 2, 0\) is no distribution, it sums to 0.9"):
+    with pytest.raises(ValueError, match=r"local_kernel: row \(1, 2, 0\) is not a distribution: it sums to 0.9"):
         problem._check()
     with pytest.raises(ValueError, match="agents must be at least 1, got 0"):
         ModeTracking(ModeTracking.Parameters(), 0, 0)
