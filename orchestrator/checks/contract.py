@@ -30,7 +30,9 @@ log = logging.getLogger("orchestrator")
 #: Seconds that the interpreted run may take.
 PATIENCE = 120
 #: Attributes of blocks and coordinators that are no state of an algorithm's own.
-GIVEN = frozenset({"parameters", "problem", "group", "members", "n", "seed", "rng", "agents", "rounds", "completed"})
+GIVEN = frozenset(
+    {"parameters", "problem", "group", "members", "n", "seed", "rng", "agents", "rounds", "completed", "environments"}
+)
 
 
 class Diary(Keeper):

@@ -12,6 +12,9 @@ from orchestrator.core.blocks import Block
 from orchestrator.core.calls import Reply
 from orchestrator.core.rounds import Coordinator
 
+#: Codes that colour text on a terminal.
+COLOURS = re.compile("\x1b\\[[0-9;]*m")
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -44,9 +47,10 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
         """The failure that an exception stands for."""
-        # The compiler's own message comes second: "Failed in nopython mode pipeline" says nothing.
-        message = re.sub(r"^Failed in nopython mode pipeline[^\n]*\n+", "", str(error))
-        return cls(type(error).__name__, message, "".join(traceback.format_exception(error)), error)
+        # The compiler colours its messages where colorama is installed, and puts a line that says nothing first.
+        message = re.sub(r"^Failed in nopython mode pipeline[^\n]*\n+", "", COLOURS.sub("", str(error)))
+        trace = COLOURS.sub("", "".join(traceback.format_exception(error)))
+        return cls(type(error).__name__, message, trace, error)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Failure, (self.kind, self.message, self.trace)  # an exception may not be picklable

@@ -155,9 +155,9 @@ def _answers(
     for k, ((seed, call), answer) in enumerate(zip(calls, answers, strict=True)):
         if not isinstance(call, Exchange) or isinstance(answer, Failure):
             continue
-        if answer.reply is None or (wrong := _unfit(call, answer.reply)):
-            lack = "rows to send" if answer.reply is None else wrong
-            answers[k] = Failure("ValueError", f"the method {call.send!r} of an Exchange must return {lack}", "")
+        missing = "rows to send" if answer.reply is None else _missing_rows(call, answer.reply)
+        if answer.reply is None or missing:
+            answers[k] = Failure("ValueError", f"the method {call.send!r} of an Exchange must return {missing}", "")
             continue
         answer.rows = answer.reply
         waiting.append(k)
@@ -169,7 +169,7 @@ def _answers(
     return answers
 
 
-def _unfit(exchange: Exchange, rows: Reply) -> str:
+def _missing_rows(exchange: Exchange, rows: Reply) -> str:
     """What is missing of the rows to send; empty if nothing is."""
     widest = int(np.diff(exchange.graph.within(exchange.hops)[0]).max())
     for name in exchange.addressed:

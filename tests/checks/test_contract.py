@@ -94,6 +94,17 @@ def test_algorithms_describe_their_metrics(name):
     assert not any(metric.endswith(("_window", "_final", "_tail")) for metric in found.metrics)
 
 
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_algorithms_announce_their_scores_and_steps(name):
+    """Returns are scores; an algorithm with ``local_steps`` takes so many per round."""
+    found = ALGORITHMS[name]
+    assert set(found.scores) <= {"return", "return_simulated"}
+    assert set(found.scores) & set(found.metrics) == set(found.metrics) & {"return", "return_simulated"}
+    parameters = found.Parameters()
+    assert found.steps_per_round(parameters) == getattr(parameters, "local_steps", 1)
+    assert found.resources(parameters) == {"cpu": 1.0, "gpu": 0.0}
+
+
 @pairs
 def test_round_leap_and_packing_agree(pair):
     expected = numbers(driven(pair))

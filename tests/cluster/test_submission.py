@@ -270,6 +270,27 @@ def test_a_trial_reserves_a_cpu_and_memory():
     assert reserved(3, 3, strategy="spread") == ([own(2), {"memory": PROCESS_BYTES}], "SPREAD")
 
 
+def test_a_trial_reserves_what_its_coordinators_need(monkeypatch):
+    """Of each resource the most that one algorithm of the batch asks for, by Ray's names; none of what nobody needs."""
+    from orchestrator.cluster.trial import bundles
+
+    def unit(algorithm: str, needs: dict[str, float] | None) -> Unit:
+        if needs is not None:
+            monkeypatch.setattr(registry.algorithm(algorithm), "resources", classmethod(lambda cls, parameters: needs))
+        content = {"name": "m", "env": {"name": "shared-subspace-mrp"}, "cases": {"a": {"algorithm": algorithm}}}
+        sweep = checked(content | {"base": {"agents": 6, "rounds": 1}}, "m")
+        return Unit(Task(sweep.cells[0][1], (0,)), None)
+
+    def reserved(*batch: Unit) -> list[dict]:
+        return bundles(batch, Placement(), [], {}).bundles
+
+    assert reserved(unit("joint-average-td", None)) == [{"CPU": 1.0}]
+    deep = unit("independent-td", {"cpu": 2, "gpu": 0.5, "licence": 1})
+    assert reserved(deep) == [{"CPU": 2.0, "GPU": 0.5, "licence": 1.0}]
+    more = unit("fedtd", {"cpu": 1, "gpu": 1, "licence": 0})
+    assert reserved(deep, more) == [{"CPU": 2.0, "GPU": 1.0, "licence": 1.0}]
+
+
 def test_the_job_runs_this_very_source(lone):
     """The cluster's Python finds the package of this checkout: otherwise the tests above test another one."""
     program = "import orchestrator.process as p; print(p.HOME)"

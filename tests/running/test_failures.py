@@ -1,7 +1,14 @@
 """One seed fails or diverges and says why and when; the others go on as if nothing had happened."""
 
+import pdb
+import pickle
+import traceback
+
 import pytest
 
+from orchestrator.commands.run import _debugger
+from orchestrator.fleet.inline import InlineFleet
+from orchestrator.running.drive import run_task
 from tests.tools.engine import numbers, rows, run, task
 
 BOTH = pytest.mark.parametrize("hosts", [1, 2])
@@ -91,3 +98,27 @@ def test_a_failed_seed_says_in_which_round(hosts):
 def test_nobody_left_ends_the_cell():
     outcome = run(task("trouble", (1,), agents=2, rounds=10**9, what="round", at=2))
     assert [r.status for r in outcome.replicas] == ["failed"]
+
+
+@BOTH
+@pytest.mark.parametrize(("what", "where"), [("block", "walk"), ("round", "round"), ("start", "start")])
+def test_a_failure_is_passed_on_with_its_exception(what, where, hosts):
+    """Once per seed, and its traceback ends in the user's own method."""
+    failures = []
+    of = task("trouble", (0, 1), agents=2, rounds=6, what=what, at=3)
+    run_task(of, InlineFleet(hosts), on_failure=failures.append)
+    (failure,) = failures
+    assert isinstance(failure.cause, RuntimeError)
+    assert traceback.extract_tb(failure.cause.__traceback__)[-1].name == where
+    travelled = pickle.loads(pickle.dumps(failure))
+    assert travelled == failure
+    assert travelled.cause is None
+
+
+def test_the_debugger_opens_where_the_first_failure_was(monkeypatch):
+    opened = []
+    monkeypatch.setattr(pdb, "post_mortem", opened.append)
+    of = task("trouble", (0, 1), agents=2, rounds=6, what="block", at=3)
+    with pytest.raises(KeyboardInterrupt):
+        run_task(of, InlineFleet(), on_failure=_debugger)
+    assert [traceback.extract_tb(frames)[-1].name for frames in opened] == ["walk"]

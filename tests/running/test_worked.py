@@ -277,3 +277,20 @@ def test_rounds_and_measurements_may_be_plain_functions(hosts):
     assert outcome.replicas[0].agents["place"].tolist() == [0.0, 1.0]
     traffic = outcome.replicas[1].traffic
     assert (traffic.calls, traffic.messages, traffic.bytes_sent, traffic.agent_steps) == (2, 0, 0, 2 * 2)
+
+
+def test_a_bare_yield_is_no_call():
+    replies, replica = say(task("gossip", agents=3), InlineFleet(1), None)
+    assert replies == []
+    assert "a coordinator yields Call, Exchange or a tuple of them, not NoneType" in replica.error
+
+
+@pytest.mark.parametrize("hosts", [1, 3])
+def test_seeds_share_an_environments_arrays_and_leave_the_environment_alone(hosts, monkeypatch):
+    of = task("gossip", (0, 1), agents=3, rounds=2)
+    places, built = type(of.coordinator(0).problem), []
+    block = places.block
+    monkeypatch.setattr(places, "block", lambda self, members: built.append(members) or block(self, members))
+    outcome = run(of, hosts)
+    assert built == {1: [range(3)], 3: [range(1), range(1, 2), range(2, 3)]}[hosts]
+    assert set(vars(outcome.replicas[0].coordinator.problem)) <= {"parameters", "agents", "instance"}
