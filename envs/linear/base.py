@@ -45,14 +45,14 @@ class LinearBlock:
     For `linear-mrp` tables are per state, for `linear-mdp` per state and action ([m, S, A, ...]).
     """
 
-    process: np.ndarray  # int64 [n], row of the tables below
-    probability: np.ndarray  # float64 [m, S, S] | [m, S, A, S], alias table: chance to keep the drawn column
-    alias: np.ndarray  # int64, same shape: the column taken otherwise
-    reward: np.ndarray  # float64 [m, S] | [m, S, A], mean reward of a step from here
-    noise: float  # standard deviation of the Gaussian noise added to a reward
-    phi: np.ndarray  # float64 [S, d] | [S, A, d]
-    gamma: float  # discount; 1.0 for the average objective
-    average: bool
+    process: np.ndarray  #: int64 [n], row of the tables below
+    probability: np.ndarray  #: float64 [m, S, S] | [m, S, A, S], alias table: chance to keep the drawn column
+    alias: np.ndarray  #: int64, same shape: the column taken otherwise
+    reward: np.ndarray  #: float64 [m, S] | [m, S, A], mean reward of a step from here
+    noise: float  #: standard deviation of the Gaussian noise added to a reward
+    phi: np.ndarray  #: float64 [S, d] | [S, A, d]
+    gamma: float  #: discount; 1.0 for the average objective
+    average: bool  #: whether the objective is the average reward
 
 
 class LinearProblem(Environment):
@@ -62,15 +62,16 @@ class LinearProblem(Environment):
     """
 
     parameters: LinearParameters
-    states: int
-    features: int
-    rank: int
-    gamma: float = 1.0
-    average: bool = True
-    noise: float = 0.0
-    phi: np.ndarray
+    states: int  #: S of every process
+    features: int  #: dimension d of the features
+    rank: int  #: dimension r of the shared subspace
+    process_count: int  #: distinct base processes M
+    gamma: float = 1.0  #: discount; 1.0 for the average objective
+    average: bool = True  #: whether the objective is the average reward
+    noise: float = 0.0  #: standard deviation of the Gaussian noise added to a reward
+    phi: np.ndarray  #: float64 [S, d] of `linear-mrp`, [S, A, d] of `linear-mdp`: the features
+    #: unit vector [d] that the features were projected off, or None; an initial map must be orthogonal to it, too
     excluded_direction: np.ndarray | None = None
-    """unit vector [d] that the features were projected off: an initial map must be orthogonal to it, too"""
 
     def __init__(self, parameters: LinearParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)
@@ -120,10 +121,8 @@ class LinearProblem(Environment):
 
     # The exact solution every linear problem states (arrays over agents) -------------------------------------------
 
-    basis: Any
-    """B* float64 [d, r], orthonormal."""
-    solution: Any
-    """The truth of all base processes; at least ``theta`` [M, d] and ``gains`` [M]."""
+    basis: Any  #: B* float64 [d, r], orthonormal
+    solution: Any  #: the truth of all base processes; at least ``theta`` [M, d] and ``gains`` [M]
 
     @property
     def theta(self) -> np.ndarray:
@@ -177,8 +176,8 @@ class LinearMRP(LinearProblem):
     """Policy evaluation with linear features: the exact TD solution of every agent and the errors against it."""
 
     kind = "linear-mrp"
+    #: theta_e [d] with Phi theta_e = 1 for the unprojected features, where a constant was left in their span
     constant_direction: np.ndarray | None = None
-    """theta_e [d] with Phi theta_e = 1 for the unprojected features, where a constant was left in their span."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -225,10 +224,25 @@ class LinearMRP(LinearProblem):
         """[M, S], the mean rewards of the base processes."""
         return np.concatenate([drawn.reward for _, drawn in self.chunks()])
 
-    stationary = property(lambda self: self.solution.stationary, doc="[M, S], stationary distributions.")
-    values = property(lambda self: self.solution.values, doc="[M, S], true values V.")
-    A = property(lambda self: self.solution.a, doc="[M, d, d], Phi^T D (I - gamma P) Phi.")
-    b = property(lambda self: self.solution.b, doc="[M, d], Phi^T D (r - J).")
+    @property
+    def stationary(self) -> np.ndarray:
+        """[M, S], stationary distributions."""
+        return self.solution.stationary
+
+    @property
+    def values(self) -> np.ndarray:
+        """[M, S], true values V."""
+        return self.solution.values
+
+    @property
+    def A(self) -> np.ndarray:
+        """[M, d, d], Phi^T D (I - gamma P) Phi."""
+        return self.solution.a
+
+    @property
+    def b(self) -> np.ndarray:
+        """[M, d], Phi^T D (r - J)."""
+        return self.solution.b
 
     def fedtd_floor(self) -> tuple[np.ndarray, float]:
         """Where averaging whole parameter vectors ends, and the theta_error there.

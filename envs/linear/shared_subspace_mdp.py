@@ -79,6 +79,8 @@ class SharedSubspaceMDP(LinearProblem):
     version = 1
     Parameters = SharedSubspaceMDPParameters
     parameters: SharedSubspaceMDPParameters
+    actions: int  #: A in every state
+    #: names of what ``errors`` returns
     metrics = ("subspace_error", "head_error", "theta_error", "gain_error", "gain_gap")
 
     def __init__(self, parameters: SharedSubspaceMDPParameters, agents: int, instance: int) -> None:
@@ -132,9 +134,20 @@ class SharedSubspaceMDP(LinearProblem):
         """[N, r], the heads w_i*."""
         return self.solution.heads[self.process_of]
 
-    transition = property(lambda self: self.solution.transition, doc="[M, S, A, S], kernels of the base processes.")
-    reward = property(lambda self: self.solution.reward, doc="[M, S, A], mean rewards of the base processes.")
-    action_values = property(lambda self: self.solution.action_values, doc="[M, S, A], optimal values Q*.")
+    @property
+    def transition(self) -> np.ndarray:
+        """[M, S, A, S], kernels of the base processes."""
+        return self.solution.transition
+
+    @property
+    def reward(self) -> np.ndarray:
+        """[M, S, A], mean rewards of the base processes."""
+        return self.solution.reward
+
+    @property
+    def action_values(self) -> np.ndarray:
+        """[M, S, A], optimal values Q*."""
+        return self.solution.action_values
 
     def gain_gap(self, basis: np.ndarray, heads: np.ndarray) -> float:
         """Mean over agents of J_i minus the exact gain of the policy greedy in Phi_sa B w_i; 0 at best."""
@@ -153,7 +166,7 @@ class SharedSubspaceMDP(LinearProblem):
         result = {"subspace_error": subspace} | self.parameter_errors(basis, heads, gains)
         return result | {"gain_gap": self.gain_gap(basis, heads)}
 
-    errors_q = errors  # the name algorithms for control use
+    errors_q = errors  #: ``errors``, by the name that algorithms for control use
 
     def errors_theta(self, theta: np.ndarray, gains: np.ndarray | None = None) -> dict[str, float]:
         """The errors that need no basis, for estimates ``theta`` [N, d] of the whole parameter vectors."""

@@ -6,6 +6,7 @@ from orchestrator.core.graphs import named_graph
 from orchestrator.errors import UserError
 from orchestrator.planning.cells import make_cell
 from orchestrator.planning.sweeps import checked
+from orchestrator.planning.tasks import Task
 from orchestrator.plugins import references, registry
 
 SOURCE = """
@@ -115,7 +116,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("given", "sentence"), MISTAKES, ids=[sentence[:40] for _, sentence in MISTAKES])
 def test_mistakes_are_told(there, given, sentence):
     with pytest.raises(UserError) as told:
-        cell(**given)
+        _ = Task(cell(**given), (0,)).outlook
     assert sentence in str(told.value)
     assert "\n" not in str(told.value)
 
