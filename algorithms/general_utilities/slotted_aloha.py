@@ -50,7 +50,6 @@ class SlottedAloha(Coordinator):
     kinds = ("access-network-mdp",)
     scores = ("return",)
     labels = measures.LABELS
-    scores = ("return",)
     metrics: ClassVar[Mapping[str, str]] = {
         "return": measures.OUTCOME["return"],
         "sending": "probability that a user with a packet sends",

@@ -1,1 +1,1 @@
-"""Algorithms of RLlib as coordinators."""
+"""RLlib: its algorithms as coordinators."""

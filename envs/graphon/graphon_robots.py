@@ -51,8 +51,9 @@ class GraphonRobots(Environment):
     version = 1
     Parameters = GraphonRobotsParameters
     parameters: GraphonRobotsParameters
-    states = STATES
-    actions = ACTIONS
+    states = STATES  #: S of an agent
+    actions = ACTIONS  #: A of an agent
+    gamma: float  #: discount
 
     def __init__(self, parameters: GraphonRobotsParameters, agents: int, instance: int) -> None:
         parameters.check(agents)

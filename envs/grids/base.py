@@ -51,7 +51,14 @@ class GridProblem(Environment):
     """
 
     parameters: GridParameters
-    actions = ACTIONS
+    gamma: float  #: discount of the learners
+    limit: int  #: steps after which an episode is cut short; 0: never
+    states: int  #: rows S of an agent's table
+    actions = ACTIONS  #: A in every state
+    dimension: int  #: coordinates of a full state
+    types: int  #: observation types T
+    type_of: np.ndarray  #: int64 [N], observation type of each agent
+    seen: list[np.ndarray]  #: for every type the coordinates that it sees, int64
     adjacency = ("shared", 0.0)  #: metric and level of adjacent states: all that agree in what both agents see
 
     def __init__(

@@ -49,9 +49,12 @@ class Digital(Environment):
     version = 1
     Parameters = DigitalParameters
     parameters: DigitalParameters
-    types = 1
+    types = 1  #: observation types T
+    states: int  #: rows S of an agent's table
+    actions: int  #: A in every state
+    gamma: float  #: discount
     adjacency = ("index", 1.0)  #: metric and level of adjacent states unless the algorithm is given others
-    dimension = 1
+    dimension = 1  #: coordinates of a state
 
     def __init__(self, parameters: DigitalParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)

@@ -44,14 +44,14 @@ class LinearBlock(NamedTuple):
     For `linear-mrp` tables are per state, for `linear-mdp` per state and action ([m, S, A, ...]).
     """
 
-    process: np.ndarray  # int64 [n], row of the tables below
-    probability: np.ndarray  # float64 [m, S, S] | [m, S, A, S], alias table: chance to keep the drawn column
-    alias: np.ndarray  # int64, same shape: the column taken otherwise
-    reward: np.ndarray  # float64 [m, S] | [m, S, A], mean reward of a step from here
-    noise: float  # standard deviation of the Gaussian noise added to a reward
-    phi: np.ndarray  # float64 [S, d] | [S, A, d]
-    gamma: float  # discount; 1.0 for the average objective
-    average: bool
+    process: np.ndarray  #: int64 [n], row of the tables below
+    probability: np.ndarray  #: float64 [m, S, S] | [m, S, A, S], alias table: chance to keep the drawn column
+    alias: np.ndarray  #: int64, same shape: the column taken otherwise
+    reward: np.ndarray  #: float64 [m, S] | [m, S, A], mean reward of a step from here
+    noise: float  #: standard deviation of the Gaussian noise added to a reward
+    phi: np.ndarray  #: float64 [S, d] | [S, A, d]
+    gamma: float  #: discount; 1.0 for the average objective
+    average: bool  #: whether the objective is the average reward
 
 
 class LinearProblem(Environment):
@@ -61,14 +61,15 @@ class LinearProblem(Environment):
     """
 
     parameters: LinearParameters
-    states: int
-    features: int
-    rank: int
-    gamma: float = 1.0
-    average: bool = True
-    noise: float = 0.0
-    phi: np.ndarray
-    #: Unit vector [d] that was projected out of the features. An initial map must be orthogonal to it.
+    states: int  #: S of every process
+    features: int  #: dimension d of the features
+    rank: int  #: dimension r of the shared subspace
+    process_count: int  #: distinct base processes M
+    gamma: float = 1.0  #: discount; 1.0 for the average objective
+    average: bool = True  #: whether the objective is the average reward
+    noise: float = 0.0  #: standard deviation of the Gaussian noise added to a reward
+    phi: np.ndarray  #: float64 [S, d] of `linear-mrp`, [S, A, d] of `linear-mdp`: the features
+    #: unit vector [d] that the features were projected off, or None; an initial map must be orthogonal to it, too
     excluded_direction: np.ndarray | None = None
 
     def __init__(self, parameters: LinearParameters, agents: int, instance: int) -> None:
@@ -119,10 +120,8 @@ class LinearProblem(Environment):
 
     # The exact solution (arrays over agents) -------------------------------------------------------------------------
 
-    #: B* float64 [d, r], orthonormal.
-    basis: Any
-    #: The exact solution of all base processes; at least ``theta`` [M, d] and ``gains`` [M].
-    solution: Any
+    basis: Any  #: B* float64 [d, r], orthonormal
+    solution: Any  #: the truth of all base processes; at least ``theta`` [M, d] and ``gains`` [M]
 
     @property
     def theta(self) -> np.ndarray:
@@ -176,7 +175,7 @@ class LinearMRP(LinearProblem):
     """Policy evaluation with linear features: the exact TD solution of every agent and the errors against it."""
 
     kind = "linear-mrp"
-    #: theta_e [d] with Phi theta_e = 1 for the unprojected features, if their span contains a constant.
+    #: theta_e [d] with Phi theta_e = 1 for the unprojected features, where a constant was left in their span
     constant_direction: np.ndarray | None = None
 
     @property

@@ -76,6 +76,8 @@ class SharedSubspaceMDP(LinearProblem):
     version = 1
     Parameters = SharedSubspaceMDPParameters
     parameters: SharedSubspaceMDPParameters
+    actions: int  #: A in every state
+    #: names of what ``errors`` returns
     metrics = ("subspace_error", "head_error", "theta_error", "gain_error", "gain_gap")
 
     def __init__(self, parameters: SharedSubspaceMDPParameters, agents: int, instance: int) -> None:
@@ -150,7 +152,7 @@ class SharedSubspaceMDP(LinearProblem):
         result = {"subspace_error": subspace} | self.parameter_errors(basis, heads, gains)
         return result | {"gain_gap": self.gain_gap(basis, heads)}
 
-    errors_q = errors  # the name algorithms for control use
+    errors_q = errors  #: ``errors``, by the name that algorithms for control use
 
     def errors_theta(self, theta: np.ndarray, gains: np.ndarray | None = None) -> dict[str, float]:
         """The errors that do not need a basis, for estimates ``theta`` [N, d] of the whole parameter vectors."""

@@ -68,16 +68,21 @@ class MeanFieldProblem(Environment):
 
     kind = "mean-field"
     parameters: MeanFieldParameters
-    concentration: ClassVar[float | None] = None
-    global_kernel: np.ndarray
-    local_kernel: np.ndarray
-    global_reward: np.ndarray
-    local_reward: np.ndarray
-    local_policy: np.ndarray
+    concentration: ClassVar[float | None] = None  #: of the Dirichlet distribution of initial states; None: uniform
+    gamma: float  #: discount
+    global_states: int  #: G
+    global_actions: int  #: A
+    local_states: int  #: S
+    local_actions: int  #: B
+    global_kernel: np.ndarray  #: float64 [G, A, G], P_g(s_g' | s_g, a_g)
+    local_kernel: np.ndarray  #: float64 [S, G, B, S], P_l(s_i' | s_i, s_g, a_i)
+    global_reward: np.ndarray  #: float64 [G, A], r_g(s_g, a_g)
+    local_reward: np.ndarray  #: float64 [S, G, B], r_l(s_i, s_g, a_i)
+    local_policy: np.ndarray  #: float64 [S, G, B], chances of local actions where an algorithm does not learn them
 
     def __init__(self, parameters: MeanFieldParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)
-        self.gamma: float = parameters.gamma
+        self.gamma = parameters.gamma
         sizes: Sizes = parameters.sizes
         self.global_states, self.global_actions, self.local_states, self.local_actions = sizes
         shape = self.local_states, self.global_states, self.local_actions

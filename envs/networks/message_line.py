@@ -48,14 +48,16 @@ class MessageLine(Environment):
     Parameters = MessageLineParameters
     parameters: MessageLineParameters
     fewest_agents = 2
-    states = 2
-    actions = 2
-    closed_form = False
+    states = 2  #: of an agent
+    actions = 2  #: of an agent
+    gamma: float  #: discount
+    graph: Graph  #: who are neighbours
+    closed_form = False  #: whether there are closed forms of occupancies, gradients and Q-functions
 
     def __init__(self, parameters: MessageLineParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)
         self.gamma = parameters.gamma
-        self.graph: Graph = named_graph("line", agents)
+        self.graph = named_graph("line", agents)
 
     @property
     def exact_is_cheap(self) -> bool:

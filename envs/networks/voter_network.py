@@ -28,7 +28,7 @@ from envs.networks.kernels import (
     span_beyond,
 )
 from envs.networks.rollout import BASE, BY_ACTION, BY_STATE, checked_policy, discounted_returns, rollout_voters
-from orchestrator.core import GRAPH_NAMES, Environment, Parameters, check_graph_name, named_graph
+from orchestrator.core import GRAPH_NAMES, Environment, Graph, Parameters, check_graph_name, named_graph
 
 
 class VoterNetworkParameters(Parameters):
@@ -62,8 +62,10 @@ class VoterNetwork(Environment):
     version = 1
     Parameters = VoterNetworkParameters
     parameters: VoterNetworkParameters
-    states = 2
-    actions = 2
+    states = 2  #: of an agent
+    actions = 2  #: of an agent
+    gamma: float  #: discount
+    graph: Graph  #: who are neighbours
     horizon: int | None = None  #: episodes have no end of their own
     closed_form = True  #: of occupancies, gradients and Q-functions, under local policies
     exact_is_cheap = False  #: under policies that observe their neighbours

@@ -49,10 +49,14 @@ class WirelessAccess(Environment):
     version = 1
     Parameters = WirelessAccessParameters
     parameters: WirelessAccessParameters
-    states = 8
-    actions = 5
-    closed_form = False
-    exact_is_cheap = False  # 8^n joint states: values come from rollouts
+    states = 8  #: of an agent
+    actions = 5  #: of an agent
+    gamma: float  #: discount
+    graph: Graph  #: who are neighbours
+    closed_form = False  #: whether there are closed forms of occupancies, gradients and Q-functions
+    exact_is_cheap = False  #: whether exact values are quick; 8^n joint states: here they come from rollouts
+    points: int  #: number of access points
+    access: np.ndarray  #: int64 [n, 4], a user's own access points, numbered row by row, then -1
 
     def __init__(self, parameters: WirelessAccessParameters, agents: int, instance: int) -> None:
         side = math.isqrt(max(agents, 0))
@@ -62,7 +66,6 @@ class WirelessAccess(Environment):
         self.side = side
         self.gamma = parameters.gamma
         self.points = (side - 1) ** 2
-        #: int64 [n, 4], a user's own access points, numbered row by row, then -1
         self.access = np.array([self._within_reach(i) for i in range(agents)], np.int64)
         self.graph = Graph(agents, [(i, j) for i in range(agents) for j in range(i) if self._meet(i, j)])
 

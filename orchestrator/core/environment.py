@@ -59,9 +59,9 @@ class Environment:
     #: The smallest number of agents.
     fewest_agents: ClassVar[int] = 1
 
-    parameters: BaseModel
-    agents: int
-    instance: int
+    parameters: BaseModel  #: the values of its parameters
+    agents: int  #: number of agents N
+    instance: int  #: seed of everything that is drawn for the problem itself
 
     def __init__(self, parameters: BaseModel, agents: int, instance: int) -> None:
         if agents < self.fewest_agents:

@@ -89,7 +89,7 @@ def uniform(rng, i):
 
 @kernel
 def draw_integer(upper, rng, i):
-    """A uniform integer in 0..upper-1 from stream ``i`` of ``rng``; upper < 2**31 (bias below upper / 2**32)."""
+    """A uniform integer in 0..upper-1 from stream ``i`` of ``rng``; upper < 2^31 (bias below upper / 2^32)."""
     return np.int64(((next_uint64(rng, i) >> np.uint64(32)) * np.uint64(upper)) >> np.uint64(32))
 
 

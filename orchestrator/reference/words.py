@@ -1,4 +1,4 @@
-"""What describes parameters, docstrings and tables in words: ``describe`` and the reference pages share it."""
+"""Parameters, docstrings and tables as text, for ``describe`` and for the reference pages."""
 
 import inspect
 import sys
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 
 def parameter_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
-    """Name, type with limits, default and description of every parameter, as they are written in a sweep file."""
+    """Name, type with limits, default and description of every parameter, in the form of a sweep file."""
     rows = []
     for name, field in model.model_fields.items():
         default = "required" if field.is_required() else _value(field.get_default(call_default_factory=True))
@@ -32,7 +32,7 @@ def _value(value: Any) -> str:
 
 
 def _type(annotation: Any, metadata: Iterable[Any] = ()) -> str:
-    """Such as ``float > 0, <= 1 or null``; the limits belong to the number of a union."""
+    """For example ``float > 0, <= 1 or null``: the limits of a union belong to its number."""
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
     limits = ", ".join(
         f"{sign} {getattr(limit, name)}" for limit in metadata for name, sign in signs.items() if hasattr(limit, name)
@@ -54,13 +54,13 @@ def _type(annotation: Any, metadata: Iterable[Any] = ()) -> str:
     return f"{word} {limits}".strip()
 
 
-def module_text(found: Any) -> str:
-    """The text at the head of a class's module."""
-    return inspect.cleandoc(sys.modules[found.__module__].__doc__ or "")
+def module_text(plugin: type) -> str:
+    """The docstring of a class's module."""
+    return inspect.cleandoc(sys.modules[plugin.__module__].__doc__ or "")
 
 
 def tables_page() -> str:
-    """The page docs/tables.md, made from the schema itself (a test compares them)."""
+    """The page docs/tables.md, made from the schema."""
     from orchestrator.store.schema import TABLES, WRITE_ORDER
 
     lines = [

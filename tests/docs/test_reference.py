@@ -2,7 +2,9 @@
 
 import inspect
 import re
+import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,11 @@ import pytest
 from markdown_it import MarkdownIt
 
 from benchmarks import coverage
-from orchestrator.reference import pages
+from orchestrator import core
+from orchestrator.core import Environment
+from orchestrator.core.kernels import Kernel
+from orchestrator.reference import kernels, kinds, pages
+from orchestrator.reference.members import members
 from orchestrator.reference.words import parameter_rows
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -104,3 +110,78 @@ def test_the_study_counts_the_same_again():
     counts = pd.read_csv(coverage.POINTS)
     row = counts[(counts["estimated"] == "mean") & (counts["seeds"] == 4)].iloc[0].to_dict()
     assert row == coverage.count("mean", row["scatter"], 4)
+
+
+ENVIRONMENTS = pages.shipped("environment")
+
+
+@pytest.mark.parametrize("kind", kinds.by_kind(ENVIRONMENTS))
+def test_everything_that_a_kind_offers_is_explained(kind):
+    own = kinds.by_kind(ENVIRONMENTS)[kind]
+    offered = kinds.offered(own)
+    assert offered
+    assert [name for name, member in offered.items() if not member.text] == []
+    if own[0].block is not Environment.block:
+        arrays = members(typing.get_type_hints(own[0].block)["return"])
+        assert [name for name, member in arrays.items() if not member.text] == []
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda environment: environment.name)
+def test_what_is_explained_is_there(environment):
+    """Of an instance: a declared attribute that the constructor forgets would be a promise to authors."""
+    agents = {"blocker": 3, "graphon-robots": 16}.get(environment.name, 4)
+    problem = environment(environment.Parameters(), agents, 0)
+    own = kinds.by_kind(ENVIRONMENTS)[environment.kind]
+    assert [name for name in kinds.offered(own) if not hasattr(problem, name)] == []
+
+
+def test_members_of_a_class():
+    found = members(Offering)
+    assert [(member.name, member.signature) for member in found.values()] == [
+        ("first", ""), ("second", ""), ("third", ""), ("fourth", "(a, b=1)"), ("fifth", ""),
+    ]  # fmt: skip
+    assert [member.text for member in found.values()] == ["beside", "above, in two lines", "Base.", "Own.", "one more"]
+
+
+class Offered:
+    first: int  #: beside
+    #: above,
+    #: in two lines
+    second = 1
+    _hidden = 2  #: not shown
+
+    @property
+    def third(self) -> int:
+        """Base."""
+        return 3
+
+    def fourth(self, a, b=1):
+        """Replaced."""
+
+
+class Offering(Offered):
+    @property
+    def third(self) -> int:
+        return 4
+
+    def fourth(self, a, b=1):
+        """Own."""
+
+    fifth: int  #: one more
+
+
+def test_every_kernel_of_the_core_is_on_the_page():
+    page = PAGES["kernels.md"]
+    for name in core.__all__:
+        if isinstance(getattr(core, name), Kernel):
+            assert f"| `{name}(" in page, name
+
+
+def test_the_example_of_a_kernel_runs(tmp_path):
+    assert kernels.EXAMPLE in PAGES["kernels.md"]
+    (tmp_path / "own.py").write_text(kernels.EXAMPLE)
+    done = subprocess.run([sys.executable, tmp_path / "own.py"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    values = [float(word) for word in done.stdout.strip("[] \n").split()]
+    # After a round of 5 steps the distance to (1, 2) is 0.9^5 of what it was.
+    assert values == pytest.approx([1 - 0.9**500, 2 - 2 * 0.9**500], rel=1e-8)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field, create_model
 
+from orchestrator.core.calls import Traffic
 from orchestrator.errors import UserError
 from orchestrator.planning import preflight
 from orchestrator.planning.batches import batches, effort, missing, units
@@ -21,7 +22,6 @@ from orchestrator.planning.preflight import Node
 from orchestrator.planning.sweeps import adhoc, checked, load, overridden, read_packing
 from orchestrator.planning.tasks import Task
 from orchestrator.plugins import registry
-from orchestrator.running.lockstep import Traffic
 from orchestrator.running.recorder import Recorder, record_rounds
 from orchestrator.store.schema import TABLES
 from tests.tools.engine import ROOT, WORKED, numbers, run, task

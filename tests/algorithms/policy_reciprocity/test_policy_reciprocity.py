@@ -13,11 +13,11 @@ from algorithms.policy_reciprocity.qd_learning import QDLearning
 from algorithms.policy_reciprocity.reciprocity import PolicyReciprocity
 from envs.grids.digital import Digital
 from envs.grids.observed import ObservedBlock
+from orchestrator.core.calls import Traffic
 from orchestrator.core.graphs import Graph, named_graph
 from orchestrator.errors import UserError
 from orchestrator.planning.cells import make_cell
 from orchestrator.planning.tasks import Task
-from orchestrator.running.lockstep import Traffic
 from orchestrator.running.rows import tables as rows_of
 from tests.tools.reciprocity import ROOMS, ByTheBook, Stepwise, everything, one_round, run, tables, task, values
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from algorithms.policy_reciprocity.reciprocity import PolicyReciprocity
+from orchestrator.core.calls import Traffic
 from orchestrator.core.graphs import named_graph
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.running.lockstep import Traffic
 from tests.tools.reciprocity import Stepwise, everything, run, task
 from tests.tools.team import BlockerByTheBook, NavigationByTheBook
 
