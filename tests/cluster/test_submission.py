@@ -282,7 +282,7 @@ def test_a_trial_reserves_what_its_coordinators_need(monkeypatch):
         return Unit(Task(sweep.cells[0][1], (0,)), None)
 
     def reserved(*batch: Unit) -> list[dict]:
-        return bundles(batch, Placement(), [], {}).bundles
+        return bundles(batch, Placement.model_validate({}), [], {}).bundles
 
     assert reserved(unit("joint-average-td", None)) == [{"CPU": 1.0}]
     deep = unit("independent-td", {"cpu": 2, "gpu": 0.5, "licence": 1})

@@ -222,7 +222,7 @@ def talk(problem: Any, count: int, steps: int, seed: int = 0, k: int = 1, **play
     said, replies = [], None
     while True:
         try:
-            calls = conversation.send(replies)
+            calls: Any = conversation.send(replies)
         except StopIteration as end:
             return end.value, said
         replies = [getattr(blocks[call.on], call.method)(**call.shared) for call in calls]

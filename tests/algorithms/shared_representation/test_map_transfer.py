@@ -7,6 +7,7 @@ import pytest
 
 from algorithms.shared_representation.map_transfer import HeldOutAgents, MapTransfer
 from envs.linear.shared_subspace_mrp import SharedSubspaceMRP
+from orchestrator.core import Call
 from orchestrator.errors import UserError
 from orchestrator.planning.cells import make_cell
 from orchestrator.planning.tasks import Task
@@ -45,7 +46,9 @@ def test_value_error_is_that_of_the_held_out_agents():
     expected = (truth.stationary[4:] * truth.values[4:] ** 2).sum(axis=1).mean()
     for heads, error in ((built.wide.heads[4:], 0.0), (np.zeros((4, 2)), expected)):
         talk = built.measure()
-        assert next(talk).on == "held_out"
+        call = next(talk)
+        assert isinstance(call, Call)
+        assert call.on == "held_out"
         with pytest.raises(StopIteration) as end:
             talk.send({"head": heads})
         assert end.value.value["value_error"] == pytest.approx(error, rel=1e-12, abs=1e-25)
