@@ -48,7 +48,6 @@ class SlottedAloha(Coordinator):
     version = 1
     Parameters = SlottedAlohaParameters
     kinds = ("access-network-mdp",)
-    scores = ("return",)
     labels = measures.LABELS
     scores = ("return",)
     metrics: ClassVar[Mapping[str, str]] = {
