@@ -29,7 +29,8 @@ THREADS = dict.fromkeys(
     "1",
 )
 #: No short-vector math library in numba: its results depend on a loop's position in a vector.
-NUMBA = {"NUMBA_DISABLE_INTEL_SVML": "1"}
+#: No terminal codes in its error messages: with colorama installed they would reach `runs.error` and the log.
+NUMBA = {"NUMBA_DISABLE_INTEL_SVML": "1", "NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING": "1"}
 RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",

@@ -149,6 +149,10 @@ class AlternatingMARL(Responses):
         self.changed = False  # whether this turn of both has changed anything so far
         self.pairs = np.zeros(0, np.int64)  # pairs of policies after each turn, hashed
 
+    def load(self, state: dict[str, Any]) -> None:
+        super().load(state)
+        self.phase = Phase(self.phase)  # checkpoints hold it as a word
+
     def round(self) -> Conversation:
         if self.phase == Phase.RESPOND:
             yield from self.respond()

@@ -1,5 +1,6 @@
 """Random instances of shared-subspace problems: streams, kernels, features, the true basis and the true heads."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -46,6 +47,37 @@ def true_head(heads: Heads, process: int, rank: int, scale: float, rng: np.rando
     head = np.zeros(rank)
     head[process % rank] = sign * scale * np.sqrt(rank)
     return head
+
+
+@dataclass(frozen=True)
+class DrawnProcesses:
+    """What is drawn of m base processes before their rewards follow."""
+
+    transition: np.ndarray  # [m, S, S] | [m, S, A, S]
+    gains: np.ndarray  # [m], uniform in [-1, 1]
+    heads: np.ndarray  # [m, rank], the true heads w*
+    streams: list[np.random.Generator]  # [m], for what else a process draws
+
+
+def draw_processes(
+    instance: int, processes: np.ndarray, shape: tuple[int, ...], heads: Heads, rank: int, scale: float,
+    common_kernel: float,
+) -> DrawnProcesses:  # fmt: skip
+    """The listed base processes of an instance, each from its own stream.
+
+    ``shape`` is (S,) or (S, A). Kernels are P_p = c P_0 + (1 - c) of the process's own, c = ``common_kernel``.
+    """
+    states, m = shape[0], len(processes)
+    transition, gains, true_heads = np.empty((m, *shape, states)), np.empty(m), np.empty((m, rank))
+    streams = [stream(instance, PROCESS, process) for process in processes.tolist()]
+    for row, rng in enumerate(streams):
+        transition[row] = transition_rows(rng, states, *shape)
+        gains[row] = rng.uniform(-1, 1)
+        true_heads[row] = true_head(heads, int(processes[row]), rank, scale, rng)
+    if common_kernel:
+        common = transition_rows(stream(instance, COMMON_KERNEL), states, *shape)
+        transition = common_kernel * common + (1 - common_kernel) * transition
+    return DrawnProcesses(transition, gains, true_heads, streams)
 
 
 def check_heads(heads: Heads, processes: int, rank: int) -> None:

@@ -13,18 +13,15 @@ import numpy as np
 from pydantic import Field
 
 from envs.common.instances import (
-    COMMON_KERNEL,
     FEATURES,
-    PROCESS,
     Heads,
     centred_gaussian,
     check_heads,
     check_rank,
+    draw_processes,
     row_normalised,
     stream,
-    transition_rows,
     true_basis,
-    true_head,
 )
 from envs.linear import kernels
 from envs.linear.base import LinearParameters, LinearProblem, own
@@ -99,26 +96,15 @@ class SharedSubspaceMDP(LinearProblem):
         self.phi = phi.reshape(given.states, given.actions, given.features)
         self.basis = true_basis(rng, given.features, given.rank)
 
-    @cached_property
-    def _common(self) -> np.ndarray:
-        """P_0 [S, A, S]."""
-        rng = stream(self.instance, COMMON_KERNEL)
-        return transition_rows(rng, self.states, self.states, self.actions)
-
     def draw(self, processes: np.ndarray) -> DecisionProcesses:
         """The listed base processes with their exact optimal gains, heads and action values."""
-        given, m = self.parameters, len(processes)
-        shape = (self.states, self.actions)
-        transition, gains, heads = np.empty((m, *shape, self.states)), np.empty(m), np.empty((m, self.rank))
-        for row, process in enumerate(processes.tolist()):
-            rng = stream(self.instance, PROCESS, process)
-            transition[row] = transition_rows(rng, self.states, *shape)
-            gains[row] = rng.uniform(-1, 1)
-            heads[row] = true_head(given.heads, process, self.rank, given.head_scale, rng)
-        if given.common_kernel:
-            transition = given.common_kernel * self._common + (1 - given.common_kernel) * transition
+        given, shape = self.parameters, (self.states, self.actions)
+        drawn = draw_processes(
+            self.instance, processes, shape, given.heads, self.rank, given.head_scale, given.common_kernel
+        )
+        transition, gains, heads = drawn.transition, drawn.gains, drawn.heads
         theta = kernels.linear_values(self.basis, heads)
-        action_values = kernels.linear_values(self.phi.reshape(-1, self.features), theta).reshape(m, *shape)
+        action_values = kernels.linear_values(self.phi.reshape(-1, self.features), theta).reshape(-1, *shape)
         reward = kernels.rewards_of_action_values(transition, action_values, gains)
         return DecisionProcesses(transition, reward, gains, heads, theta, action_values)
 

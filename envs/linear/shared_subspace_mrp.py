@@ -5,7 +5,6 @@ drawn first and the reward follows, so gain, value and TD fixed point theta_i* =
 Reconstructed: this construction, and all numbers.
 """
 
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,18 +12,15 @@ from pydantic import Field
 
 from envs.common import chains
 from envs.common.instances import (
-    COMMON_KERNEL,
     FEATURES,
-    PROCESS,
     Heads,
     centred_gaussian,
     check_heads,
     check_rank,
+    draw_processes,
     row_normalised,
     stream,
-    transition_rows,
     true_basis,
-    true_head,
 )
 from envs.linear import kernels
 from envs.linear.base import LinearMRP, LinearParameters, Processes
@@ -147,26 +143,16 @@ class SharedSubspaceMRP(LinearMRP):
             phi = phi - np.outer(along, unit)
         return phi, unit
 
-    @cached_property
-    def _common(self) -> np.ndarray:
-        """P_0 [S, S]."""
-        return transition_rows(stream(self.instance, COMMON_KERNEL), self.states, self.states)
-
     def draw(self, processes: np.ndarray) -> Processes:
         """The listed base processes with their exact gains, values and fixed points."""
-        given, m = self.parameters, len(processes)
-        transition, gains = np.empty((m, self.states, self.states)), np.empty(m)
-        heads, extra = np.empty((m, self.rank)), np.empty((m, self.states))
-        for row, process in enumerate(processes.tolist()):
-            rng = stream(self.instance, PROCESS, process)
-            transition[row] = transition_rows(rng, self.states, self.states)
-            gains[row] = rng.uniform(-1, 1)
-            heads[row] = true_head(given.heads, process, self.rank, 1.0, rng)
-            extra[row] = rng.normal(size=self.states)
-        if given.common_kernel:
-            transition = given.common_kernel * self._common + (1 - given.common_kernel) * transition
+        given = self.parameters
+        drawn = draw_processes(
+            self.instance, processes, (self.states,), given.heads, self.rank, 1.0, given.common_kernel
+        )
+        transition, gains = drawn.transition, drawn.gains
+        extra = np.array([rng.normal(size=self.states) for rng in drawn.streams]).reshape(-1, self.states)
         stationary = chains.stationary_distributions(transition)
-        theta = kernels.linear_values(self.basis, heads)
+        theta = kernels.linear_values(self.basis, drawn.heads)
         values = kernels.linear_values(self.phi, theta)
         if given.approximation_error:
             values += given.approximation_error * chains.unrepresented(

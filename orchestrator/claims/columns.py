@@ -61,8 +61,10 @@ def columns_of(table: Columns | Frame) -> Columns:
     """The columns of a pandas frame or an Arrow table; missing numbers are NaN, missing texts None or NaN."""
     if isinstance(table, Columns):
         return table
-    attribute = "column_names" if hasattr(table, "column_names") else "columns"
-    names = cast("Iterable[object]", getattr(table, attribute))
+    if hasattr(table, "column_names"):
+        names = cast("Iterable[str]", getattr(table, "column_names"))  # noqa: B009
+        return Columns(names, lambda name: _arrow_array(table[name]), len(table))
+    names = cast("Iterable[object]", getattr(table, "columns"))  # noqa: B009
     return Columns(map(str, names), lambda name: table[name].to_numpy(), len(table))
 
 
@@ -125,6 +127,13 @@ def _full(value: Setting | Column, rows: int) -> Column:
     if isinstance(value, np.ndarray):
         return value
     return np.full(rows, value, dtype=object if isinstance(value, str) else None)
+
+
+def _arrow_array(column: Any) -> Column:
+    """An Arrow column as an array. Its own ``to_numpy`` imports pandas, which takes longer than judging a claim."""
+    if column.null_count == 0 and str(column.type) in ("int64", "double"):
+        return np.from_dlpack(column.combine_chunks())
+    return _array(column.to_pylist())
 
 
 def _array(values: Sequence[object]) -> Column:

@@ -95,7 +95,7 @@ def _axis(key: str, table: Columns) -> str:
 
 
 def _selected(claim: Claim, case: str, summary: Columns, command: str) -> Columns:
-    """Rows of a case that ``where`` selects. A key that another case does not have selects nothing there."""
+    """Rows of a case that ``where`` selects. A key that the other case does not have is ignored there."""
     own = summary["case"] == case if "case" in summary else np.zeros(0, dtype=bool)
     if not own.any():
         raise Undecided(f"case {case} has no replicates yet; {compute_missing(command)}")

@@ -23,7 +23,7 @@ def dark_colour(colour: str) -> str:
         return DARK[colour]
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
-    lighter = colorsys.hls_to_rgb(hue, 0.42 + 0.5 * lightness, 0.8 * saturation)
+    lighter = colorsys.hls_to_rgb(hue, min(max(0.5, 0.3 + 0.75 * lightness), 0.9), 0.8 * saturation)
     return "#" + "".join(f"{round(255 * part):02x}" for part in lighter)
 
 

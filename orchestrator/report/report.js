@@ -1,7 +1,12 @@
 // Tooltips of the figures, and their SVG, PNG and CSV files. Every figure contains its numbers; nothing is fetched.
 "use strict";
 const tip = document.getElementById("tip");
-const shown = (value) => (typeof value === "number" ? String(Number(value.toPrecision(5))) : String(value));
+const WORDS = { lo: "low", hi: "high", used: "judged" };
+const shown = (value) => {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return typeof value === "number" ? String(Number(value.toPrecision(5))) : String(value);
+};
+const named = (column) => WORDS[column] ?? column.replaceAll("_", " ");
 
 function nearest(data, x, y, reach) {
   let best = -1, least = reach * reach;
@@ -18,7 +23,7 @@ function point(event, svg, data) {
   tip.hidden = i < 0;
   if (i < 0) return;
   tip.textContent = data.columns.map((name, k) => [name, data.rows[i][k]])
-    .filter(([, value]) => value !== null).map(([name, value]) => `${name}: ${shown(value)}`).join("\n");
+    .filter(([, value]) => value !== null).map(([name, value]) => `${named(name)}: ${shown(value)}`).join("\n");
   const left = box.left + data.at[i][0] / scale + 12, top = box.top + data.at[i][1] / scale + 12;
   tip.style.left = `${Math.max(4, Math.min(left, document.documentElement.clientWidth - tip.offsetWidth - 4))}px`;
   tip.style.top = `${Math.max(4, Math.min(top, window.innerHeight - tip.offsetHeight - 4))}px`;

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy.special import stdtrit
 
@@ -42,6 +43,17 @@ def test_a_table_is_the_same_from_rows_pandas_and_arrow(kind):
     second = table.select(np.array([False, True])).replace(status="done", k=np.array([7]))
     assert (second.rows, second["cell_id"].tolist(), second["k"].tolist()) == (1, ["x"], [7])
     assert second["status"].tolist() == ["done"]
+
+
+def test_an_arrow_column_in_chunks_with_and_without_gaps():
+    first = pa.table({"x": [1.5, 2.5], "k": [1, 2], "gap": [0.5, None], "word": ["a", None], "count": [None, 3]})
+    table = columns_of(pa.concat_tables([first, first.slice(1)]))
+    assert table["x"].tolist() == [1.5, 2.5, 2.5]
+    assert (table["k"].dtype, table["k"].tolist()) == (np.int64, [1, 2, 2])
+    np.testing.assert_array_equal(table["gap"], [0.5, np.nan, np.nan])
+    np.testing.assert_array_equal(table["count"], [np.nan, 3.0, 3.0])
+    assert table["word"].tolist() == ["a", None, None]
+    assert columns_of(first.slice(0, 0))["x"].tolist() == []
 
 
 @pytest.mark.parametrize(
@@ -86,3 +98,24 @@ def test_claims_are_read_and_judged_without_heavy_imports(module, heavy):
     script = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+JUDGE = """
+import sys
+import pyarrow.parquet as pq
+from orchestrator.claims.claim import read_claim
+from orchestrator.claims.columns import columns_of
+from orchestrator.claims.judge import judge
+rows = columns_of(pq.ParquetFile(sys.argv[1]).read())
+claim = {"name": "c", "case": "a", "metric": "e_tail", "law": "value", "at_most": 5}
+verdict = judge(read_claim(claim), rows, rows)
+print(verdict.verdict, verdict.estimate, [name for name in ("pandas", "scipy") if name in sys.modules])
+"""
+
+
+def test_a_stored_table_is_judged_without_pandas_and_scipy(tmp_path):
+    rows = [{"case": "a", "cell_id": "x", "seed": k, "status": "done", "e_tail": 1.0 + k} for k in range(6)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    script = [sys.executable, "-c", JUDGE, str(tmp_path / "rows.parquet")]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "inconclusive 3.5 []"

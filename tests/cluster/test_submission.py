@@ -239,7 +239,7 @@ def test_a_plugin_is_found_where_it_was_shipped_to(tmp_path, monkeypatch):
     (tmp_path / "job").mkdir()
     references.ship([reference, "joint-average-td"], tmp_path / "job")
     mine.unlink()
-    with pytest.raises(UserError, match="no file"):
+    with pytest.raises(UserError, match="no such file"):
         registry.algorithm(reference)
     monkeypatch.syspath_prepend(str(tmp_path / "job"))
     assert registry.algorithm(reference).name == "shipped"

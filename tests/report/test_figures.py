@@ -1,17 +1,21 @@
 """What the figures draw, read back from their axes."""
 
+import colorsys
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from orchestrator.claims.claim import read_claim
 from orchestrator.claims.verdict import Point, Verdict
 from orchestrator.plugins import registry
 from orchestrator.report.aggregate import bootstrap
-from orchestrator.report.claim_figure import claim_panel
+from orchestrator.report.claim_figure import claim_panel, y_label
 from orchestrator.report.curve_figures import band_of, band_words, cost_panels, curve_panels, curves_of, free_cases
+from orchestrator.report.embed import dark_colour
 from orchestrator.report.style import (
     COLUMNS,
     figure_of,
@@ -35,10 +39,22 @@ SLOPE = BASE | {"law": "power", "expect": -1, "within": 0.15}
 
 def verdict(law="power", fit=None, used=(True,) * 5, versus: str | None = "agents"):
     points = tuple(Point(x, 2 / x, 1.8 / x, 2.2 / x, 8, u) for x, u in zip(X, used, strict=True))
-    interval = {"estimate": -1, "ci_low": -1.1, "ci_high": -0.9, "interval": "95%"}
-    outcome = {"expected": "-1 +- 0.15", "verdict": "supported", "reason": "Why."}
-    names: Any = {"claim": "c", "case": "joint", "metric": "error_tail", "versus": versus, "law": law}
-    return Verdict(**names, **interval, **outcome, points=points, fit=fit or {})
+    return Verdict(
+        claim="c",
+        case="joint",
+        metric="error_tail",
+        versus=versus,
+        law=law,
+        estimate=-1,
+        ci_low=-1.1,
+        ci_high=-0.9,
+        interval="95%",
+        expected="-1 +- 0.15",
+        verdict="supported",
+        reason="Why.",
+        points=points,
+        fit=fit or {},
+    )
 
 
 def lines(ax) -> dict[str, Any]:
@@ -77,7 +93,13 @@ def test_the_bound_is_drawn():
     assert bound.get_ydata() == pytest.approx(3 / bound.get_xdata())
 
 
-def test_nothing_to_draw_is_said():
+@pytest.mark.parametrize(("by", "sign"), [("ratio", "/"), ("difference", "−")])
+def test_an_order_names_its_comparison_on_the_axis(by, sign):
+    claim = read_claim(BASE | {"law": "order", "below": "alone", "by": by})
+    assert y_label(claim) == f"error (mean over the last half):\njoint {sign} alone"
+
+
+def test_a_claim_without_points_says_so():
     nan = float("nan")
     empty = Verdict("c", "joint", "error_tail", "agents", "power", nan, nan, nan, "", "-1", "inconclusive", "Why.")
     assert "no finished replicates" in claim_panel(read_claim(SLOPE), empty).axes.texts[0].get_text()
@@ -291,3 +313,14 @@ def test_the_same_figure_is_the_same_file():
 def test_signs_of_print():
     assert typeset("(-inf, 1] and [2, inf), an info") == "(−∞, 1] and [2, ∞), an info"
     assert typeset("-1 +- 0.15, 0-7, 1e-05, N^-2 <= 3") == "−1 ± 0.15, 0-7, 1e-05, N^−2 ≤ 3"
+
+
+def test_levels_keep_their_order_on_a_dark_page():
+    """The lines of four levels go from dark to light and stay apart in lightness."""
+    rows = pd.concat([curves().assign(agents=n, cell_id=str(n), case="joint") for n in (2, 4, 8, 16)])
+    (panel,) = curve_panels(curves_of(rows, "error", versus="agents"), "error", "agents")
+    colours = [str(line.get_color()) for line in panel.axes.get_lines()]
+    assert len(colours) == 4
+    lightness = [colorsys.rgb_to_hls(*to_rgb(dark_colour(colour)))[1] for colour in colours]
+    assert all(after - before > 0.05 for before, after in pairwise(lightness))
+    assert dark_colour("#000000") == "#ffffff"

@@ -133,7 +133,8 @@ def test_on_a_desk(page: Path):
     assert (hidden, inside, away) == (False, True, True)
     assert text.splitlines()[0] == "x: 4"
     assert text.splitlines()[1] == f"y: {float(f'{row[1]:.5g}'):g}"
-    assert text.splitlines()[-1] == "used: true"
+    assert [line.partition(":")[0] for line in text.splitlines()] == ["x", "y", "low", "high", "seeds", "judged"]
+    assert text.splitlines()[-1] == "judged: yes"
     assert np.array(uses)[-4:] == pytest.approx(np.array(at), abs=0.06)
     assert "var(" not in svg
     assert "#0072b2" in svg

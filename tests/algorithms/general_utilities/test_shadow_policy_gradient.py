@@ -242,7 +242,7 @@ def test_what_a_round_takes_is_bounded_before_it_runs():
     of = task(agents=512, kappa=511, batch=64, horizon=60)
     assert of.coordinator(0).memory == pytest.approx(3 * 8 * 512**2 * 64 * 60, rel=0.05)
     with pytest.raises(UserError, match=r"agents is 512: their environments and messages take about 24\.\d GB"):
-        preflight.check(of, None, 16e9)
+        preflight.check_fits(of, None, 16e9)
     assert any(
         "have 10^308.3 cells, of which a batch visits at most 3840" in text for text in of.coordinator(0).warnings()
     )

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections import Counter
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +83,8 @@ class Anything(MeanFieldProblem):
 
 
 def random_problem(agents: int, seed: int) -> MeanFieldProblem:
-    return Anything(SimpleNamespace(gamma=0.8, sizes=Sizes(3, 2, 2, 2)), agents, seed)
+    parameters: Any = SimpleNamespace(gamma=0.8, sizes=Sizes(3, 2, 2, 2))
+    return Anything(parameters, agents, seed)
 
 
 def joint(problem: MeanFieldProblem, decide) -> dict:
