@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import pyarrow as pa
@@ -73,13 +74,13 @@ class Segments:
         Few bytes are read at once. Many become datasets, of which DuckDB reads the columns and rows that it needs.
         """
         with ThreadPoolExecutor(16) as pool:
-            schemas = list(pool.map(lambda path: self._schema(table, path), paths))
+            schemas = list(pool.map(partial(self._schema, table), paths))
         groups: list[tuple[dict[str, pa.DataType], list[str]]] = [(TABLES[table].types(), [])]
         for path, schema in zip(paths, schemas, strict=True):
             types = dict(zip(schema.names, schema.types, strict=True))
             agreeing = (group for group in groups if all(group[0].get(c, t) == t for c, t in types.items()))
             if (group := next(agreeing, None)) is None:
-                group = (TABLES[table].types(), [])
+                group = (TABLES[table].types(), list[str]())
                 groups.append(group)
             group[0].update(types)
             group[1].append(path)
@@ -127,7 +128,7 @@ class Segments:
         """The rows of the segments, whose columns have these types."""
         empty = empty_table(types)
         with ThreadPoolExecutor(16) as pool:
-            rows = list(pool.map(lambda path: self._open(path).read(), paths))
+            rows = list(pool.map(self._rows, paths))
         return pa.concat_tables([empty, *rows], promote_options="default")
 
     def _dataset(self, types: Mapping[str, pa.DataType], paths: Sequence[str]) -> "ds.Dataset":
@@ -139,6 +140,9 @@ class Segments:
         files, filesystem = self._folder, self._folder.filesystem
         fragments = [format.make_fragment(files.path(p), filesystem, file_size=files.size(p)) for p in paths]
         return ds.FileSystemDataset(fragments, pa.schema(list(types.items())), format, filesystem)
+
+    def _rows(self, path: str) -> pa.Table:
+        return self._open(path).read()
 
     def _open(self, path: str) -> pq.ParquetFile:
         """The segment as a file that is read with its checksums verified."""
@@ -162,11 +166,11 @@ class Segments:
     def _verify(self, table: str, path: str, schema: pa.Schema) -> None:
         expected = TABLES[table]
         for column, type_ in expected.types().items():
-            found = schema.field(column).type if column in schema.names else None
-            if found != type_ and (found is not None or column in expected.key):
+            type_there = schema.field(column).type if column in schema.names else None
+            if type_there != type_ and (type_there is not None or column in expected.key):
                 raise UserError(
                     f"{self._folder.shown(path)} is not a segment of table {table}: column {column} should be {type_}, "
-                    f"not {found or 'missing'}. Move the file out of the results folder; nothing was changed."
+                    f"not {type_there or 'missing'}. Move the file out of the results folder; nothing was changed."
                 )
 
     def _unreadable(self, path: str, error: Exception) -> Exception:

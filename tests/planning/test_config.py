@@ -284,7 +284,7 @@ def test_mistakes_in_names_of_sweeps_and_files(tmp_path, monkeypatch):
         load("shared-representation/nothing")
     with pytest.raises(UserError, match=r"There is no sweep file nowhere\.yaml"):
         load("nowhere.yaml")
-    for content, sentence in (("- 1", "holds no sweep"), ("{", "is not plain YAML"), ("name: s", "cases is missing")):
+    for content, sentence in (("- 1", "is not a sweep"), ("{", "is not plain YAML"), ("name: s", "cases is missing")):
         (tmp_path / "s.yaml").write_text(content)
         with pytest.raises(UserError, match=sentence):
             load(str(tmp_path / "s.yaml"))
