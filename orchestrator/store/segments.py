@@ -142,7 +142,13 @@ class Segments:
         return ds.FileSystemDataset(fragments, pa.schema(list(types.items())), format, filesystem)
 
     def _rows(self, path: str) -> pa.Table:
-        return self._open(path).read()
+        """All rows of a segment. Raises UserError for a damaged one, FileNotFoundError for one that is gone."""
+        try:
+            return self._open(path).read()
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(path, error) from error
 
     def _open(self, path: str) -> pq.ParquetFile:
         """The segment as a file that is read with its checksums verified."""

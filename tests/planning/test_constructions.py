@@ -28,7 +28,7 @@ def _built(monkeypatch) -> list[int]:
 def _sweep():
     content = {
         "name": "counted",
-        "env": {"name": "shared-subspace-mrp", "states": 6, "features": 4, "rank": 2},
+        "env": {"name": "shared-subspace-mrp", "states": 6, "features": 4, "rank": 1},
         "cases": {"joint": {"algorithm": "joint-average-td"}},
         "base": {"rounds": 1, "alpha": 0.1, "beta": 0.1},
         "grid": {"agents": list(range(1, CELLS + 1))},
