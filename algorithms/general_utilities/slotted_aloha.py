@@ -48,7 +48,6 @@ class SlottedAloha(Coordinator):
     version = 1
     Parameters = SlottedAlohaParameters
     kinds = ("access-network-mdp",)
-    scores = ("return",)
     labels = measures.LABELS
     metrics: ClassVar[Mapping[str, str]] = {
         "return": measures.OUTCOME["return"],

@@ -1,6 +1,7 @@
 """Compiled steps of tabular reciprocity (arXiv:2304.05632, eq. 5-6), and the tuples of arrays that they work on.
 
-Sums over agents are added in the agents' order, so that every way to run a round gives the same bits.
+Sums over agents are added in the agents' order, so that every way to run a round gives the same bits. Arrays are taken
+out of their tuples before a loop: within it every access would count a reference.
 """
 
 from typing import NamedTuple
@@ -77,13 +78,14 @@ def type_sums(table, types, readers, count):
 
     ``table`` [n, S, A], ``types`` int64 [n]. A receiver's agents are added in the order in which it lists them.
     """
-    receivers = readers.indptr.shape[0] - 1
+    indptr, indices = readers
+    receivers = indptr.shape[0] - 1
     states, actions = table.shape[1], table.shape[2]
     values = np.zeros((receivers, count, states, actions))
     members = np.zeros((receivers, count), np.int64)
     for m in range(receivers):
-        for k in range(readers.indptr[m], readers.indptr[m + 1]):
-            j = readers.indices[k]
+        for k in range(indptr[m], indptr[m + 1]):
+            j = indices[k]
             members[m, types[j]] += 1
             for s in range(states):
                 for a in range(actions):
@@ -91,12 +93,13 @@ def type_sums(table, types, readers, count):
     return Sums(values, members)
 
 
-@kernel
+@inlined
 def refresh(values, table, types, readers, touched, common):
     """Update ``values`` after the pairs ``touched`` int64 [n, steps, 2…] changed; same bits as ``type_sums``.
 
     ``common``: every agent has changed the pairs of row 0. If many pairs have changed, all are summed again.
     """
+    indptr, indices = readers
     receivers, actions = values.shape[0], table.shape[2]
     steps = touched.shape[1]
     pairs = table.shape[1] * actions
@@ -104,20 +107,20 @@ def refresh(values, table, types, readers, touched, common):
     for j in range(1 if anew or common else table.shape[0]):
         every = anew or common or receivers == 1
         # The graph is undirected: the agents that j reads also read j.
-        first, last = (0, receivers) if every else (readers.indptr[j], readers.indptr[j + 1])
+        first, last = (0, receivers) if every else (indptr[j], indptr[j + 1])
         for step in range(pairs if anew else steps):
             s, a = (step // actions, step % actions) if anew else (touched[j, step, 0], touched[j, step, 1])
             for k in range(first, last):
-                _sum_pair(values, table, types, readers, k if every else readers.indices[k], s, a)
+                _sum_pair(values, table, types, indptr, indices, k if every else indices[k], s, a)
 
 
 @inlined
-def _sum_pair(values, table, types, readers, m, s, a):
+def _sum_pair(values, table, types, indptr, indices, m, s, a):
     """The sums ``values[m, :, s, a]`` of one receiver at one pair."""
     for u in range(values.shape[1]):
         values[m, u, s, a] = 0.0
-    for k in range(readers.indptr[m], readers.indptr[m + 1]):
-        j = readers.indices[k]
+    for k in range(indptr[m], indptr[m + 1]):
+        j = indices[k]
         values[m, types[j], s, a] += table[j, s, a]
 
 
@@ -128,7 +131,8 @@ def reciprocal_value(sums, m, operators, kappa, t, s, a):
     kappa times the mean of Q_j(s, a) over the agents of the same type, plus 1 - kappa times the mean of
     [W_{t <- u} Q_j](s, a) over the agents that have an adjacent state.
     """
-    values, members, indptr = sums.values, sums.members, operators.indptr
+    values, members = sums
+    indptr, indices, weights = operators
     types, states = values.shape[1], values.shape[2]
     exact = values[m, t, s, a] / members[m, t]
     if kappa == 1.0:
@@ -139,7 +143,7 @@ def reciprocal_value(sums, m, operators, kappa, t, s, a):
         if members[m, u] > 0 and indptr[row + 1] > indptr[row]:
             smoothed = 0.0
             for k in range(indptr[row], indptr[row + 1]):
-                smoothed += operators.weights[k] * values[m, u, operators.indices[k], a]
+                smoothed += weights[k] * values[m, u, indices[k], a]
             total += smoothed
             count += members[m, u]
     return kappa * exact + (1.0 - kappa) * (total / count if count > 0 else exact)
@@ -197,20 +201,20 @@ def private_steps(process, sums, operators, kappa, rates, learners, touched):
     """
     alpha, tau_1, beta, tau_2, epsilon, steps = rates
     table, visits, position, clock, rng = learners
-    observed, starts, terminal = process.observed, process.starts, process.terminal
+    probability, alias, successor, terminal, reward, reward_of, noise, gamma = process[:8]
+    type_of, observed, starts, start_of, limit = process[8:]
     for i in range(table.shape[0]):
-        t, f = process.type_of[i], position[i]
+        t, f = type_of[i], position[i]
         m = i if sums.values.shape[0] > 1 else 0
         for step in range(steps):
             s = observed[t, f]
             a = behave(table[i, s], epsilon, rng, i)
-            column = draw_alias(process.probability[f, a], process.alias[f, a], rng, i)
-            ahead = process.successor[f, a, column]
-            target = process.reward[process.reward_of[i], f, a]
-            if process.noise > 0.0:
-                target += process.noise * (2.0 * uniform(rng, i) - 1.0)
+            ahead = successor[f, a, draw_alias(probability[f, a], alias[f, a], rng, i)]
+            target = reward[reward_of[i], f, a]
+            if noise > 0.0:
+                target += noise * (2.0 * uniform(rng, i) - 1.0)
             if not terminal[ahead]:
-                target += process.gamma * largest(table[i, observed[t, ahead]])
+                target += gamma * largest(table[i, observed[t, ahead]])
             pull = table[i, s, a]
             if beta > 0.0:
                 pull = reciprocal_value(sums, m, operators, kappa, t, s, a)
@@ -221,18 +225,18 @@ def private_steps(process, sums, operators, kappa, rates, learners, touched):
             touched[i, step, 0], touched[i, step, 1] = s, a
             clock[i] += 1
             f = ahead
-            if terminal[ahead] or clock[i] == process.limit:
-                f = starts[process.start_of[i], draw_integer(starts.shape[1], rng, i)]
+            if terminal[ahead] or clock[i] == limit:
+                f = starts[start_of[i], draw_integer(starts.shape[1], rng, i)]
                 clock[i] = 0
         position[i] = f
 
 
-@kernel
+@inlined
 def shared_steps(path, process, sums, operators, kappa, rates, learners):
     """The same update of all agents (of one type) at the pairs of a common ``path`` int64 [E, 3] of (s, a, s')."""
     alpha, tau_1, beta, tau_2, _, _ = rates
     table, visits, _, _, rng = learners
-    reward, reward_of, noise, gamma = process.reward, process.reward_of, process.noise, process.gamma
+    reward, reward_of, noise, gamma, type_of = process[4:9]
     together = sums.values.shape[0] == 1  # all read the same sums
     for step in range(path.shape[0]):
         s, a, ahead = path[step, 0], path[step, 1], path[step, 2]
@@ -240,7 +244,7 @@ def shared_steps(path, process, sums, operators, kappa, rates, learners):
         alpha_k = beta_k = pull = 0.0
         for i in range(table.shape[0]):
             if beta > 0.0 and (i == 0 or not together):
-                pull = reciprocal_value(sums, i, operators, kappa, process.type_of[i], s, a)
+                pull = reciprocal_value(sums, i, operators, kappa, type_of[i], s, a)
             target = reward[reward_of[i], s, a]
             if noise > 0.0:
                 target += noise * (2.0 * uniform(rng, i) - 1.0)
@@ -252,16 +256,17 @@ def shared_steps(path, process, sums, operators, kappa, rates, learners):
             visits[i, s, a] += 1
 
 
-@kernel
+@inlined
 def follow(process, value, epsilon, position, rng, path):
     """E steps of the shared trajectory, epsilon-greedy in ``value`` [S, A]; writes ``path`` int64 [n, E, 3].
 
     n is 1, ``position`` int64 [n], ``rng`` uint64 [n, 4].
     """
+    probability, alias, successor = process[:3]
     for i in range(position.shape[0]):
         for step in range(path.shape[1]):
             s = position[i]
             a = behave(value[s], epsilon, rng, i)
-            ahead = process.successor[s, a, draw_alias(process.probability[s, a], process.alias[s, a], rng, i)]
+            ahead = successor[s, a, draw_alias(probability[s, a], alias[s, a], rng, i)]
             path[i, step, 0], path[i, step, 1], path[i, step, 2] = s, a, ahead
             position[i] = ahead

@@ -2,6 +2,7 @@
 
 import math
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,8 @@ from orchestrator.core import kernels
 from orchestrator.core.kernels import (
     draw_alias,
     draw_integer,
+    inlined,
+    kernel,
     next_uint64,
     normal,
     ordered_mean,
@@ -194,3 +197,50 @@ def test_streams_are_keyed_by_words_and_numbers():
     assert generator(3, "coordinator", "x", 2).integers(2**62) == 4156866431931763563
     assert rows.tolist() == [member_streams(3, "agents", "steps", [i])[0].tolist() for i in (5, 6)]
     assert member_streams(3, "agents", "steps", []).shape == (0, 4)
+
+
+@inlined
+def _bump(rows, i):
+    rows[i] += 1.0
+    return rows[i]
+
+
+@kernel
+def _bump_all(rows):
+    total = 0.0
+    for i in range(rows.shape[0]):
+        total += _bump(rows, i)
+    return total
+
+
+@inlined
+def _itself(rows):
+    return rows
+
+
+@kernel
+def _through(rows):
+    return _itself(rows)[0]
+
+
+@inlined
+def _made(size):
+    return np.zeros(size)[0]
+
+
+@kernel
+def _making(size):
+    return _made(size)
+
+
+def test_an_inlined_function_may_read_and_write_arrays():
+    rows = np.zeros(3)
+    assert _bump_all(rows) == 3.0
+    assert rows.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(("function", "argument"), [(_through, np.zeros(3)), (_making, 3)])
+def test_an_inlined_function_neither_makes_nor_returns_an_array(function, argument):
+    """Nothing counts references to arrays in it: an array of its own would be freed by nobody, or twice."""
+    with pytest.raises((TypeError, numba.core.errors.TypingError)):
+        function(argument)

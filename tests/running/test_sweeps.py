@@ -415,7 +415,7 @@ def test_a_trial_killed_in_the_middle(tmp_path, local_ray, caplog):
 
 def test_a_cell_that_kills_its_process_is_recorded_and_takes_no_other_with_it(tmp_path, local_ray, monkeypatch):
     """In company and alone, once each: that a lost trial is started again is shown above."""
-    monkeypatch.setattr(execution, "RETRIES", 0)
+    monkeypatch.setattr(tune, "RETRIES", 0)
     found = done(troubled(marker=str(tmp_path / "death"), deaths=99), tmp_path / "r", "ray").summary("ward")
     status = found.groupby("case")["status"].unique()
     assert list(status["ill"]) == ["failed"]
@@ -424,7 +424,7 @@ def test_a_cell_that_kills_its_process_is_recorded_and_takes_no_other_with_it(tm
 
 
 def test_a_node_of_another_version_that_joins_later_ends_the_sweep_in_a_sentence(tmp_path, local_ray, monkeypatch):
-    monkeypatch.setattr(execution, "release", lambda: "another 9.9")  # what the trials are told, after all was checked
+    monkeypatch.setattr(tune, "release", lambda: "another 9.9")  # what the trials are told, after all was checked
     with pytest.raises(
         UserError, match=rf"^Node [\d.]+ has {re.escape(release())}, this process another 9\.9\. Install"
     ):
@@ -432,8 +432,8 @@ def test_a_node_of_another_version_that_joins_later_ends_the_sweep_in_a_sentence
 
 
 def test_a_node_that_does_not_see_the_results_is_named(tmp_path, local_ray, monkeypatch, caplog):
-    monkeypatch.setattr(execution, "check", lambda *_: [])  # as if it had joined later
-    monkeypatch.setattr(execution, "_absolute", lambda store: str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(tune, "check_nodes", lambda *_: [])  # as if it had joined later
+    monkeypatch.setattr(tune, "_absolute", lambda store: str(tmp_path / "elsewhere"))
     found = done(definition(grid={"agents": [2]}), tmp_path / "r", "ray")
     assert list(found.summary("walks")["status"]) == ["done"] * 8
     assert "does not see the results folder: its cells keep no checkpoints" in caplog.text

@@ -165,6 +165,6 @@ def test_a_gradient_that_is_not_finite_is_named():
 
 
 def test_an_unknown_name_lists_those_there_are():
-    with pytest.raises(ValueError, match="no utility 'entrpy'; there are entropy, state-entropy, l2"):
+    with pytest.raises(ValueError, match="unknown utility 'entrpy'; the utilities are entropy, state-entropy, l2"):
         values(("entrpy",), range(1), X[None], GAMMA, paid())
     assert tuple(utilities.UTILITIES) == NAMES

@@ -387,7 +387,7 @@ def test_iql_is_told_of_its_own_steps_only():
 GRAPHS = (
     "it takes complete, ring, line, grid, tree, regular:K (a ring with the K nearest), edges such as "
     "'0-1 1-2' or ./file.py:Name, or "
-    "erdos-renyi:P, drawn anew each round with probability P an edge."
+    "erdos-renyi:P, drawn anew each round with probability P per edge."
 )
 KINDS = "name alpha, beta or a, b, tau_1, tau_2, not both kinds."
 
@@ -424,7 +424,7 @@ KINDS = "name alpha, beta or a, b, tau_1, tau_2, not both kinds."
         ({"rho": -1}, "policy-reciprocity: rho is -1; it should be greater than or equal to 0."),
     ],
 )
-def test_what_cannot_be_run_is_told_in_a_sentence(settings: dict[str, Any], sentence: str):
+def test_bad_parameters_are_refused_in_one_sentence(settings: dict[str, Any], sentence: str):
     with pytest.raises(UserError) as error:
         _ = Task(make_cell("policy-reciprocity", "digital", {"agents": 4} | settings), (0,)).outlook
     assert str(error.value) == sentence
