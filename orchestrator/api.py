@@ -5,13 +5,14 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from orchestrator.cluster.connection import cluster_nodes
 from orchestrator.execution import execute
 from orchestrator.fleet.base import Failure
 from orchestrator.planning import sweeps
 from orchestrator.planning.batches import effort
+from orchestrator.planning.plain_yaml import is_list
 from orchestrator.planning.plan import Backend, Plan, plan
 from orchestrator.planning.sweep import Sweep
 from orchestrator.planning.sweeps import Packing
@@ -31,14 +32,14 @@ def run(
     *,
     agents: int | list[int] = 1,
     rounds: int = 1000,
-    seeds: Any = "0..7",
+    seeds: object = "0..7",
     agents_per_actor: Packing = 1,
     backend: Backend = "ray",
     results: str | Path = "results",
     name: str | None = None,
     address: str | None = None,
-    record: Mapping[str, Any] | None = None,
-    **settings: Any,
+    record: Mapping[str, object] | None = None,
+    **settings: object,
 ) -> Results:
     """Run one algorithm on one environment. Returns the results folder, in which the run is the sweep ``name``.
 
@@ -55,13 +56,13 @@ def run(
 def sweep(
     reference: str | Path,
     *,
-    seeds: Any = None,
+    seeds: object = None,
     agents_per_actor: Packing | None = None,
     backend: Backend = "ray",
     results: str | Path = "results",
     address: str | None = None,
     retry_failed: bool = False,
-    **overrides: Any,
+    **overrides: object,
 ) -> Results:
     """Run what is missing of a shipped sweep or a YAML file, and judge its claims. Returns the results folder.
 
@@ -117,6 +118,6 @@ def _progress(planned: Plan, quiet: bool, stream: TextIO) -> Progress:
     return Progress(planned.sweep.name, Tally(cases, todo, weights), planned.finished, planned.total, quiet, stream)
 
 
-def _spans(settings: Mapping[str, Any]) -> dict[str, list[Any]]:
+def _spans(settings: Mapping[str, object]) -> dict[str, list[object]]:
     """Settings as lists of values, ``env__states`` written ``env.states``."""
-    return {key.replace("__", "."): value if isinstance(value, list) else [value] for key, value in settings.items()}
+    return {key.replace("__", "."): value if is_list(value) else [value] for key, value in settings.items()}

@@ -232,10 +232,10 @@ class Results:
         return with_missing(summary, columns_of_rows(stored.replicates)), curves
 
 
-def _same_rows(stored: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> bool:
+def _same_rows(stored: Sequence[dict[str, object]], new: Sequence[dict[str, object]]) -> bool:
     """Whether both hold the same rows, whatever their order and the time of storing. NaN equals NaN and null."""
 
-    def comparable(row: dict[str, Any]) -> str:
+    def comparable(row: dict[str, object]) -> str:
         pairs = sorted((name, None if value != value else value) for name, value in row.items() if name != "written")
         return repr(pairs)
 

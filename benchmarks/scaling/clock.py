@@ -79,13 +79,13 @@ def timed(work: Task, fleet: Any) -> list[dict[str, Any]]:
         "seconds_transport": (ends - starts)[:-1] - agents,
         "cpu_coordinator": np.diff([lap.cpu for lap in laps]),
     }
-    environment = work.cell.environment_model
+    environment = work.cell.environment_model.model_dump()
     configuration = {
         "reduction": "rows",
         "agents": work.cell.agents,
-        "features": environment.features,
+        "features": environment["features"],
         "local_steps": STEPS,
-        "chains": environment.processes or work.cell.agents,
+        "chains": environment["processes"] or work.cell.agents,
         "payload_bytes": laps[0].payload,
         "nodes": outcome.nodes,
         "cores": os.cpu_count() or 1,

@@ -21,7 +21,6 @@ from orchestrator.core.rounds import Fusible
 from orchestrator.errors import UserError, error_place
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.tasks import Task
-from orchestrator.plugins import registry
 from orchestrator.running.checkpoint import Keeper, Snapshot, pack, unpack
 from orchestrator.running.drive import Outcome, run_task
 
@@ -78,8 +77,8 @@ def examine(task: Task) -> Iterator[Finding]:
 
     Raises ``UserError`` for an algorithm that promises nothing.
     """
-    if not registry.algorithm(task.cell.algorithm).reproducible:
-        name = registry.algorithm(task.cell.algorithm).name
+    if not task.cell.algorithm_class.reproducible:
+        name = task.cell.algorithm_class.name
         raise UserError(f"{name} is outside the placement promise: there is nothing to check.")
     task = replace(task, cell=replace(task.cell, record={"every": 1, "agents": True}))
     found, interpreted = _interpreted(task)
@@ -108,7 +107,7 @@ def examine(task: Task) -> Iterator[Finding]:
         "placement", not differing, f"the same numbers in 1, {' and '.join(map(str, cuts))} blocks",
         "Key what is drawn by the member, and add over agents with ordered_sum or ordered_mean (docs/determinism.md).",
     )  # fmt: skip
-    if issubclass(registry.algorithm(task.cell.algorithm), Fusible):
+    if issubclass(task.cell.algorithm_class, Fusible):
         yield _same(
             "leap", numbers(run_task(task, InlineFleet())) == expected, "the same numbers in fused rounds",
             "leap(blocks, m) has to do what m rounds do, bit for bit.",
@@ -220,7 +219,7 @@ def _measuring(task: Task, outcome: Outcome) -> Finding:
     )  # fmt: skip
 
 
-def _exact(value: Any) -> str:
+def _exact(value: object) -> str:
     """Equal texts mean equal bits."""
     if isinstance(value, Mapping):
         return repr({key: _exact(held) for key, held in value.items()})

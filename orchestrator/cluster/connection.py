@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from orchestrator.cluster.nodes import usable
 from orchestrator.errors import UserError, line
@@ -36,8 +35,8 @@ def ray_connection(address: str | None, plugins: Iterable[str] = ()) -> Iterator
         yield
         return
     cluster = address or os.environ.get("RAY_ADDRESS")
-    own: dict[str, Any] = {} if cluster else {"include_dashboard": False, "num_cpus": max(1, os.cpu_count() or 1)}
-    runtime: dict[str, Any] = {"env_vars": environment()}
+    cpus = None if cluster else max(1, os.cpu_count() or 1)
+    runtime: dict[str, object] = {"env_vars": environment()}
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder:
         if cluster and plugins and not _in_job():  # a job has its own copies
             references.ship(plugins, Path(folder))
@@ -48,7 +47,8 @@ def ray_connection(address: str | None, plugins: Iterable[str] = ()) -> Iterator
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 runtime_env=runtime,
-                **own,
+                include_dashboard=None if cluster else False,
+                num_cpus=cpus,
             )
         except AuthenticationError as error:
             raise UserError(f"address {cluster}: the cluster does not accept this token. {TOKEN}") from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.cluster.connection import TOKEN, check_reachable
 from orchestrator.cluster.order import ORDER, STARTED, Order
@@ -141,7 +141,7 @@ class JobServer:
     def _send(self, name: str, order: Order, sweep: Sweep) -> bool:
         """Submit under this id; False if another client was faster with the same."""
         # Ray kills a job that has not stopped within 3 s; storing what is finished in a bucket can take longer.
-        runtime: dict[str, Any] = {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "60"}}
+        runtime: dict[str, object] = {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "60"}}
         about = {"orchestrator": order.release, "sweep": sweep.name, "results": title(order.results)}
         with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder, self._refusals_as_sentences():
             Path(folder, ORDER).write_text(order.model_dump_json())
@@ -201,7 +201,7 @@ class JobServer:
 
 
 def _job(details: "JobDetails") -> Job:
-    about: dict[str, Any] = details.metadata or {}
+    about: dict[str, str] = details.metadata or {}
     began = (details.start_time or 0) / 1000
     ended = (details.end_time or 0) / 1000 or time.time()
     return Job(

@@ -3,7 +3,6 @@
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from orchestrator.errors import UserError, line
 from orchestrator.planning.preflight import Node
@@ -45,10 +44,12 @@ def check_nodes(nodes: Sequence[Node], location: str, token: str) -> list[Node]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     remote_answer = ray.remote(answer)
-    options: dict[str, Any] = {"num_cpus": 0, "max_retries": 0}
     where = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in nodes]
-    refs = [remote_answer.options(**options, scheduling_strategy=there).remote(location, token) for there in where]
-    blind = []
+    refs = [
+        remote_answer.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(location, token)
+        for there in where
+    ]
+    blind: list[Node] = []
     for node, ref in zip(nodes, refs, strict=True):
         try:
             there, sees_folder = ray.get(ref, timeout=PATIENCE)
@@ -94,7 +95,7 @@ def sees(location: str, token: str) -> bool:
     return True
 
 
-def _own(node: Mapping[str, Any]) -> dict[str, str]:
+def _own(node: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     return {key: value for key, value in node.get("Labels", {}).items() if not key.startswith("ray.io/node-id")}
 
 

@@ -1,7 +1,5 @@
 """The order that a client sends with a job: what the cluster is to run."""
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.planning.sweeps import Packing
@@ -18,7 +16,7 @@ class Order(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     release: str  #: of the client: both must be the same, or numbers and ids may differ
-    definition: dict[str, Any]
+    definition: dict[str, object]
     results: str
     agents_per_actor: Packing | None = None
     retry_failed: bool = False

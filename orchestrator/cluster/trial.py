@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import ray
 from ray import tune
+from ray.tune.experiment import Trial
 from ray.util import get_current_placement_group
 
 from orchestrator import process
 from orchestrator.cluster.nodes import MISMATCH, mismatch, sees
-from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError
 from orchestrator.fleet.base import Deadly, HostsGone
 from orchestrator.fleet.inline import InlineFleet
@@ -22,7 +22,6 @@ from orchestrator.fleet.ray import RayFleet
 from orchestrator.planning.preflight import Node, instances, reserved
 from orchestrator.planning.sweep import Placement
 from orchestrator.planning.tasks import Task, Unit
-from orchestrator.plugins import registry
 from orchestrator.process import prepare
 from orchestrator.progress.watcher import Watcher
 from orchestrator.running.checkpoint import Blobs, Keeper
@@ -63,8 +62,7 @@ def resources(batch: Sequence[Unit]) -> dict[str, float]:
     """What the coordinators of a batch need, by Ray's names: of each resource the most that one of them needs."""
     most: dict[str, float] = {}
     for unit in batch:
-        algorithm: type[Coordinator[Any, Any]] = registry.algorithm(unit.task.cell.algorithm)
-        for key, amount in algorithm.resources(unit.task.cell.algorithm_model).items():
+        for key, amount in unit.task.cell.algorithm_class.resources(unit.task.cell.algorithm_model).items():
             name = RESOURCES.get(key, key)
             most[name] = max(most.get(name, 0.0), float(amount))
     return {name: amount for name, amount in most.items() if amount}
@@ -73,7 +71,7 @@ def resources(batch: Sequence[Unit]) -> dict[str, float]:
 class CellTrial(tune.Trainable):
     """Runs the units of ``batches[config["batch"]]``. Its process and its host actors serve many batches."""
 
-    def setup(self, config: dict[str, Any], batches: list[list[Unit]], location: str, probe: str, release: str) -> None:
+    def setup(self, config: dict[str, int], batches: list[list[Unit]], location: str, probe: str, release: str) -> None:
         """Called once per process by Tune."""
         prepare()
         if process.release() != release:
@@ -87,14 +85,14 @@ class CellTrial(tune.Trainable):
         self._compiled: set[str] = set()
         self.reset_config(config)
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset_config(self, new_config: dict[str, int]) -> bool:
         """Take the next batch in the same process: what is left of it, if an earlier process was lost."""
         self._number = new_config["batch"]
         self._left = self._batches[self._number][new_config["finished"] :]
         self._run: CellRun | None = None
         return True
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> dict[str, object]:
         """Go on with a unit: how far it is, or its rows, which travel in the result as Arrow IPC streams."""
         unit = self._left[0]
         try:
@@ -169,12 +167,19 @@ class Receiver(tune.Callback):
         self._receive, self._batches, self._watcher = receive, batches, watcher
         self.refused: UserError | None = None  #: what Tune would wrap: the store could not be written
 
-    def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         """Called by Tune when a trial gets its process."""
         if task := self._task(trial):
             self._watcher.on_start(task.cell.id, task.seeds)
 
-    def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: object,
+    ) -> None:
         """Called by Tune in the driver's process."""
         task = self._task(trial)
         if pulse := result.pop("pulse", None):
@@ -195,17 +200,17 @@ class Receiver(tune.Callback):
         if task := self._task(trial):
             self._watcher.on_start(task.cell.id, task.seeds)
 
-    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         """Called by Tune when a trial's process died too often."""
         if task := self._task(trial):
             self._watcher.on_lost(task.cell.id, task.seeds)
 
-    def _task(self, trial: Any) -> Task | None:
+    def _task(self, trial: Trial) -> Task | None:
         """The task that the trial runs, None once its batch is finished."""
         left = self._batches[trial.config["batch"]][trial.config["finished"] :]
         return left[0].task if left else None
 
-    def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         """Called by Tune when a trial's process died and it will be started again."""
         error = _last_error(trial.error_file)
         if MISMATCH in error:  # a node that came later, with another version
@@ -215,7 +220,7 @@ class Receiver(tune.Callback):
         if NODE_LOST in error:
             trial.run_metadata.num_failures -= 1  # the cell is not to blame for a lost node
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {}
 
 

@@ -4,20 +4,23 @@ import logging
 import os
 import tempfile
 import uuid
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict
 
 from orchestrator.cluster.nodes import check_nodes, usable
 from orchestrator.errors import line
 from orchestrator.planning.batches import batches, units
 from orchestrator.planning.plan import Plan
-from orchestrator.planning.tasks import unfinished
+from orchestrator.planning.tasks import Unit, unfinished
 from orchestrator.process import release
 from orchestrator.running.rows import failures
 from orchestrator.running.writer import Writer
 from orchestrator.store import Store
 
-log = logging.getLogger("orchestrator")
+if TYPE_CHECKING:
+    from ray import tune
 
+log = logging.getLogger("orchestrator")
 
 #: Prefix of empty blobs. A process that can read one sees this very results folder.
 PROBE = "probe"
@@ -25,6 +28,15 @@ PROBE = "probe"
 RETRIES = 1
 #: Least number of batches while no node is there yet: Tune has so many trials waiting at a time.
 WAITING = 16
+
+
+class Work(TypedDict):
+    """What every trial is given: the arguments of ``CellTrial.setup``."""
+
+    batches: list[list[Unit]]
+    location: str
+    probe: str
+    release: str
 
 
 def run_trials(planned: Plan, store: Store, writer: Writer) -> None:
@@ -57,25 +69,23 @@ def _attempts(planned: Plan, store: Store, writer: Writer, probe: str) -> None:
         # After a crash every unit has a trial of its own, so that one bad cell takes no other with it.
         cut = [[unit] for unit in parts] if alone else batches(parts, slots)
         placements = [bundles(batch, planned.sweep.placement, nodes, planned.environments) for batch in cut]
-        given = {"batches": list(cut), "location": _absolute(store), "probe": probe, "release": release()}
+        work = Work(batches=list(cut), location=_absolute(store), probe=probe, release=release())
         writer.watcher.on_preparing("starting processes, compiling")
         # On a cluster trials may wait for nodes: that is how it knows that more are wanted.
-        reason = _trials(given, placements, slots if planned.nodes is None else None, writer)
+        reason = _trials(work, placements, slots if planned.nodes is None else None, writer)
     for task in unfinished(planned.tasks, writer.finished):
         writer.add(failures(task, f"Its process ended early {2 * (1 + RETRIES)} times, the last time with: {reason}"))
 
 
-def _trials(given: dict[str, Any], placements: list[Any], most: int | None, writer: Writer) -> str:
+def _trials(work: Work, placements: "Sequence[tune.PlacementGroupFactory]", most: int | None, writer: Writer) -> str:
     """Work off the batches, at ``most`` so many at once. Returns why a trial ended early, if one did."""
     from ray import tune
 
     from orchestrator.cluster.trial import CellTrial, Receiver
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of its errors is logged below
-    trainable = tune.with_resources(
-        tune.with_parameters(CellTrial, **given), lambda config: placements[config["batch"]]
-    )
-    receiver = Receiver(writer.add, given["batches"], writer.watcher)
+    trainable = tune.with_resources(tune.with_parameters(CellTrial, **work), lambda config: placements[config["batch"]])
+    receiver = Receiver(writer.add, work["batches"], writer.watcher)
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
         tuner = tune.Tuner(
             trainable,

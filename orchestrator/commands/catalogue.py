@@ -8,12 +8,12 @@ import re
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
 from orchestrator.commands.printing import console, grid
 from orchestrator.errors import UserError
+from orchestrator.planning.classes import algorithm_class, environment_class
 from orchestrator.plugins import registry
 from orchestrator.reference.words import module_text, parameter_rows
 
@@ -53,9 +53,9 @@ def _head_of_sweep(path: Path) -> tuple[str, float | None]:
 def show(name: str) -> None:
     """Describe an algorithm, environment, sweep, utility or graph. Raises ``UserError`` for an unknown name."""
     if name in registry.names("algorithm"):
-        _algorithm(registry.algorithm(name))
+        _algorithm(algorithm_class(name))
     elif name in registry.names("environment"):
-        _environment(registry.environment(name))
+        _environment(environment_class(name))
     elif name in registry.sweeps() or name.endswith((".yaml", ".yml")):
         _sweep(name)
     elif ".py:" in name:
@@ -64,7 +64,7 @@ def show(name: str) -> None:
     elif kinds := [kind for kind in ("utility", "graph") if name in registry.names(kind)]:
         _other(getattr(registry, kinds[0])(name))
     elif name.partition(":")[0] in registry.names("wrapper"):
-        _environment(registry.environment(name))
+        _environment(environment_class(name))
     else:
         known = [*registry.names("algorithm"), *registry.names("environment"), *registry.sweeps()]
         raise UserError(f"Unknown name {name!r}: {registry.nearest(name, known)}")
@@ -121,7 +121,7 @@ def _sweep(reference: str) -> None:
     grid(("", "", ""), [(f"  {c.name}", f"{c.quantity} ({c.case})", c.expected) for c in sweep.checked_claims])
 
 
-def _settings(own: dict[str, Any]) -> str:
+def _settings(own: dict[str, object]) -> str:
     return ", ".join(f"{key}={value}" for key, value in own.items() if key != "algorithm")
 
 

@@ -1,7 +1,9 @@
 """Tab completion: names, found without importing the named code."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+
+import typer
 
 from orchestrator.plugins import registry
 
@@ -31,12 +33,12 @@ def describable(incomplete: str) -> list[str]:
     return [*algorithms(incomplete), *environments(incomplete), *sweeps(incomplete)]
 
 
-def stored(ctx: Any, incomplete: str) -> list[str]:
+def stored(ctx: typer.Context, incomplete: str) -> list[str]:
     """Sweeps in the local results folder of the command line. Buckets give none: a request would take too long."""
     place = Path(ctx.params.get("results") or "results").expanduser() / "sweeps"
     found = sorted(path.relative_to(place).with_suffix("").as_posix() for path in place.rglob("*.json"))
     return _of(found, incomplete)
 
 
-def _of(names: Any, incomplete: str) -> list[str]:
+def _of(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]

@@ -1,7 +1,7 @@
 """The commands ``submit``, ``jobs``, ``logs`` and ``cancel``: sweeps as jobs on a cluster (docs/cluster.md)."""
 
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -19,6 +19,9 @@ from orchestrator.commands.options import (
     SweepOrFile,
 )
 from orchestrator.errors import UserError
+
+if TYPE_CHECKING:
+    from orchestrator.cluster.job_server import JobServer
 
 app = typer.Typer()
 
@@ -121,7 +124,7 @@ def cancel(job: JobArgument, address: JobAddressOption = None) -> None:
     print(f"Job {name} is being stopped." if server.cancel(name) else f"Job {name} had ended already.")
 
 
-def _server(address: str | None) -> Any:
+def _server(address: str | None) -> "JobServer":
     from orchestrator.cluster.job_server import JobServer, default_address
 
     return JobServer(address or default_address())
@@ -139,7 +142,7 @@ def _local(results: str, name: str, follow: bool) -> None:
         raise typer.Exit(0) from None
 
 
-def _follow(server: Any, name: str) -> NoReturn:
+def _follow(server: "JobServer", name: str) -> NoReturn:
     """Print a job's output until it ends, then exit with its exit code."""
     try:
         raise typer.Exit(server.follow(name, lambda text: print(text, end="", flush=True)))

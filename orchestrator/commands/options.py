@@ -1,7 +1,7 @@
 """Options and arguments that several commands share, and how their text is read."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,7 @@ from orchestrator.commands import completion
 from orchestrator.errors import UserError
 
 if TYPE_CHECKING:
+    from orchestrator.planning.plain_yaml import Scalar
     from orchestrator.planning.sweeps import Packing
 
 
@@ -89,28 +90,28 @@ SweepOrFile = Annotated[
 ]
 
 
-def settings(given: list[str] | None) -> dict[str, list[Any]]:
+def settings(given: list[str] | None) -> "dict[str, list[Scalar]]":
     """KEY=VALUE arguments as key -> list of values. Raises ``UserError`` for malformed or repeated ones."""
-    found = {}
+    spans: dict[str, list[Scalar]] = {}
     for setting in given or []:
         key, equals, text = setting.partition("=")
         if not equals or not key or not text:
             raise UserError(f"{setting!r} is not a setting: write KEY=VALUE, or KEY=V1,V2,… to span values.")
-        if key in found:
+        if key in spans:
             raise UserError(f"{key} is given twice; to span values write {key}=V1,V2,…")
-        found[key] = values(text)
-    return found
+        spans[key] = values(text)
+    return spans
 
 
-def single(given: list[str] | None) -> dict[str, Any]:
+def single(given: list[str] | None) -> "dict[str, Scalar]":
     """KEY=VALUE arguments as key -> value. Raises ``UserError`` if a key has several values."""
-    found = settings(given)
-    if several := [key for key, held in found.items() if len(held) > 1]:
+    spans = settings(given)
+    if several := [key for key, held in spans.items() if len(held) > 1]:
         raise UserError(f"{several[0]} is given several values; it takes one here.")
-    return {key: value for key, (value,) in found.items()}
+    return {key: value for key, (value,) in spans.items()}
 
 
-def values(text: str) -> list[Any]:
+def values(text: str) -> "list[Scalar]":
     """The values in a text V1,V2,…"""
     from orchestrator.planning.plain_yaml import parse_value
 

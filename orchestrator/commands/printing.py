@@ -6,7 +6,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -35,7 +35,7 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
 
 
-def grid(titles: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Sequence[bool] = ()) -> None:
+def grid(titles: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[bool] = ()) -> None:
     """Print a plain aligned table."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for k, title in enumerate(titles):
@@ -50,14 +50,14 @@ def grid(titles: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Sequence
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def records(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def records(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print one line per value and one paragraph per row, for rows that are wider than the screen."""
     width = max(map(len, titles))
     for row in rows:
         print("\n".join(f"{title:{width}}  {shown(cell)}" for title, cell in zip(titles, row, strict=True)) + "\n")
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value for people: floats to six digits, nothing for null."""
     if value is None:
         return ""
@@ -102,12 +102,12 @@ def _aligned(rows: "pa.Table") -> None:
         print(f"… {rows.num_rows - MOST_ROWS} more rows; --format csv or --output FILE has them all.", file=sys.stderr)
 
 
-def _width(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+def _width(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
     columns = zip(titles, *([shown(cell) for cell in row] for row in rows), strict=True)
     return sum(max(map(len, column)) + 2 for column in columns) - 2
 
 
-def _shorter(value: Any) -> Any:
+def _shorter(value: object) -> object:
     """A float to four digits: six are nice, a table that fits is nicer."""
     return f"{value:.4g}" if isinstance(value, float) else value
 
@@ -121,13 +121,13 @@ def _text(rows: "pa.Table", format: str, file: str | None) -> None:
             stream.write(content)
 
 
-def _json(records: Sequence[Mapping[str, Any]]) -> str:
+def _json(records: Sequence[Mapping[str, object]]) -> str:
     """The records as a JSON array."""
     plain = [{key: _jsonable(value) for key, value in record.items()} for record in records]
     return json.dumps(plain, indent=1, allow_nan=False) + "\n"
 
 
-def _jsonable(value: Any) -> Any:
+def _jsonable(value: object) -> object:
     """Floats keep all their digits; what JSON has no word for is null, a time is ISO 8601."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -141,7 +141,7 @@ def frame(rows: "pd.DataFrame", format: str) -> None:
     table(pa.Table.from_pandas(rows, preserve_index=False), format)
 
 
-def rows(titles: Sequence[str], records: Sequence[Mapping[str, Any]], format: str) -> None:
+def rows(titles: Sequence[str], records: Sequence[Mapping[str, object]], format: str) -> None:
     """Print records that have the columns ``titles``, words first and then whole numbers."""
     cells = [[record[title] for title in titles] for record in records]
     if format == "table":
@@ -190,7 +190,7 @@ def announce(planned: "Plan") -> None:
 def plan_table(planned: "Plan") -> None:
     """Print what a sweep would run."""
     tasks = {task.cell.id: task for task in planned.tasks}
-    lines = []
+    lines: list[tuple[object, ...]] = []
     for case, cell in planned.sweep.cells:
         task, cost = tasks.get(cell.id), planned.costs.get(cell.id)
         todo = ",".join(map(str, task.seeds)) if task else "stored"

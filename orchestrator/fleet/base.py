@@ -4,7 +4,7 @@ import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -26,10 +26,10 @@ class Request:
     seed: int
     group: str
     method: str
-    shared: Mapping[str, Any]
-    part: Callable[[range], Mapping[str, Any]] | None = None
+    shared: Mapping[str, object]
+    part: Callable[[range], Mapping[str, object]] | None = None
 
-    def sent(self, members: range) -> dict[str, Any]:
+    def sent(self, members: range) -> dict[str, object]:
         """Everything that the block of ``members`` is sent."""
         return {**self.shared, **(self.part(members) if self.part else {})}
 
@@ -52,7 +52,7 @@ class Failure:
         trace = COLOURS.sub("", "".join(traceback.format_exception(error)))
         return cls(type(error).__name__, message, trace, error)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return Failure, (self.kind, self.message, self.trace)  # an exception may not be picklable
 
 
@@ -99,7 +99,7 @@ class Buildable(Protocol):
     @property
     def sizes(self) -> Mapping[str, int]: ...
 
-    def coordinator(self, seed: int) -> Coordinator[Any, Any]: ...
+    def coordinator(self, seed: int) -> Coordinator: ...
 
 
 class Fleet(Protocol):
@@ -135,7 +135,7 @@ class Fleet(Protocol):
         """States of all blocks, joined in member order. Raises ``HostsLost``."""
         ...
 
-    def sole_blocks(self, seed: int) -> Mapping[str, Block[Any, Any, Any]] | None:
+    def sole_blocks(self, seed: int) -> Mapping[str, Block] | None:
         """group -> block, if one block in this process holds all members of each group; else None."""
         ...
 

@@ -1,7 +1,6 @@
 """Seconds of work, apart from the seconds in which kernels are compiled or loaded from the cache."""
 
 import time
-from typing import Any
 
 #: numba's event around every compilation and every look into its cache.
 EVENT = "numba:compiler_lock"
@@ -28,10 +27,10 @@ class _Compiler:
         owner = self
 
         class Listener(event.Listener):
-            def on_start(self, event: Any) -> None:
+            def on_start(self, event: object) -> None:
                 owner.enter()
 
-            def on_end(self, event: Any) -> None:
+            def on_end(self, event: object) -> None:
                 owner.leave()
 
         event.register(EVENT, Listener())

@@ -1,7 +1,6 @@
 """Rows of members: how they are cut over blocks, copied on the way and joined again in member order."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ def cut(size: int, parts: int, index: int) -> range:
     return range(min(index * length, size), min((index + 1) * length, size))
 
 
-def shared_values(values: Mapping[str, Any]) -> dict[str, Any]:
+def shared_values(values: Mapping[str, object]) -> dict[str, object]:
     """What all members are sent; arrays C-ordered. Raises ``TypeError`` for a dtype that is not sent."""
     return {
         name: plain_array(f"shared {name!r}", value) if isinstance(value, np.ndarray) else value
@@ -24,7 +23,7 @@ def shared_values(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def scattered_rows(values: Mapping[str, Any], members: int) -> dict[str, np.ndarray]:
+def scattered_rows(values: Mapping[str, object], members: int) -> dict[str, np.ndarray]:
     """Arrays with one row per member. Raises ``TypeError`` for a dtype that is not sent, ``ValueError`` for a shape."""
     rows = {name: plain_array(f"scattered {name!r}", value) for name, value in values.items()}
     for name, array in rows.items():
@@ -33,7 +32,7 @@ def scattered_rows(values: Mapping[str, Any], members: int) -> dict[str, np.ndar
     return rows
 
 
-def halo(exchange: Exchange, rows: Reply, members: range) -> dict[str, Any]:
+def halo(exchange: Exchange, rows: Reply, members: range) -> dict[str, object]:
     """What the block of ``members`` may read: rows within reach, each once, and where each member's are among them.
 
     Rows of members beyond ``hops`` are not sent to the block at all.
@@ -53,12 +52,12 @@ def halo(exchange: Exchange, rows: Reply, members: range) -> dict[str, Any]:
     }
 
 
-def frozen(values: Mapping[str, Any]) -> dict[str, Any]:
+def frozen(values: Mapping[str, object]) -> dict[str, object]:
     """Read-only copies of the arrays in ``values``, as an actor would receive them."""
     return {name: _frozen(value) for name, value in values.items()}
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> object:
     if isinstance(value, np.ndarray):
         value = np.array(value, order="C")
         value.flags.writeable = False

@@ -1,7 +1,6 @@
 """A host: one block of every group, for every seed of a cell, in one process."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from orchestrator.core.arrays import plain_array
 from orchestrator.core.blocks import Block
@@ -13,11 +12,11 @@ class Host:
     """Host ``index`` of ``count``: it builds its members' blocks and runs their methods."""
 
     def __init__(self, task: Buildable, index: int, count: int, states: States | None):
-        self.blocks: dict[Key, Block[Any, Any, Any]] = {}
+        self.blocks: dict[Key, Block] = {}
         self.broken: dict[int, Failure] = {}
         self._index, self._count = index, count
         #: id of a problem -> the problem, kept so that its id stays its own, and its arrays by members.
-        self._environments: dict[int, tuple[object, dict[range, Any]]] = {}
+        self._environments: dict[int, tuple[object, dict[range, object]]] = {}
         for seed in task.seeds:
             try:
                 self._build(task, seed, states)
@@ -41,11 +40,11 @@ class Host:
                 block.load(states[seed, group])
             self.blocks[seed, group] = block
 
-    def _shared_by(self, problem: object) -> dict[range, Any]:
+    def _shared_by(self, problem: object) -> dict[range, object]:
         """The environment's arrays by members, for all seeds that have this problem."""
         return self._environments.setdefault(id(problem), (problem, {}))[1]
 
-    def run(self, seed: int, group: str, method: str, sent: Mapping[str, Any]) -> State | Failure | None:
+    def run(self, seed: int, group: str, method: str, sent: Mapping[str, object]) -> State | Failure | None:
         """One method of one block. Returns fresh C-contiguous arrays [n, ...], None, or what went wrong."""
         if seed in self.broken:
             return self.broken[seed]
@@ -68,7 +67,7 @@ class Host:
         return states
 
 
-def _state(block: Block[Any, Any, Any]) -> State:
+def _state(block: Block) -> State:
     """A block's state. It is cut and joined along the member axis; anything else would be torn when it moves."""
     state = {name: plain_array(f"the state {name!r}", value) for name, value in block.state().items()}
     for name, array in state.items():

@@ -1,7 +1,6 @@
 """Blocks in this process: for small cells, for debugging, and as the reference every other placement must equal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from orchestrator.core.blocks import Block
 from orchestrator.fleet.base import Buildable, Failure, Key, Request, Result, State, States
@@ -56,7 +55,7 @@ class InlineFleet:
         """States of all blocks, joined in member order."""
         return joined_states([host.states() for host in self.hosts])
 
-    def sole_blocks(self, seed: int) -> Mapping[str, Block[Any, Any, Any]] | None:
+    def sole_blocks(self, seed: int) -> Mapping[str, Block] | None:
         """group -> block, if there is one host and it holds this seed; else None."""
         if self.count != 1 or seed in self.hosts[0].broken:
             return None

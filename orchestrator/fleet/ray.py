@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayTaskError
+from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from orchestrator.fleet.base import (
@@ -46,7 +47,7 @@ class Ask(NamedTuple):
     seed: int
     group: str
     method: str
-    sent: dict[str, Any]
+    sent: dict[str, object]
 
 
 class Answers(NamedTuple):
@@ -115,7 +116,7 @@ class RayFleet:
     Where the group has several bundles, hosts are dealt to them in turn.
     """
 
-    def __init__(self, count: int, placement_group: Any = None):
+    def __init__(self, count: int, placement_group: PlacementGroup | None = None):
         self._placement_group = placement_group
         self._actor_class = ray.remote(HostProcess)
         self._actors: list[Any] = []
@@ -135,7 +136,7 @@ class RayFleet:
         self.count = count
 
     def _host(self, k: int) -> Any:
-        strategy: Any = "DEFAULT"
+        strategy: str | PlacementGroupSchedulingStrategy = "DEFAULT"
         if (group := self._placement_group) is not None:
             strategy = PlacementGroupSchedulingStrategy(group, k % group.bundle_count, True)
         options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0, "scheduling_strategy": strategy}
@@ -208,7 +209,7 @@ class RayFleet:
             ray.kill(actor, no_restart=True)
         self._actors = []
 
-    def _all(self, method: str, asked: list[tuple[int, tuple[Any, ...]]]) -> dict[int, Any]:
+    def _all(self, method: str, asked: list[tuple[int, tuple[object, ...]]]) -> dict[int, Any]:
         """``method`` of several hosts at once, retried while an actor is away. Raises ``HostsLost``."""
         deadline = None  # counted from the first refusal: a call itself may take long
         while True:

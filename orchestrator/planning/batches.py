@@ -5,9 +5,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from orchestrator.planning.cells import Cell
+from orchestrator.planning.classes import algorithm_class
 from orchestrator.planning.preflight import SECONDS_PER_CALL
 from orchestrator.planning.tasks import Task, Unit
-from orchestrator.plugins import registry
 
 #: Seconds of work that are worth the start of a trial.
 WORTH = 30.0
@@ -22,7 +22,7 @@ def missing(
     cells: Sequence[Cell], seeds: Sequence[int], finished: Mapping[tuple[str, int], str], retry_failed: bool = False
 ) -> list[Task]:
     """The cells with the seeds that the store lacks. A failed seed counts as stored unless it is retried."""
-    tasks = []
+    tasks: list[Task] = []
     for cell in {cell.id: cell for cell in cells}.values():
         stored = {s for s in seeds if (cell.id, s) in finished}
         if retry_failed:
@@ -38,7 +38,7 @@ def units(tasks: Sequence[Task], agents_per_actor: int | None, seeds: Sequence[i
     The cut depends on the cell and on all ``seeds`` of the sweep. It does not depend on what is left to run or on the
     cluster: a checkpoint belongs to a cell with certain seeds, and a later start has to ask for the same ones.
     """
-    parted = []
+    parted: list[Unit] = []
     for task in tasks:
         whole = effort(Task(task.cell, tuple(seeds)), agents_per_actor)
         parts = 1 if agents_per_actor is not None else min(len(seeds), max(1, math.ceil(whole / PART)))
@@ -67,7 +67,7 @@ def batches(units: Sequence[Unit], slots: int) -> list[list[Unit]]:
 def effort(task: Task, agents_per_actor: int | None) -> float:
     """Rough number of seconds that a task takes."""
     cell = task.cell
-    algorithm = registry.algorithm(cell.algorithm)
+    algorithm = algorithm_class(cell.algorithm)
     steps = cell.agents * algorithm.steps_per_round(cell.algorithm_model)
     each = cell.rounds * (algorithm.seconds_per_round + steps * SECONDS_PER_STEP)
     each += (1 + cell.rounds / cell.schedule.interval(cell.rounds)) * SECONDS_PER_MEASUREMENT  # round 0 is one, too

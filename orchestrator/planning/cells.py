@@ -7,12 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from orchestrator.core.environment import Environment
 from orchestrator.core.parameters import Parameters
+from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError, nearest
+from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
+from orchestrator.planning.plain_yaml import is_sequence
 from orchestrator.plugins import references, registry
 
 
@@ -34,38 +38,47 @@ class Record(Parameters):
 LARGEST = 2**63
 MOST_SEEDS = 1_000_000
 
+Model = TypeVar("Model", bound=BaseModel)
+#: A value of a column of ``runs``.
+Value = bool | int | float | str | None
+
 
 @dataclass(frozen=True)
 class Cell:
     """One case at one grid point, as plain data. ``make_cell`` builds and checks it."""
 
     algorithm: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, object]
     environment: str
-    environment_parameters: Mapping[str, Any]
+    environment_parameters: Mapping[str, object]
     agents: int
     rounds: int
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @cached_property
-    def algorithm_model(self) -> Any:
+    def algorithm_model(self) -> BaseModel:
         """The algorithm's parameters, validated."""
-        return registry.algorithm(self.algorithm).Parameters(**self.parameters)
+        return self.algorithm_class.Parameters(**self.parameters)
 
     @property
-    def environment_class(self) -> Any:
+    def algorithm_class(self) -> type[Coordinator]:
+        """The class of the algorithm."""
+        return algorithm_class(self.algorithm)
+
+    @property
+    def environment_class(self) -> type[Environment]:
         """The class of the environment that the algorithm runs on."""
-        return suited(registry.environment(self.environment), registry.algorithm(self.algorithm))
+        return suited(environment_class(self.environment), self.algorithm_class)
 
     @cached_property
-    def environment_model(self) -> Any:
+    def environment_model(self) -> BaseModel:
         """The environment's parameters, validated."""
-        return self.environment_class.Parameters(**self.environment_parameters)
+        return environment_parameters(self.environment_class)(**self.environment_parameters)
 
     @cached_property
     def schedule(self) -> Record:
         """When its runs are measured."""
-        return Record(**self.record)
+        return Record.model_validate(dict(self.record))
 
     @cached_property
     def id(self) -> str:
@@ -74,7 +87,7 @@ class Cell:
         Parameters at their defaults are left out. A new parameter therefore does not rename old cells.
         """
         content = {
-            "algorithm": _identity(registry.algorithm(self.algorithm), self.algorithm, self.algorithm_model),
+            "algorithm": _identity(self.algorithm_class, self.algorithm, self.algorithm_model),
             "environment": _identity(self.environment_class, self.environment, self.environment_model),
             "agents": self.agents,
             "rounds": self.rounds,
@@ -83,60 +96,54 @@ class Cell:
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         # Without the validated models: another process has a plug-in's classes only once it has loaded the file.
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> dict[str, Value]:
         """Its columns of ``runs``: parameters under their names, those of the environment as ``env_…``."""
         own = {name: _column_value(value) for name, value in self.algorithm_model.model_dump().items()}
         env = {f"env_{name}": _column_value(value) for name, value in self.environment_model.model_dump().items()}
-        algorithm = registry.algorithm(self.algorithm)
-        return {"algorithm": algorithm.name, "env": self.environment_class.name, "agents": self.agents, **own, **env}
+        names = {"algorithm": self.algorithm_class.name, "env": self.environment_class.name}
+        return {**names, "agents": self.agents, **own, **env}
 
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that its runs record."""
-        return registry.algorithm(self.algorithm).metrics_for(self.algorithm_model, self.environment_model, self.agents)
+        return self.algorithm_class.metrics_for(self.algorithm_model, self.environment_model, self.agents)
 
 
-def suited(environment: Any, algorithm: Any) -> Any:
-    """The class of ``environment`` that fits the algorithm: its first face (kind -> class) of a kind, or itself."""
-    faces = environment.faces
-    return next((faces[kind] for kind in algorithm.kinds if kind in faces), environment)
-
-
-def _identity(plugin: Any, reference: str, model: BaseModel) -> list[Any]:
+def _identity(plugin: type[Coordinator] | type[Environment], reference: str, model: BaseModel) -> list[object]:
     own = {name: _placeless(value) for name, value in model.model_dump(exclude_defaults=True).items()}
     return [plugin.name, plugin.version, references.fingerprint(reference), own]
 
 
-def _placeless(value: Any) -> Any:
+def _placeless(value: object) -> object:
     """A parameter in which plug-in files are named by their contents."""
     return references.placeless(value) if isinstance(value, str) else value
 
 
-def _column_value(value: Any) -> Any:
+def _column_value(value: object) -> Value:
     if isinstance(value, str):
         return references.unversioned(value)
     return value if isinstance(value, bool | int | float) or value is None else json.dumps(value, sort_keys=True)
 
 
 def make_cell(
-    algorithm: str, environment: str, settings: Mapping[str, Any], record: Mapping[str, Any] | None = None
+    algorithm: str, environment: str, settings: Mapping[str, object], record: Mapping[str, object] | None = None
 ) -> Cell:
     """Check settings (``agents``, ``rounds``, parameters, ``env.…``) and build the cell.
 
     Raises ``UserError`` naming the field and what it accepts.
     """
     algorithm, environment = references.pinned(algorithm), references.pinned(environment)
-    coordinator = registry.algorithm(algorithm)
-    problem = suited(registry.environment(environment), coordinator)
+    coordinator = algorithm_class(algorithm)
+    problem = suited(environment_class(environment), coordinator)
     _check_fits(coordinator, problem)
     settings = dict(settings)
     agents = _whole("agents", settings.pop("agents", 1), least=1)
     rounds = _whole("rounds", settings.pop("rounds", 1000), least=0)
     env = {key.removeprefix("env."): settings.pop(key) for key in list(settings) if key.startswith("env.")}
-    env_model = validated(problem.Parameters, env, problem.name, prefix="env.")
+    env_model = validated(environment_parameters(problem), env, problem.name, prefix="env.")
     model = validated(coordinator.Parameters, settings, coordinator.name)
     schedule = validated(Record, record or {}, "record", prefix="record.")
     _check_columns(coordinator, model, env_model, agents)
@@ -145,7 +152,7 @@ def make_cell(
     )
 
 
-def _check_fits(coordinator: Any, problem: Any) -> None:
+def _check_fits(coordinator: type[Coordinator], problem: type[Environment]) -> None:
     """Raises ``UserError`` where the algorithm does not run on the environment, with environments that fit."""
     if registry.fits(problem, coordinator):
         return
@@ -167,7 +174,7 @@ def reserved_columns() -> frozenset[str]:
     return frozenset(column for table in ("members", "runs", "metrics") for column in TABLES[table].columns)
 
 
-def _check_columns(coordinator: Any, model: BaseModel, env_model: BaseModel, agents: int) -> None:
+def _check_columns(coordinator: type[Coordinator], model: BaseModel, env_model: BaseModel, agents: int) -> None:
     """Parameters and metrics become columns of the tables: two may not have the same name."""
     metrics = coordinator.metrics_for(model, env_model, agents)
     for name in (*type(model).model_fields, *metrics):
@@ -178,14 +185,14 @@ def _check_columns(coordinator: Any, model: BaseModel, env_model: BaseModel, age
             raise UserError(f"{name} is {value}; whole numbers go up to 2**63 - 1.")
 
 
-def _whole(name: str, value: Any, least: int) -> int:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value >= LARGEST or value != int(value) or value < least:
-        raise UserError(f"{name} is {value!r}; it must be a whole number, {least} or more.")
-    return int(value)
+def _whole(name: str, value: object, least: int) -> int:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if math.isfinite(number) and least <= number < LARGEST and number == int(number):
+        return int(number)
+    raise UserError(f"{name} is {value!r}; it must be a whole number, {least} or more.")
 
 
-def validated(model: type[BaseModel], values: Mapping[str, Any], owner: str, prefix: str = "") -> Any:
+def validated(model: type[Model], values: Mapping[str, object], owner: str, prefix: str = "") -> Model:
     """``model(**values)``. Pydantic's errors become plain sentences."""
     for name in values:
         if name not in model.model_fields:
@@ -233,14 +240,14 @@ def explain(error: ValidationError, prefix: str = "") -> str:
     return sentences if sentences.endswith("?") else f"{sentences}."
 
 
-def _is_branch(part: Any) -> bool:
+def _is_branch(part: object) -> bool:
     """Whether part of a pydantic location is the name of a union's member type, which is not a field."""
     return isinstance(part, str) and (
         part.removeprefix("constrained-") in ("int", "float", "str", "list[int]") or "[" in part
     )
 
 
-def parse_seeds(value: Any) -> tuple[int, ...]:
+def parse_seeds(value: object) -> tuple[int, ...]:
     """``0..7``, ``3``, ``0,2,5`` or a list. Raises ``UserError`` for anything else, negatives and repeats."""
     wrong = UserError(
         f"seeds is {value!r}; it takes 0..7, a list such as 0,2,5, or one number; each 0 or more, and once."
@@ -254,21 +261,17 @@ def parse_seeds(value: Any) -> tuple[int, ...]:
             if last - first >= MOST_SEEDS or last >= LARGEST:
                 raise many
             return tuple(range(first, last + 1))
-        value = [part.strip() for part in value.split(",")]
-        if not all(part.isdigit() for part in value):
+        words = [part.strip() for part in value.split(",")]
+        if not all(part.isdigit() for part in words):
             raise wrong
-        value = [int(part) for part in value]
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = [value]
-    if not isinstance(value, list | tuple | range) or not value:
+        value = [int(part) for part in words]
+    items = value if is_sequence(value) else [value]
+    seeds = [seed for seed in items if isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0]
+    if not items or len(seeds) < len(items) or len(set(seeds)) < len(seeds):
         raise wrong
-    if any(isinstance(seed, bool) or not isinstance(seed, int) or seed < 0 for seed in value):
-        raise wrong
-    if len(set(value)) != len(value):
-        raise wrong
-    if len(value) > MOST_SEEDS or max(value) >= LARGEST:
+    if len(seeds) > MOST_SEEDS or max(seeds) >= LARGEST:
         raise many
-    return tuple(value)
+    return tuple(seeds)
 
 
 Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]

@@ -1,12 +1,16 @@
 """YAML as plain data. Sweep files and the values of the command line are read by the same rules."""
 
 import re
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
 
 import yaml
+from typing_extensions import TypeIs
 
 from orchestrator.errors import UserError
+
+#: A value of one word.
+Scalar = bool | int | float | str | None
 
 #: Errors of text that is not plain YAML, tags of other types and deep nesting included.
 BROKEN = (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError)
@@ -27,7 +31,8 @@ SCALARS = {
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core scalars: 1e-3 and inf are numbers, ``on`` and ``no`` are words. It constructs nothing else."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+_Loader.yaml_implicit_resolvers = {}  # none of the reader's own
 
 
 def _float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
@@ -38,9 +43,9 @@ def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     return int(loader.construct_scalar(node), 10)  # 010 is ten, not eight
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, object]:
     """A mapping without repeated keys: YAML's own reader silently keeps the last one."""
-    keys = [loader.construct_object(key) for key, _ in node.value]
+    keys: list[object] = [loader.construct_object(key) for key, _ in node.value]  # pyright: ignore[reportUnknownMemberType]
     for k, key in enumerate(keys):
         problem = "" if isinstance(key, str) else f"the key {key!r} is not a word"
         problem = problem or (f"the key {key!r} appears twice" if key in keys[:k] else "")
@@ -50,24 +55,26 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 for _tag, (_pattern, _first) in SCALARS.items():
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+    _Loader.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
+        f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first)
+    )
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 _Loader.add_constructor("tag:yaml.org,2002:int", _int)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-def parse_value(text: str) -> Any:
+def parse_value(text: str) -> Scalar:
     """A scalar of the command line, read as the YAML files are. Raises ``UserError`` for anything else."""
     try:
         value = yaml.load(text, _Loader)
     except (*BROKEN, UserError):
         value = ()
-    if isinstance(value, list | dict | tuple):
-        raise UserError(f"{text!r} is not a value: use a number, a word, true or false.")
-    return value
+    if isinstance(value, bool | int | float | str | None):
+        return value
+    raise UserError(f"{text!r} is not a value: use a number, a word, true or false.")
 
 
-def read(path: Path) -> Any:
+def read(path: Path) -> object:
     """What a file holds. Raises ``UserError`` with line and column for anything that is not plain data."""
     try:
         return yaml.load(path.read_text(), _Loader)
@@ -75,6 +82,32 @@ def read(path: Path) -> Any:
         raise UserError(f"{path.name} is not plain YAML: {_place_of(error)}.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def is_mapping(value: object) -> TypeIs[Mapping[str, object]]:
+    """Whether a value is a mapping. The keys of plain YAML are words."""
+    return isinstance(value, Mapping)
+
+
+def part(content: Mapping[str, object], key: str) -> Mapping[str, object]:
+    """The mapping under ``key``. It is empty where there is none."""
+    value = content.get(key)
+    return value if is_mapping(value) else {}
+
+
+def lists(content: Mapping[str, object]) -> dict[str, list[object]]:
+    """The values that are lists, by key."""
+    return {key: value for key, value in content.items() if is_list(value)}
+
+
+def is_list(value: object) -> TypeIs[list[object]]:
+    """Whether a value is a list."""
+    return isinstance(value, list)
+
+
+def is_sequence(value: object) -> TypeIs[Sequence[object]]:
+    """Whether a value is a list, a tuple or a range. A word is not one."""
+    return isinstance(value, list | tuple | range)
 
 
 def _place_of(error: Exception) -> str:

@@ -33,8 +33,10 @@ class Plan:
     costs: dict[str, Estimate]  #: cell id -> cost of its placement
     finished: int  #: replicates that the store holds already
     total: int  #: replicates of the whole sweep
-    warnings: list[str] = field(default_factory=list)  #: about parameters, and about claims that cannot be decided
-    portraits: dict[str, np.ndarray] = field(default_factory=dict)  #: title -> uint8 [height, width, 3]
+    warnings: list[str] = field(default_factory=list[str])  #: about parameters, and about claims that cannot be decided
+    portraits: dict[str, np.ndarray] = field(
+        default_factory=dict[str, np.ndarray]
+    )  #: title -> uint8 [height, width, 3]
 
     @property
     def environments(self) -> dict[str, float]:

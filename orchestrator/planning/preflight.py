@@ -75,7 +75,7 @@ def reserved(processes: int, environments: float, memory: float) -> float:
 
 def free_memory() -> float:
     """Bytes this machine (or this container) can still give."""
-    limits = []
+    limits: list[float] = []
     for line in Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else []:
         if line.startswith("MemAvailable:"):
             limits.append(float(line.split()[1]) * 1024)

@@ -7,12 +7,15 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.claims.claim import Claim
+from orchestrator.claims.columns import PLANNED_ROUNDS
 from orchestrator.errors import UserError
+from orchestrator.planning.classes import environment_parameters
+from orchestrator.planning.plain_yaml import is_mapping
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,20 +38,18 @@ class StoredSweep(BaseModel):
     command: str  #: runs a shipped sweep again; empty for a file or an ad-hoc run
     varied: Literal["seeds", "instances"]  #: what differs between replicates besides the seed itself
     axes: list[str]  #: columns of the settings that differ between cells, ``agents`` first
-    rows: list[dict[str, Any]]  #: one per case and cell: case, cell_id, planned rounds, columns of ``runs``
+    rows: list[dict[str, object]]  #: one per case and cell: case, cell_id, planned rounds, columns of ``runs``
     claims: list[Claim]
     meanings: dict[str, str]  #: metric -> what it is
     labels: dict[str, str]  #: metric -> what an axis calls it
     parameters: dict[str, str]  #: parameter (``env.NAME`` of environments) -> its description
     scores: list[str]  #: metrics that are returns or gaps of returns
-    definition: dict[str, Any]  #: the sweep file, with plug-in files by absolute path
+    definition: dict[str, object]  #: the sweep file, with plug-in files by absolute path
 
     @classmethod
     def of(cls, sweep: "Sweep") -> "StoredSweep":
         """What there is to keep of a sweep. Raises ``UserError`` for a sweep that cannot be run."""
-        from orchestrator.plugins import registry
-
-        classes = {(registry.algorithm(cell.algorithm), cell.environment_class): None for _, cell in sweep.cells}
+        classes = {(cell.algorithm_class, cell.environment_class): None for _, cell in sweep.cells}
         meanings: dict[str, str] = {}
         parameters: dict[str, str] = {}
         labels: dict[str, str] = {}
@@ -57,7 +58,7 @@ class StoredSweep(BaseModel):
             meanings = dict(algorithm.metrics) | meanings
             labels |= algorithm.labels
             scores |= dict.fromkeys(algorithm.scores)
-            for model, prefix in ((algorithm.Parameters, ""), (environment.Parameters, "env.")):
+            for model, prefix in ((algorithm.Parameters, ""), (environment_parameters(environment), "env.")):
                 for name, parameter in model.model_fields.items():
                     parameters.setdefault(prefix + name, parameter.description or "")
         return cls(
@@ -82,8 +83,8 @@ class StoredSweep(BaseModel):
         """The sweep ``name`` from its file's bytes. Raises ``UserError`` for a file that is damaged or older."""
         again = "Run the sweep again: that writes the file anew and computes only what is missing."
         try:
-            content = json.loads(data)
-            if not isinstance(content, Mapping):
+            content: object = json.loads(data)
+            if not is_mapping(content):
                 raise ValueError("it is not a mapping")
         except ValueError as error:
             raise UserError(f"sweeps/{name}.json of the results folder is damaged ({error}). {again}") from error
@@ -102,15 +103,16 @@ class StoredSweep(BaseModel):
     @property
     def cases(self) -> list[str]:
         """Names of the cases, in the file's order."""
-        return list(dict.fromkeys(row["case"] for row in self.rows))
+        return list(dict.fromkeys(str(row["case"]) for row in self.rows))
 
     @cached_property
     def planned_rounds(self) -> dict[str, int]:
         """Cell id -> rounds that its replicates should take."""
-        return {row["cell_id"]: row["planned_rounds"] for row in self.rows}
+        pairs = ((str(row["cell_id"]), row[PLANNED_ROUNDS]) for row in self.rows)
+        return {cell: rounds for cell, rounds in pairs if isinstance(rounds, int)}
 
     @property
-    def replicates(self) -> Sequence[dict[str, Any]]:
+    def replicates(self) -> Sequence[dict[str, object]]:
         """One row per planned replicate: a row of ``rows`` with its seed."""
         return [row | {"seed": seed} for row in self.rows for seed in self.seeds]
 

@@ -5,7 +5,7 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from pydantic import Field
 
@@ -13,7 +13,9 @@ from orchestrator.claims.claim import COSTS, ROUND, Claim, bare, read_claim
 from orchestrator.claims.columns import PLANNED_ROUNDS, column_name
 from orchestrator.core.parameters import Parameters
 from orchestrator.errors import UserError, nearest
-from orchestrator.planning.cells import Cell, Seeds, make_cell, suited
+from orchestrator.planning.cells import Cell, Seeds, make_cell
+from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
+from orchestrator.planning.plain_yaml import is_list, is_mapping, lists, part
 from orchestrator.plugins import references, registry
 
 #: Parts of a sweep in which plug-in files are named.
@@ -46,18 +48,18 @@ class Sweep(Parameters):
     name: str = Field(pattern=NAME, description="words of letters, digits and ._- with / between them")
     description: str = Field("", description="what it is for, in a sentence or two")
     paper: Paper | None = Field(None, description="id and note: where the claims come from")
-    env: dict[str, Any] = Field(description="name and parameters of the environment")
-    cases: dict[str, dict[str, Any]] = Field(min_length=1, description="case -> algorithm and its own settings")
-    base: dict[str, Any] = Field({}, description="settings of every case that knows them")
-    grid: dict[str, list[Any]] = Field({}, description="key -> values, all combinations")
-    zip: dict[str, list[Any]] = Field({}, description="key -> values, varied together")
+    env: dict[str, object] = Field(description="name and parameters of the environment")
+    cases: dict[str, dict[str, object]] = Field(min_length=1, description="case -> algorithm and its own settings")
+    base: dict[str, object] = Field({}, description="settings of every case that knows them")
+    grid: dict[str, list[object]] = Field({}, description="key -> values, all combinations")
+    zip: dict[str, list[object]] = Field({}, description="key -> values, varied together")
     seeds: Seeds = Field(tuple(range(8)), description="0..7, a list, or one number; more of them are added later")
-    record: dict[str, Any] = Field({}, description="every, per_decade, agents: when it is measured")
+    record: dict[str, object] = Field({}, description="every, per_decade, agents: when it is measured")
     placement: Placement = Field(
         Placement.model_validate({}), description="agents_per_actor, strategy, labels: it never changes a number"
     )
     minutes: float | None = Field(None, description="expected run time on 2 cores")
-    claims: list[dict[str, Any]] = Field([], description="the laws to judge, fixed before the data")
+    claims: list[dict[str, object]] = Field([], description="the laws to judge, fixed before the data")
 
     @property
     def command(self) -> str:
@@ -88,7 +90,7 @@ class Sweep(Parameters):
         return [(case, cell) for (case, _), cell in cells.items()]
 
     @cached_property
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, object]]:
         """One row per case and cell: ``case``, ``cell_id``, the planned rounds and the columns of ``runs``."""
         return [
             {"case": case, "cell_id": cell.id, PLANNED_ROUNDS: cell.rounds, **cell.columns()}
@@ -98,7 +100,7 @@ class Sweep(Parameters):
     @property
     def axes(self) -> list[str]:
         """Columns of the settings that differ between cells, ``agents`` first."""
-        grids = (own.get("grid", {}) for own in self.cases.values())
+        grids = (part(own, "grid") for own in self.cases.values())
         keys = ["agents", *self.grid, *self.zip, *itertools.chain(*grids)]
         return list(dict.fromkeys(column_name(key) for key in keys))
 
@@ -154,10 +156,10 @@ class Sweep(Parameters):
     def _renamed(self, renamed: Callable[[str], str]) -> "Sweep":
         """A copy in which every reference to a file is changed."""
 
-        def changed(value: Any) -> Any:
-            if isinstance(value, Mapping):
+        def changed(value: object) -> object:
+            if is_mapping(value):
                 return {key: changed(held) for key, held in value.items()}
-            if isinstance(value, list):
+            if is_list(value):
                 return [changed(held) for held in value]
             return references.replaced(value, renamed) if isinstance(value, str) else value
 
@@ -169,18 +171,19 @@ class Sweep(Parameters):
         by_seed = any(cell.environment_parameters.get("instance") == "seed" for _, cell in self.cells)
         return "instances" if by_seed else "seeds"
 
-    def _cells_of(self, case: str, own: Mapping[str, Any], owners: Mapping[str, set[str]]) -> list[Cell]:
+    def _cells_of(self, case: str, own: Mapping[str, object], owners: Mapping[str, set[str]]) -> list[Cell]:
         algorithm, environment = self._names(case)
-        own = {key: value for key, value in own.items() if key != "algorithm"}
-        grid, env = own.pop("grid", self.grid), {**self.env, **own.pop("env", {})}
+        grid = lists(part(own, "grid")) if "grid" in own else self.grid
+        env = {**self.env, **part(own, "env")}
+        own = {key: value for key, value in own.items() if key not in ("algorithm", "grid", "env")}
         del env["name"]
         knows = {key for key in owners if case in owners[key]} | set(own) | (set(grid) - set(self.grid))
         fixed = {f"env.{key}": value for key, value in env.items()}
         fixed |= {key: value for key, value in self.base.items() if key in knows}
         axes = [[(key, value) for value in values] for key, values in grid.items() if key in knows]
         zipped = [[(key, value) for value in values] for key, values in self.zip.items() if key in knows]
-        rows = list(zip(*zipped, strict=True)) if zipped else [()]
-        cells = []
+        rows: list[tuple[tuple[str, object], ...]] = list(zip(*zipped, strict=True)) if zipped else [()]
+        cells: list[Cell] = []
         for row in rows:
             for point in itertools.product(*axes):
                 settings = {**fixed, **dict(row), **dict(point), **own}
@@ -190,7 +193,7 @@ class Sweep(Parameters):
     def _names(self, case: str) -> tuple[str, str]:
         """Algorithm and environment of a case."""
         own = self.cases[case]
-        algorithm, environment = own.get("algorithm"), {**self.env, **own.get("env", {})}.get("name")
+        algorithm, environment = own.get("algorithm"), {**self.env, **part(own, "env")}.get("name")
         if not isinstance(algorithm, str):
             raise UserError(f"{self.name}: case {case!r} names no algorithm.")
         if not isinstance(environment, str):
@@ -200,9 +203,9 @@ class Sweep(Parameters):
     def _keys(self, case: str) -> set[str]:
         """Settings that a case knows."""
         names = self._names(case)
-        algorithm = registry.algorithm(names[0])
-        environment = suited(registry.environment(names[1]), algorithm)
-        env = {f"env.{name}" for name in environment.Parameters.model_fields}
+        algorithm = algorithm_class(names[0])
+        environment = suited(environment_class(names[1]), algorithm)
+        env = {f"env.{name}" for name in environment_parameters(environment).model_fields}
         return {"agents", "rounds"} | set(algorithm.Parameters.model_fields) | env
 
     def _refuse_key(self, key: str) -> NoReturn:
@@ -242,16 +245,14 @@ class Sweep(Parameters):
             raise UserError(f"{where} names the unknown metric {metric!r} of case {case!r}: {nearest(metric, choices)}")
 
 
-def _with_stored_values(claim: Mapping[str, Any]) -> dict[str, Any]:
+def _with_stored_values(claim: Mapping[str, object]) -> dict[str, object]:
     """The claim with plug-in files in its ``where`` written as the tables show them."""
 
-    def stored(value: Any) -> Any:
+    def stored(value: object) -> object:
         return references.placeless(value) if isinstance(value, str) else value
 
     where = claim.get("where")
-    if not isinstance(where, Mapping):
+    if not is_mapping(where):
         return dict(claim)
-    values = {
-        key: [stored(v) for v in value] if isinstance(value, list) else stored(value) for key, value in where.items()
-    }
+    values = {key: [stored(v) for v in value] if is_list(value) else stored(value) for key, value in where.items()}
     return {**claim, "where": values}

@@ -1,13 +1,14 @@
 """Sweeps read from the shipped files, from a YAML file or from the words of ``orchestrator run``."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from orchestrator.errors import UserError, nearest
 from orchestrator.planning import plain_yaml
 from orchestrator.planning.cells import parse_seeds, validated
+from orchestrator.planning.plain_yaml import is_list, is_mapping, part
 from orchestrator.planning.sweep import Sweep
 from orchestrator.plugins import registry
 
@@ -15,7 +16,7 @@ from orchestrator.plugins import registry
 Packing = int | Literal["auto"]
 
 
-def load(reference: str, overrides: Mapping[str, list[Any]] | None = None, seeds: Any = None) -> Sweep:
+def load(reference: str, overrides: Mapping[str, Sequence[object]] | None = None, seeds: object = None) -> Sweep:
     """A shipped sweep by name, or a YAML file. An override has one value for a key, or several to span.
 
     Raises ``UserError`` for unknown names, for YAML that does not parse and for content that does not fit.
@@ -29,17 +30,17 @@ def load(reference: str, overrides: Mapping[str, list[Any]] | None = None, seeds
             raise UserError(f"Unknown sweep {reference!r}: {nearest(reference, shipped)}")
         path = shipped[reference]
     content = plain_yaml.read(path)
-    if not isinstance(content, dict):
+    if not is_mapping(content):
         raise UserError(f"{path.name} is not a sweep: it takes name, env, cases, … at the top level.")
     sweep = overridden(checked(content, path.name), overrides or {}, seeds)
     sweep.check()
     return sweep
 
 
-def checked(content: Mapping[str, Any], owner: str) -> Sweep:
+def checked(content: Mapping[str, object], owner: str) -> Sweep:
     """A sweep from plain data. Raises ``UserError``."""
-    for part in ("grid", "zip"):
-        _check_axes(f"{owner}: {part}", content.get(part) or {})
+    for axes in ("grid", "zip"):
+        _check_axes(f"{owner}: {axes}", content.get(axes) or {})
     sweep = validated(Sweep, content, owner)
     for case, own in sweep.cases.items():
         _check_axes(f"{owner}: cases.{case}.grid", own.get("grid", {}))
@@ -53,15 +54,15 @@ def checked(content: Mapping[str, Any], owner: str) -> Sweep:
     return sweep
 
 
-def _check_axes(place: str, axes: Any) -> None:
-    if not isinstance(axes, Mapping):
+def _check_axes(place: str, axes: object) -> None:
+    if not is_mapping(axes):
         raise UserError(f"{place} is {axes!r}; it takes key: [values].")
     for key, values in axes.items():
-        if not isinstance(values, list) or not values:
+        if not is_list(values) or not values:
             raise UserError(f"{place}.{key} is {values!r}; it takes a list of one or more values.")
 
 
-def overridden(sweep: Sweep, overrides: Mapping[str, list[Any]], seeds: Any = None) -> Sweep:
+def overridden(sweep: Sweep, overrides: Mapping[str, Sequence[object]], seeds: object = None) -> Sweep:
     """A copy of the sweep with keys set or spanned from the command line."""
     base, grid, zipped = dict(sweep.base), dict(sweep.grid), dict(sweep.zip)
     cases = {case: dict(own) for case, own in sweep.cases.items()}
@@ -73,17 +74,17 @@ def overridden(sweep: Sweep, overrides: Mapping[str, list[Any]], seeds: Any = No
         for own in cases.values():
             if key not in ("algorithm", "env", "grid"):
                 own.pop(key, None)
-            if isinstance(own.get("grid"), Mapping):
-                own["grid"] = {name: span for name, span in own["grid"].items() if name != key}
-            if isinstance(own.get("env"), Mapping) and key.startswith("env."):
-                own["env"] = {name: v for name, v in own["env"].items() if f"env.{name}" != key}
+            if grid_of_case := part(own, "grid"):
+                own["grid"] = {name: span for name, span in grid_of_case.items() if name != key}
+            if (env_of_case := part(own, "env")) and key.startswith("env."):
+                own["env"] = {name: value for name, value in env_of_case.items() if f"env.{name}" != key}
         if len(values) == 1:
             base[key] = values[0]
         else:
-            grid[key] = values
+            grid[key] = list(values)
             for own in cases.values():
                 if "grid" in own:
-                    own["grid"] = {**own["grid"], key: values}
+                    own["grid"] = {**part(own, "grid"), key: list(values)}
     changed = sweep.model_copy(update={"base": base, "grid": grid, "zip": zipped, "cases": cases})
     return changed.model_copy(update={"seeds": parse_seeds(seeds)}) if seeds is not None else changed
 
@@ -91,11 +92,11 @@ def overridden(sweep: Sweep, overrides: Mapping[str, list[Any]], seeds: Any = No
 def adhoc(
     algorithm: str,
     environment: str,
-    settings: Mapping[str, list[Any]],
-    seeds: Any,
+    settings: Mapping[str, Sequence[object]],
+    seeds: object,
     name: str | None,
     per_actor: Packing,
-    record: Mapping[str, Any] | None = None,
+    record: Mapping[str, object] | None = None,
 ) -> Sweep:
     """The sweep of one case that ``orchestrator run`` stands for."""
     case = re.sub(r"[^A-Za-z0-9_-]+", "-", algorithm).strip("-")
@@ -114,9 +115,11 @@ def adhoc(
     return sweep
 
 
-def read_packing(value: Any) -> Packing:
+def read_packing(value: object) -> Packing:
     """``auto`` or a whole number from 1. Raises ``UserError``."""
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+    if value == "auto":
+        return "auto"
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
     if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value) and int(value) >= 1:
         return int(value)

@@ -2,15 +2,14 @@
 
 import contextlib
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from orchestrator.core.environment import Environment
 from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError, error_place, line
 from orchestrator.planning.cells import Cell
-from orchestrator.plugins import registry
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,10 @@ class Task:
     seeds: tuple[int, ...]
 
     @cached_property
-    def _problems(self) -> dict[int, Any]:
+    def _problems(self) -> dict[int, Environment]:
         return {}
 
-    def problem(self, seed: int) -> Any:
+    def problem(self, seed: int) -> Environment:
         """The environment for ``seed``. Seeds with the same instance share one, which is kept until ``release``."""
         cell = self.cell
         instance = getattr(cell.environment_model, "instance", 0)
@@ -46,8 +45,7 @@ class Task:
     def coordinator(self, seed: int) -> Coordinator:
         """A new coordinator for ``seed``, before its start."""
         cell = self.cell
-        algorithm = registry.algorithm(cell.algorithm)
-        return algorithm(cell.algorithm_model, self.problem(seed), cell.agents, cell.rounds, seed)
+        return cell.algorithm_class(cell.algorithm_model, self.problem(seed), cell.agents, cell.rounds, seed)
 
     def release(self) -> None:
         """Free the problems and their tables. They are built again when they are needed."""
@@ -69,8 +67,8 @@ class Task:
             )
 
     @contextlib.contextmanager
-    def _errors_as_sentences(self):
-        environment, algorithm = self.cell.environment_class.name, registry.algorithm(self.cell.algorithm).name
+    def _errors_as_sentences(self) -> Generator[None]:
+        environment, algorithm = self.cell.environment_class.name, self.cell.algorithm_class.name
         try:
             yield
         except UserError:
@@ -100,7 +98,7 @@ class Task:
         """Number of hosts that hold the cell's blocks with so many agents each. None is one host."""
         return 1 if agents_per_actor is None else -(-self.cell.agents // min(agents_per_actor, self.cell.agents))
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {"cell": self.cell, "seeds": self.seeds}
 
 

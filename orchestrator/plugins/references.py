@@ -48,7 +48,8 @@ def fingerprint(reference: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a text. A reference is one word even if its path contains spaces."""
-    parts, last = [], 0
+    parts: list[str] = []
+    last = 0
     for match in _REFERENCE.finditer(text):
         parts += [*text[last : match.start()].split(), match[0]]
         last = match.end()

@@ -15,8 +15,10 @@ from orchestrator.process import source_hash
 
 log = logging.getLogger("orchestrator")
 
+#: Plain data: dicts, lists, tuples, scalars and arrays, by name.
+Tree: TypeAlias = dict[str, Any]
 #: A cell between two rounds: "round", "blocks" and "replicas".
-Snapshot: TypeAlias = dict[str, Any]
+Snapshot: TypeAlias = Tree
 
 
 class Blobs(Protocol):
@@ -27,11 +29,11 @@ class Blobs(Protocol):
     def delete(self, name: str) -> None: ...
 
 
-def pack(tree: dict[str, Any]) -> bytes:
+def pack(tree: Tree) -> bytes:
     """A tree of dicts, lists, scalars and arrays as an uncompressed npz file: no pickle, readable with numpy."""
     arrays: dict[str, np.ndarray] = {}
 
-    def skeleton(node: Any) -> Any:
+    def skeleton(node: object) -> object:
         if isinstance(node, np.ndarray | np.generic) and not isinstance(node, str):
             kind = "array" if isinstance(node, np.ndarray) else "scalar"  # a scalar keeps its dtype, too
             arrays[f"a{len(arrays)}"] = np.asarray(node)
@@ -49,13 +51,13 @@ def pack(tree: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes) -> dict[str, Any]:
+def unpack(data: bytes) -> Tree:
     """The tree that ``pack`` was given. Raises ``ValueError`` for a damaged blob."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             tree = json.loads(arrays["tree"].tobytes())
 
-            def grown(node: dict[str, Any]) -> Any:
+            def grown(node: Tree) -> Any:
                 ((kind, held),) = node.items()
                 if kind in ("array", "scalar"):
                     return arrays[held] if kind == "array" else arrays[held][()]

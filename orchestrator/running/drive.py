@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from orchestrator.fleet.base import Deadly, Failure, Fleet, HostsLost, Request, 
 from orchestrator.fleet.clock import COMPILER, Clock
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.tasks import Task
-from orchestrator.plugins import registry
 from orchestrator.process import single_thread
 from orchestrator.running.checkpoint import Keeper, Snapshot
 from orchestrator.running.lockstep import converse
@@ -108,7 +106,7 @@ class CellRun:
         self.events: list[str] = []
         self.round = 0
         self._on_failure = on_failure
-        self._fuse = fuse and issubclass(registry.algorithm(task.cell.algorithm), Fusible)
+        self._fuse = fuse and issubclass(task.cell.algorithm_class, Fusible)
         self._cost_of_round: dict[int, Traffic] = {}
         self._started = self._loaded = False
         self._furthest, self._losses = -1, 0  # round of the last loss, and losses since then
@@ -243,7 +241,7 @@ class CellRun:
                 replica.status = "diverged"
                 replica.error = f"{metric} was not finite at round {self.round}"
 
-    def _check_metrics(self, metrics: Any) -> None:
+    def _check_metrics(self, metrics: object) -> None:
         announced = self.task.cell.metrics()
         if isinstance(metrics, Mapping) and set(metrics) != set(announced):
             raise ValueError(f"measure() returned the metrics {sorted(metrics)}; announced are {sorted(announced)}")
@@ -293,7 +291,7 @@ class CellRun:
                 replica.traffic.charge(self._cost_of_round[replica.seed], rounds)
 
 
-def _of_each(metrics: Any, agents: int) -> dict[str, np.ndarray]:
+def _of_each(metrics: object, agents: int) -> dict[str, np.ndarray]:
     """Final metrics of each agent, checked."""
     if not isinstance(metrics, Mapping):
         raise TypeError(f"measure_agents() must return a dict of arrays, not {type(metrics).__name__}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -36,9 +36,9 @@ class Turn:
     talk: Conversation
     calls: tuple[Call | Exchange, ...] = ()
     single: bool = True  #: it yielded a call, not a tuple of calls
-    reply: Any = None
+    reply: Reply | Sequence[Reply | None] | None = None
 
-    def step(self, results: dict[int, Any]) -> bool:
+    def step(self, results: dict[int, object]) -> bool:
         """Go on to the next yield. False at the end, where the result is in ``results``, or after an error."""
         try:
             yielded = self.talk.send(self.reply)
@@ -61,22 +61,22 @@ class Turn:
 def converse(
     caller: Caller,
     sizes: Mapping[str, int],
-    talks: Iterable[tuple[Replica, Callable[[], Any]]],
+    talks: Iterable[tuple[Replica, Callable[[], object]]],
     charged: bool,
-) -> dict[int, Any]:
+) -> dict[int, object]:
     """Drive each seed's conversation to its end; what is yielded at the same step travels in one fleet call.
 
     A plain function that yields nothing is a conversation without calls. Returns seed -> what the generator or function
     returned; a seed whose code or member raised is marked failed and left out.
     """
-    results: dict[int, Any] = {}
+    results: dict[int, object] = {}
     turns = [turn for replica, talk in talks if (turn := _start(replica, talk, results)) is not None]
     while turns := [turn for turn in turns if turn.step(results)]:
         turns = _answered(caller, sizes, turns, charged)
     return results
 
 
-def _start(replica: Replica, talk: Callable[[], Any], results: dict[int, Any]) -> Turn | None:
+def _start(replica: Replica, talk: Callable[[], object], results: dict[int, object]) -> Turn | None:
     """The conversation to drive, or None where ``talk`` is a plain function: its result is there already."""
     try:
         value = talk()

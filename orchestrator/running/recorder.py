@@ -2,12 +2,12 @@
 
 import math
 from bisect import bisect_right
-from typing import Any
 
 import numpy as np
 
 from orchestrator.core.calls import Traffic
 from orchestrator.planning.cells import Record
+from orchestrator.running.checkpoint import Tree
 
 
 def record_rounds(rounds: int, per_decade: int) -> list[int]:
@@ -45,7 +45,7 @@ class Recorder:
         """The round of the newest measurement; -1 before the first."""
         return self._measured[-1][0] if self._measured else -1
 
-    def add(self, completed: int, traffic: Traffic, metrics: dict[str, Any]) -> str:
+    def add(self, completed: int, traffic: Traffic, metrics: object) -> str:
         """Take a measurement. Returns the name of a metric that is not finite, or an empty string.
 
         Raises ``TypeError`` or ``ValueError`` for anything but a dict of the same numbers as at first.
@@ -66,15 +66,21 @@ class Recorder:
         self._values.append(values)
         return next((name for name, value in zip(self.names, values, strict=True) if not math.isfinite(value)), "")
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, float]]:
         """One dict per row of ``metrics``: round, costs, window, and each metric with its mean since the last row."""
-        rows, window = [], []
+        rows: list[dict[str, float]] = []
+        window: list[tuple[float, ...]] = []
         last = len(self._measured) - 1
         for k, (completed, steps, sent) in enumerate(self._measured):
             window.append(self._values[k])
             if completed not in self._row_set and k != last:
                 continue
-            row: dict[str, Any] = {"round": completed, "agent_steps": steps, "bytes_sent": sent, "window": len(window)}
+            row: dict[str, float] = {
+                "round": completed,
+                "agent_steps": steps,
+                "bytes_sent": sent,
+                "window": len(window),
+            }
             for name, value, mean in zip(self.names, self._values[k], _means(window), strict=True):
                 row[name], row[f"{name}_window"] = value, mean
             rows.append(row)
@@ -90,7 +96,7 @@ class Recorder:
         finals = {f"{name}_final": value for name, value in zip(self.names, self._values[-1], strict=True)}
         return finals | {f"{name}_tail": mean for name, mean in zip(self.names, _means(tail), strict=True)}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Tree:
         """Everything measured so far."""
         return {
             "names": list(self.names),
@@ -98,7 +104,7 @@ class Recorder:
             "values": np.array(self._values, dtype=np.float64).reshape(len(self._values), len(self.names)),
         }
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: Tree) -> None:
         """Take over what ``state()`` gave."""
         self.names = tuple(state["names"])
         self._measured = [(int(a), int(b), int(c)) for a, b, c in state["measured"]]

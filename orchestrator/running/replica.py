@@ -1,14 +1,14 @@
 """One seed of a cell while it runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 
 from orchestrator.core.calls import Traffic
 from orchestrator.core.rounds import Coordinator
 from orchestrator.fleet.base import Failure
+from orchestrator.running.checkpoint import Tree
 from orchestrator.running.recorder import Recorder
 
 
@@ -17,7 +17,7 @@ class Replica:
     """One seed of a cell while it runs."""
 
     seed: int
-    algorithm: Coordinator[Any, Any] | None  #: None: it could not be built
+    algorithm: Coordinator | None  #: None: it could not be built
     recorder: Recorder = field(default_factory=Recorder)
     traffic: Traffic = field(default_factory=Traffic)
     status: str = "running"  #: running, done, diverged or failed
@@ -26,7 +26,7 @@ class Replica:
     on_failure: Callable[[Failure], None] | None = None  #: called when the seed fails
 
     @property
-    def coordinator(self) -> Coordinator[Any, Any]:
+    def coordinator(self) -> Coordinator:
         """The coordinator of a seed that could be built. Raises ``RuntimeError`` for others."""
         if self.algorithm is None:
             raise RuntimeError(f"seed {self.seed} has no coordinator: {self.error}")
@@ -44,9 +44,9 @@ class Replica:
         if self.on_failure is not None:
             self.on_failure(failure)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Tree:
         """What ``load`` takes. A seed whose coordinator cannot give its state fails."""
-        own: dict[str, Any] = {}
+        own: Tree = {}
         if self.algorithm is not None and self.status != "failed":
             try:
                 own = self.algorithm.state()
@@ -63,7 +63,7 @@ class Replica:
             "agents": self.agents,
         }
 
-    def load(self, saved: Mapping[str, Any]) -> None:
+    def load(self, saved: Tree) -> None:
         """Take over what ``state()`` gave."""
         self.recorder.load(saved["recorder"])
         self.traffic = Traffic(**saved["traffic"])

@@ -5,7 +5,6 @@ import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -63,11 +62,11 @@ def failures(task: Task, error: str) -> dict[str, pa.Table]:
     return {"runs": table("runs", rows)}
 
 
-def _note(algorithm: Coordinator[Any, Any] | None) -> str | None:
+def _note(algorithm: Coordinator | None) -> str | None:
     return ("\n".join(algorithm.cautions()) if algorithm is not None else "") or None
 
 
-def _identity(task: Task, seed: int) -> dict[str, Any]:
+def _identity(task: Task, seed: int) -> dict[str, object]:
     return {
         "cell_id": task.cell.id,
         "seed": seed,

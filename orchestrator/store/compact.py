@@ -1,4 +1,4 @@
-"""Compaction: one segment a table instead of many, while others write, read and compact.
+"""Compaction: one segment per table instead of many, while others write, read and compact.
 
 The rows are merged, written as a new segment under a unique name, and only then, after a moment in which readers that
 have listed them can finish, the segments they came from are deleted. At every moment, and after a kill at any moment,
@@ -8,6 +8,8 @@ written one that holds all its rows, so two compactions at once cost time and no
 """
 
 import time
+
+import pyarrow as pa
 
 from orchestrator.store import views
 from orchestrator.store.folder import Folder
@@ -35,7 +37,7 @@ def compact(folder: Folder, segments: Segments) -> dict[str, tuple[int, int]]:
 def _merge(segments: Segments, table: str) -> list[str]:
     """Add a segment that holds all rows of the table's segments, if these are several; their paths."""
 
-    def merged(parts: Parts, paths: Paths):
+    def merged(parts: Parts, paths: Paths) -> tuple[list[str], pa.Table | None]:
         return paths[table], views.distinct_rows(table, parts[table]) if len(paths[table]) > 1 else None
 
     old, rows = segments.reading([table], merged)

@@ -1,7 +1,7 @@
 """The fingerprint of a sweep: equal results give equal fingerprints, however they were computed and stored."""
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 #: Columns of runs that may differ between two executions with equal results.
 CIRCUMSTANCES = ("error", "note", "versions", "cpu", "written")
+
+
+class Digest(Protocol):
+    """A hash of ``hashlib``."""
+
+    def update(self, data: bytes, /) -> None: ...
 
 
 def fingerprint(connection: "duckdb.DuckDBPyConnection", sweep: str) -> str:
@@ -61,7 +67,7 @@ def _run_columns(connection: "duckdb.DuckDBPyConnection") -> str:
     """SELECT list: results unchanged, parameters as text."""
     schema = TABLES["runs"]
     view = connection.sql("FROM runs LIMIT 0").to_arrow_table().schema
-    cells = []
+    cells: list[str] = []
     for field in view:
         column = sql_name(field.name)
         if field.name in CIRCUMSTANCES:
@@ -71,7 +77,7 @@ def _run_columns(connection: "duckdb.DuckDBPyConnection") -> str:
     return ", ".join(cells)
 
 
-def _add_column(digest, name: str, values: pa.ChunkedArray) -> None:
+def _add_column(digest: Digest, name: str, values: pa.ChunkedArray) -> None:
     if values.null_count == len(values):
         return
     _add_bytes(digest, name.encode())
@@ -82,10 +88,10 @@ def _add_column(digest, name: str, values: pa.ChunkedArray) -> None:
     elif values.type == INT:
         digest.update(pc.fill_null(values, 0).to_numpy().astype("<i8").tobytes())
     else:
-        texts = [text.encode() for text in pc.fill_null(values, "").to_pylist()]
+        texts = [str(text).encode() for text in pc.fill_null(values, "").to_pylist()]
         digest.update(np.array([len(text) for text in texts], "<i8").tobytes())
         digest.update(b"".join(texts))
 
 
-def _add_bytes(digest, data: bytes) -> None:
+def _add_bytes(digest: Digest, data: bytes) -> None:
     digest.update(len(data).to_bytes(8, "little") + data)

@@ -5,7 +5,7 @@ import errno
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from pyarrow import fs
@@ -41,7 +41,7 @@ class Folder:
 
     @property
     def local(self) -> Path | None:
-        """Where it is on this machine, as the user wrote it if that was no URI; None if it is elsewhere."""
+        """Where it is on this machine, as the user wrote it if that was not a URI. None if it is elsewhere."""
         here = Path(self.root) if "://" in self.location else Path(self.location).expanduser()
         return here if self._local else None
 
@@ -115,11 +115,11 @@ class Folder:
             while True:
                 # Arrow fails on a folder that comes into being between its two looks; the next try sees it.
                 with contextlib.suppress(FileNotFoundError):
-                    found = self.filesystem.get_file_info(selector)
-                    self._sizes |= {f"{name}/{info.base_name}": info.size for info in found if info.is_file}
+                    entries = self.filesystem.get_file_info(selector)
+                    self._sizes |= {f"{name}/{info.base_name}": info.size for info in entries if info.is_file}
                     if recursive:
-                        return list({info.path[len(self.path(name)) + 1 :].partition("/")[0] for info in found})
-                    return [info.base_name for info in found]
+                        return list({info.path[len(self.path(name)) + 1 :].partition("/")[0] for info in entries})
+                    return [info.base_name for info in entries]
 
     def _put(self, path: str, data: bytes) -> None:
         stream = self.filesystem.open_output_stream(path)
@@ -133,7 +133,7 @@ class Folder:
             raise
 
     @contextlib.contextmanager
-    def _plain(self, done: str, name: str) -> Iterator[None]:
+    def _plain(self, done: str, name: str) -> Generator[None]:
         """Turn a refusal into a sentence; a file to read or delete that is not there stays FileNotFoundError."""
         try:
             yield

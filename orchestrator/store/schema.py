@@ -9,11 +9,14 @@ as its shortest round-tripping decimal without a trailing ``.0`` (see ``text``).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+#: A value of a free column.
+Value = bool | int | float | str
 
 TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 TIME = pa.timestamp("us")
@@ -155,7 +158,7 @@ TABLES: dict[str, TableSchema] = {
 WRITE_ORDER = ("claim_points", "claims", "metrics", "agents", "timings", "members", "runs")
 
 
-def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def table(name: str, rows: Sequence[Mapping[str, object]]) -> pa.Table:
     """Build table ``name`` from ``rows`` (column → value; a column that a row lacks is null).
 
     Fixed columns get the schema's type, free columns the type of their values. A free column without a value is left
@@ -175,7 +178,7 @@ def conform(name: str, rows: pa.Table, written: datetime | None = None) -> pa.Ta
     ``written`` fills the column of that name where it is null.
     """
     schema = TABLES[name]
-    columns: dict[str, Any] = {}
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     for column, type_ in schema.types().items():
         given = column in rows.column_names
         columns[column] = rows[column].cast(type_) if given else pa.nulls(rows.num_rows, type_)
@@ -206,24 +209,28 @@ def united(tables: Sequence[pa.Table]) -> pa.Table:
             if not pa.types.is_null(field.type):
                 types.setdefault(field.name, []).append(field.type)
     conflicts = {column: promoted(present) for column, present in types.items() if len(set(present)) > 1}
-    agreed = []
+    agreed: list[pa.Table] = []
     for each in tables:
         for column in set(each.column_names) & conflicts.keys():
             type_, values = conflicts[column], each[column]
             if type_ == TEXT and values.type != TEXT:
-                values = pa.array([None if value is None else text(value) for value in values.to_pylist()], TEXT)
+                values = pa.array([_text_or_null(value) for value in values.to_pylist()], TEXT)
             each = each.set_column(each.column_names.index(column), column, values.cast(type_))
         agreed.append(each)
     return pa.concat_tables(agreed, promote_options="default")
 
 
-def text(value: bool | int | float | str) -> str:
+def text(value: Value) -> str:
     """A parameter's value in a column of strings: ``true``, ``3`` for both 3 and 3.0, ``0.1``, ``1e-05``."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return str(value).lower()
     return repr(float(value)).removesuffix(".0")
+
+
+def _text_or_null(value: object) -> str | None:
+    return None if value is None else text(cast("Value", value))  # free columns hold nothing else
 
 
 def _free_type(column: str, type_: pa.DataType) -> pa.DataType:
@@ -237,9 +244,9 @@ def _free_type(column: str, type_: pa.DataType) -> pa.DataType:
     raise TypeError(f"column {column}: {type_} is not a number, bool or string")
 
 
-def _free_array(column: str, values: list[Any]) -> pa.Array:
-    values = [value.item() if isinstance(value, np.generic) else value for value in values]
-    types = {bool: BOOL, int: INT, float: FLOAT, str: TEXT}
+def _free_array(column: str, values: Sequence[object]) -> pa.Array:
+    values = [cast("object", value.item()) if isinstance(value, np.generic) else value for value in values]
+    types: dict[type[object], pa.DataType] = {bool: BOOL, int: INT, float: FLOAT, str: TEXT}
     present = {type(value) for value in values if value is not None}
     if unknown := present - types.keys():
         raise TypeError(f"column {column}: {unknown.pop().__name__} is not a number, bool or string")
@@ -247,7 +254,7 @@ def _free_array(column: str, values: list[Any]) -> pa.Array:
         return pa.nulls(len(values))
     type_ = promoted([types[kind] for kind in present])
     if type_ == TEXT:
-        values = [None if value is None else text(value) for value in values]
+        values = [_text_or_null(value) for value in values]
     elif type_ == FLOAT:
-        values = [None if value is None else float(value) for value in values]
+        values = [None if value is None else float(cast("float", value)) for value in values]
     return pa.array(values, type_)

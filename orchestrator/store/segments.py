@@ -5,9 +5,10 @@ import errno
 import io
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,7 +37,7 @@ class Segments:
 
     def __init__(self, folder: Folder):
         self._folder = folder
-        self._fragments: dict[str, ds.Fragment] = {}
+        self._fragments: dict[str, tuple[ds.Fragment, pa.Schema]] = {}
 
     def paths(self, table: str) -> list[str]:
         """Paths of the table's segments.
@@ -81,7 +82,7 @@ class Segments:
 
     def _tables(self, table: str, paths: Sequence[str]) -> list[Part]:
         with ThreadPoolExecutor(16) as pool:
-            tables = list(pool.map(lambda path: self._rows(table, path), paths))
+            tables = list(pool.map(partial(self._rows, table), paths))
         groups = _agreeing(table, [rows.schema for rows in tables])
         return [
             pa.concat_tables([empty_table(types), *(tables[k] for k in members)], promote_options="default")
@@ -94,11 +95,11 @@ class Segments:
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
         format = ds.ParquetFileFormat(default_fragment_scan_options=options)
         with ThreadPoolExecutor(16) as pool:
-            fragments = list(pool.map(lambda path: self._fragment(table, path, format), paths))
-        groups = _agreeing(table, [fragment.physical_schema for fragment in fragments])
+            fragments = list(pool.map(partial(self._fragment, table, format), paths))
+        groups = _agreeing(table, [schema for _, schema in fragments])
         return [
             ds.FileSystemDataset(
-                [fragments[k] for k in members], pa.schema(list(types.items())), format, self._folder.filesystem
+                [fragments[k][0] for k in members], pa.schema(list(types.items())), format, self._folder.filesystem
             )
             for types, members in groups
         ]
@@ -138,23 +139,25 @@ class Segments:
     def _rows(self, table: str, path: str) -> pa.Table:
         """All rows of a segment, its checksums verified. Raises UserError for a damaged or foreign file."""
         where, filesystem = self._folder.path(path), self._folder.filesystem
-        options = {"filesystem": filesystem, "page_checksum_verification": True}
-        with self._damage_as_sentence(path), pq.ParquetFile(where, **options) as file:
-            self._verify(table, path, file.schema_arrow)
-            return file.read()
+        with self._damage_as_sentence(path):
+            file = pq.ParquetFile(where, filesystem=filesystem, page_checksum_verification=True)
+            with file:
+                self._verify(table, path, file.schema_arrow)
+                return file.read()
 
-    def _fragment(self, table: str, path: str, format: "ds.ParquetFileFormat") -> "ds.Fragment":
-        """A segment to be read when it is scanned. A segment never changes, so its footer is read once."""
+    def _fragment(self, table: str, format: "ds.ParquetFileFormat", path: str) -> "tuple[ds.Fragment, pa.Schema]":
+        """A segment that is read when it is scanned, and its columns. It never changes: its footer is read once."""
         if path not in self._fragments:
             where, size = self._folder.path(path), self._folder.size(path)
             with self._damage_as_sentence(path):
                 fragment = format.make_fragment(where, self._folder.filesystem, file_size=size)
-                self._verify(table, path, fragment.physical_schema)
-            self._fragments[path] = fragment
+                schema = cast("pa.Schema", fragment.physical_schema)  # pyright: ignore
+                self._verify(table, path, schema)
+            self._fragments[path] = fragment, schema
         return self._fragments[path]
 
     @contextlib.contextmanager
-    def _damage_as_sentence(self, path: str) -> Iterator[None]:
+    def _damage_as_sentence(self, path: str) -> Generator[None]:
         try:
             yield
         except FileNotFoundError:
@@ -165,11 +168,11 @@ class Segments:
     def _verify(self, table: str, path: str, schema: pa.Schema) -> None:
         expected = TABLES[table]
         for column, type_ in expected.types().items():
-            found = schema.field(column).type if column in schema.names else None
-            if found != type_ and (found is not None or column in expected.key):
+            type_there = schema.field(column).type if column in schema.names else None
+            if type_there != type_ and (type_there is not None or column in expected.key):
                 raise UserError(
                     f"{self._folder.shown(path)} is not a segment of table {table}: column {column} should be {type_}, "
-                    f"not {found or 'missing'}. Move the file out of the results folder; nothing was changed."
+                    f"not {type_there or 'missing'}. Move the file out of the results folder; nothing was changed."
                 )
 
     def _unreadable(self, path: str, error: Exception) -> Exception:
@@ -195,7 +198,7 @@ def _agreeing(table: str, schemas: Sequence[pa.Schema]) -> list[tuple[dict[str, 
         types = dict(zip(schema.names, schema.types, strict=True))
         agreeing = (group for group in groups if all(group[0].get(c, t) == t for c, t in types.items()))
         if (group := next(agreeing, None)) is None:
-            group = (TABLES[table].types(), [])
+            group = (TABLES[table].types(), list[int]())
             groups.append(group)
         group[0].update(types)
         group[1].append(k)

@@ -81,15 +81,15 @@ class Store:
         if folder.kind() == fs.FileType.File:
             raise UserError(f"{where} is a file; results are kept in a folder.")
         marker = folder.read(MARKER)
-        found = folder.names() if marker is None else []
-        if found:  # somebody else's, or created at this moment by one who wrote the marker first
+        names = folder.names() if marker is None else []
+        if names:  # somebody else's, or created at this moment by one who wrote the marker first
             marker = folder.read(MARKER)
         if marker is not None:
             _check_marker(where, marker)
-        elif found:
+        elif names:
             raise UserError(
                 f"{where} is not a results folder of marl-orchestrator: it has no {MARKER} but holds "
-                f"{', '.join(found[:3])}{' and more' if len(found) > 3 else ''}. Name an empty or a new folder."
+                f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}. Name an empty or a new folder."
             )
         elif create:
             folder.write(MARKER, json.dumps({"format": FORMAT, "what": WHAT}).encode())
@@ -105,7 +105,7 @@ class Store:
         return self.folder.location
 
     def append(self, tables: Mapping[str, pa.Table]) -> None:
-        """Store new rows: one segment a table, runs last; ``written`` is filled in and the same in all tables.
+        """Store new rows: one segment per table, runs last; ``written`` is filled in and the same in all tables.
 
         A replicate's rows of all tables belong into one call, and so do all members of a sweep and all claims of a
         sweep with their points, since a later call replaces the earlier membership or judgement. Raises UserError if

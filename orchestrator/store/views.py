@@ -176,7 +176,7 @@ def _united(connection: "duckdb.DuckDBPyConnection", table: str, parts: Sequence
         for field in part.schema:
             types.setdefault(field.name, []).append(field.type)
     unified = {column: promoted(present) for column, present in types.items()}
-    selects = []
+    selects: list[str] = []
     for number, part in enumerate(parts):
         source = f"_{table}_{number}"
         connection.register(source, part)

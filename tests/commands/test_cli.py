@@ -230,7 +230,9 @@ def test_list_names_everything(call, monkeypatch, columns):
 def test_list_reads_what_a_sweep_would_read():
     """Description and minutes of the shipped files, although it builds no cells."""
     for name, path in registry.sweeps().items():
-        sweep = checked(plain_yaml.read(path), name)
+        content = plain_yaml.read(path)
+        assert plain_yaml.is_mapping(content)
+        sweep = checked(content, name)
         assert catalogue._head_of_sweep(path) == (sweep.description, sweep.minutes), name
 
 

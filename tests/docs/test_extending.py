@@ -88,7 +88,7 @@ def test_placement_with_an_own_utility_and_graph(folder, algorithm, environment,
         assert numbers(run(of, hosts, fuse=fuse)) == expected
     for key, name in settings.items():
         shown = of.cell.columns()[key.replace("__", "_")]
-        assert re.fullmatch(rf"{name.partition(':')[2]}@[0-9a-f]{{16}}", shown)
+        assert re.fullmatch(rf"{name.partition(':')[2]}@[0-9a-f]{{16}}", str(shown))
 
 
 @pytest.mark.slow  # ten starts of the program

@@ -124,7 +124,7 @@ def test_the_disagreement_is_claimed_to_fall_by_the_difference_of_the_exponents(
         for tau_1, tau_2 in PAIRS
         for kappa in (0.5, 1)
     }
-    assert {cell.environment_model.coupling for _, cell in sweep.cells} == {"shared"}
+    assert {cell.environment_parameters["coupling"] for _, cell in sweep.cells} == {"shared"}
 
 
 def accepted(sweep: str) -> dict[str, tuple[float, float]]:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from orchestrator.errors import UserError
-from orchestrator.planning.cells import make_cell, suited
+from orchestrator.planning.cells import make_cell
+from orchestrator.planning.classes import algorithm_class, environment_class, suited
 from orchestrator.planning.tasks import Task
-from orchestrator.plugins import registry
 from tests.tools import toys
 from tests.tools.engine import numbers, run, task  # pyright: ignore[reportMissingImports]
 
@@ -17,9 +17,9 @@ LAKE, CLIFF = "gym:FrozenLake-v1", "gym:CliffWalking-v1"
 assert toys.Stairs
 
 
-def problem(reference: str, agents: int = 1, algorithm: str = "iql", instance: int = 0, **settings):
-    found = suited(registry.environment(reference), registry.algorithm(algorithm))
-    return found(found.Parameters(**settings), agents, instance)
+def problem(reference: str, agents: int = 1, algorithm: str = "iql", instance: int = 0, **settings) -> Any:
+    environment = suited(environment_class(reference), algorithm_class(algorithm))
+    return environment(environment.Parameters(**settings), agents, instance)
 
 
 def chances(process) -> np.ndarray:
