@@ -10,7 +10,7 @@ CELL = ("joint-average-td", "shared-subspace-mrp")
 
 def rounds(results) -> list[int]:
     """Recorded rounds of the only replicate."""
-    return results.sql('SELECT round FROM metrics WHERE "window" = 2')["round"].tolist()
+    return results.sql("SELECT round FROM metrics ORDER BY round")["round"].tolist()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,13 @@ class Kernel:
         self._compiled: Callable[..., Any] = self._first_call
 
     def __call__(self, *arguments: Any) -> Any:
-        return self._compiled(*arguments)
+        try:
+            return self._compiled(*arguments)
+        except SystemError as error:
+            # numba overlooks a Ctrl-C that arrives while a kernel which returns a tuple runs.
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise error.__cause__ from None
+            raise
 
     def _first_call(self, *arguments: Any) -> Any:
         self._compiled = self.dispatcher

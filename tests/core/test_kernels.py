@@ -1,6 +1,9 @@
 """Random draws against plain Python, reductions bit for bit, streams that know no block."""
 
 import math
+import os
+import signal
+import threading
 
 import numba
 import numpy as np
@@ -244,3 +247,26 @@ def test_an_inlined_function_neither_makes_nor_returns_an_array(function, argume
     """Nothing counts references to arrays in it: an array of its own would be freed by nobody, or twice."""
     with pytest.raises((TypeError, numba.core.errors.TypingError)):
         function(argument)
+
+
+@kernel
+def _long(steps, rows):
+    total = 0.0
+    for k in range(steps):
+        total += math.sin(k * 1.0)
+    return rows + total, None
+
+
+def test_ctrl_c_during_a_kernel_is_an_interrupt():
+    """Also where the kernel returns a tuple: else a run would store the interrupted seed as failed."""
+    rows = np.ones(3)
+    _long(1, rows)
+    assert threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            for _ in range(1000):
+                _long(2_000_000, rows)
+    finally:
+        signal.signal(signal.SIGINT, before)
