@@ -5,11 +5,11 @@ import os
 import signal
 import threading
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.errors import TypingError
 
 from orchestrator.core import kernels
 from orchestrator.core.kernels import (
@@ -245,7 +245,7 @@ def test_an_inlined_function_may_read_and_write_arrays():
 @pytest.mark.parametrize(("function", "argument"), [(_through, np.zeros(3)), (_making, 3)])
 def test_an_inlined_function_neither_makes_nor_returns_an_array(function, argument):
     """Nothing counts references to arrays in it: an array of its own would be freed by nobody, or twice."""
-    with pytest.raises((TypeError, numba.core.errors.TypingError)):
+    with pytest.raises(TypeError if function is _through else TypingError):
         function(argument)
 
 
@@ -266,7 +266,6 @@ def test_ctrl_c_during_a_kernel_is_an_interrupt():
     threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            for _ in range(1000):
-                _long(2_000_000, rows)
+            _long(5 * 10**7, rows)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -54,7 +54,7 @@ def run(of: Task, hosts: int = 1, keeper: Keeper | None = None, fuse: bool = Tru
     return run_task(of, InlineFleet(hosts), keeper, fuse)
 
 
-def rows(outcome: Outcome, seed: int) -> dict[int, dict[str, Any]]:
+def rows(outcome: Outcome, seed: int) -> dict[Any, dict[str, Any]]:
     """Round -> row of ``metrics``, of one seed."""
     replica = next(replica for replica in outcome.replicas if replica.seed == seed)
     return {row["round"]: row for row in replica.recorder.rows()}

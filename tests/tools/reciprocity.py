@@ -102,12 +102,12 @@ class Stepwise:
                 if group == "agents" and member in block.members:
                     block.table[member - block.members.start] = np.nan  # pyright: ignore[reportAttributeAccessIssue]
 
-    def measure(self) -> dict[str, float]:
+    def measure(self) -> Any:
         """The metrics of the present state."""
         talks = [(self.replica, self.coordinator.measure)]
         return converse(self.fleet, self.of.sizes, talks, charged=False)[self.seed]
 
-    def measure_agents(self) -> dict[str, np.ndarray]:
+    def measure_agents(self) -> Any:
         """Those of each agent."""
         talks = [(self.replica, self.coordinator.measure_agents)]
         return converse(self.fleet, self.of.sizes, talks, charged=False)[self.seed]
