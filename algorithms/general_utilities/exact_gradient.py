@@ -12,7 +12,7 @@ from algorithms.general_utilities.network import NetworkCoordinator, NetworkPara
 from orchestrator.core import Block, Call, Conversation
 
 
-class ExactGradient(NetworkCoordinator):
+class ExactGradient(NetworkCoordinator[NetworkParameters]):
     """Every agent climbs the exact gradient truncated to kappa hops: infinitely many samples of arXiv:2302.07938.
 
     Agent i hears the exact shadow Q of the agents within kappa hops; kappa = diameter is gradient ascent on the team's

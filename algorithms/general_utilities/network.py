@@ -1,12 +1,14 @@
 """What the algorithms on a network of agents share: utilities, initial policies, the radius kappa, the metrics."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar, Generic
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field
+from typing_extensions import TypeVar
 
 from algorithms.general_utilities import measures, utilities
+from algorithms.general_utilities.problems import AnyNetwork
 from algorithms.general_utilities.utilities import Each
 from envs.networks.kernels import softmax
 from envs.networks.voter_network import VoterNetworkParameters
@@ -65,7 +67,11 @@ class NetworkParameters(Parameters):
         return 0
 
 
-class NetworkCoordinator(Coordinator):
+#: The parameters of a subclass.
+N = TypeVar("N", bound=NetworkParameters, default=NetworkParameters)
+
+
+class NetworkCoordinator(Coordinator[N], Generic[N]):
     """Base of the general-utility algorithms."""
 
     kinds = ("network-mdp", "exact-network-mdp", "access-network-mdp")
@@ -73,7 +79,7 @@ class NetworkCoordinator(Coordinator):
     scores = ("return",)
     labels = measures.LABELS
 
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: N, problem: AnyNetwork, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         for utility in (*parameters.each, *parameters.constraints):
             if utility not in utilities.NAMES:  # a plug-in
@@ -81,7 +87,7 @@ class NetworkCoordinator(Coordinator):
                 utilities.check(own, problem.states, problem.actions, problem.gamma)
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: N, environment: BaseModel, agents: int) -> tuple[str, ...]:
         """Exact gradients have metrics where they have a closed form: on the voter network, for local policies."""
         closed = isinstance(environment, VoterNetworkParameters) and parameters.policy_hops == 0
         return tuple(name for name in cls.metrics if closed or name not in {**measures.EXACT, **measures.SAMPLED})

@@ -6,14 +6,16 @@ Reconstructed: the equations, batch B, horizon H, step, initial policies, critic
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Generic, Literal
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import TypeVar
 
 from algorithms.general_utilities import measures
 from algorithms.general_utilities.agents import Episodes, PolicyAgents, observers
 from algorithms.general_utilities.network import NetworkCoordinator, NetworkParameters
+from algorithms.general_utilities.problems import AnyNetwork
 from orchestrator.core import Block, Call, Conversation, Exchange, Reply
 from orchestrator.errors import UserError
 
@@ -48,7 +50,11 @@ class ShadowPolicyGradientParameters(NetworkParameters):
         return self.kappa_policy
 
 
-class ShadowPolicyGradient(NetworkCoordinator):
+#: The parameters of a subclass.
+G = TypeVar("G", bound=ShadowPolicyGradientParameters, default=ShadowPolicyGradientParameters)
+
+
+class ShadowPolicyGradient(NetworkCoordinator[G], Generic[G]):
     """Every agent climbs the team's mean utility by what it hears within kappa hops (arXiv:2302.07938).
 
     A round is one iteration: B trajectories of length H; each agent estimates its occupancy and takes the gradient of
@@ -69,7 +75,7 @@ class ShadowPolicyGradient(NetworkCoordinator):
     seconds_per_round = 0.05
     metrics: ClassVar[Mapping[str, str]] = {**measures.OUTCOME, **measures.EXACT, **measures.SAMPLED}
 
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: G, problem: AnyNetwork, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         if parameters.critic == "exact" and not self.closed_form:
             raise UserError(
@@ -137,7 +143,7 @@ class ShadowPolicyGradient(NetworkCoordinator):
     def round(self) -> Conversation:
         p, graph = self.parameters, self.problem.graph
         before = (yield Call("policies", sensed=("theta",)))["theta"]
-        shared: dict[str, Any] = {"theta": before, "horizon": self.horizon}
+        shared: dict[str, object] = {"theta": before, "horizon": self.horizon}
         runs = yield Call("simulate", on="episodes", shared=shared, sensed=("theta", "seen", "rows"))
         of_agents = {name: np.ascontiguousarray(array.transpose(2, 0, 1)) for name, array in runs.items()}
         steps = p.batch * (self.horizon - 1)

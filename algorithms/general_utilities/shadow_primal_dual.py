@@ -5,7 +5,7 @@ Reconstructed: the equations, step sizes, accumulating multipliers.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -58,7 +58,7 @@ class DualAgents(PolicyAgents):
         pressed = self.mu[:, None, None] * utilities.shadow_rewards(*self._constraint(occupancy))
         return super().shadow_rewards(occupancy) + pressed
 
-    def _constraint(self, occupancy: np.ndarray) -> tuple[Any, ...]:
+    def _constraint(self, occupancy: np.ndarray) -> tuple[utilities.Each, range, np.ndarray, float, np.ndarray]:
         own = self.problem.reward[self.members.start : self.members.stop]
         return (self.parameters.constraint,), self.members, occupancy, self.problem.gamma, own
 
@@ -71,7 +71,7 @@ class DualAgents(PolicyAgents):
         return {"mu": self.mu}
 
 
-class ShadowPrimalDual(ShadowPolicyGradient):
+class ShadowPrimalDual(ShadowPolicyGradient[ShadowPrimalDualParameters]):
     """Shadow policy gradient on the Lagrangian (1/n) sum_i f_i + mu_i g_i, one constraint per agent (arXiv:2305.17568).
 
     The closed form is the multiplier that minimises mu g + mu^2 / (2 dual_step): no memory, and a violation of the
@@ -116,7 +116,7 @@ class ShadowPrimalDual(ShadowPolicyGradient):
             "multiplier": float(ordered_mean(multipliers)),
         }
 
-    def _violation(self, occupancy: np.ndarray) -> Any:
+    def _violation(self, occupancy: np.ndarray) -> np.ndarray:
         """max(0, -g_i), float64 [N]."""
         p, problem = self.parameters, self.problem
         constraint = utilities.values((p.constraint,), range(self.agents), occupancy, problem.gamma, problem.reward)

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from algorithms.general_utilities import measures
 from algorithms.general_utilities.agents import observers
+from envs.networks.wireless_access import WirelessAccess
 from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters
 
 #: The probabilities that are tried to find the best one.
@@ -27,7 +28,7 @@ class SlottedAlohaParameters(Parameters):
     )
 
 
-class Slots(Block):
+class Slots(Block[SlottedAlohaParameters, WirelessAccess]):
     """Simulators of all users together, one episode a member and round; their streams are all they keep."""
 
     def play(self, policy: np.ndarray) -> dict[str, np.ndarray]:
@@ -37,7 +38,7 @@ class Slots(Block):
         return {"received": self.problem.episode_return(seen)}
 
 
-class SlottedAloha(Coordinator):
+class SlottedAloha(Coordinator[SlottedAlohaParameters, WirelessAccess]):
     """A user with a packet sends with a fixed probability, to any of its access points; a round is one episode.
 
     Nothing is learned and nothing is communicated. The best probability is the one with the highest return over 1000

@@ -8,15 +8,16 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from algorithms.mean_field import gaps
 from algorithms.mean_field.cells import Cells
+from algorithms.mean_field.parameters import AlternatingMARLParameters
 from algorithms.mean_field.responses import Responses
-from algorithms.mean_field.subsampling import SIMULATED, SIZES, SubsamplingParameters
+from algorithms.mean_field.subsampling import SIMULATED, SIZES
+from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem
 from envs.mean_field.lumping import QUICK
 from orchestrator.core import Block, Call, Conversation
 from orchestrator.errors import UserError
@@ -28,21 +29,6 @@ class Phase(StrEnum):
     LEARN = "learn"  #: a sweep of the global agent's turn
     RESPOND = "respond"  #: the local agents' turn
     FINISH = "finish"  #: a sweep of the global agent's last turn
-
-
-class AlternatingMARLParameters(SubsamplingParameters):
-    """How the two learn, and when what they have learned counts as progress."""
-
-    eta: Annotated[float, Field(allow_inf_nan=True)] = Field(
-        1e-6, description="a new policy is accepted if the team's value rises by more than 2 eta; -inf: always"
-    )
-    local_learner: Literal["team", "selfish", "k-chain"] = Field(
-        "team",
-        description="what a shared local policy is best for: the n agents' team value, its owner alone (in the MDP of "
-        "s_i and s_g that the others induce), or the team value of k agents who are all seen",
-    )
-    sweeps: int = Field(200, ge=1, description="Bellman sweeps of the global agent's turn; exact ones stop at rest")
-    alternations: int = Field(10, ge=1, description="turns of both at the most")
 
 
 class AlternatingMARL(Responses):
@@ -84,7 +70,9 @@ class AlternatingMARL(Responses):
         **SIZES,
     }
 
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+    def __init__(
+        self, parameters: AlternatingMARLParameters, problem: MeanFieldProblem, agents: int, rounds: int, seed: int
+    ):
         super().__init__(parameters, problem, agents, rounds, seed)
         if not (parameters.eta >= 0 or parameters.eta == -math.inf):
             raise UserError(f"eta is {parameters.eta}; it must be 0 or more, or -inf to accept every new policy.")
@@ -115,7 +103,9 @@ class AlternatingMARL(Responses):
         return {**super().blocks(), "cells": Cells}
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(
+        cls, parameters: AlternatingMARLParameters, environment: MeanFieldParameters, agents: int
+    ) -> tuple[str, ...]:
         """Gaps where the exact chain is quick and the policies of a class are few."""
         left_out = set()
         if not environment.lumpable(agents, QUICK):
@@ -149,7 +139,7 @@ class AlternatingMARL(Responses):
         self.changed = False  # whether this turn of both has changed anything so far
         self.pairs = np.zeros(0, np.int64)  # pairs of policies after each turn, hashed
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: Mapping[str, object]) -> None:
         super().load(state)
         self.phase = Phase(self.phase)  # checkpoints hold it as a word
 

@@ -1,14 +1,16 @@
 """Shards of the tables over histograms of k sampled agents: Q stays where it is, only V travels."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from algorithms.mean_field.parameters import SubsamplingParameters
 from envs.common.chains import alias_tables
 from envs.mean_field import histograms
+from envs.mean_field.base import MeanFieldProblem
 from envs.mean_field.histograms import rank
 from envs.mean_field.joint_lumping import joint_chance
-from envs.mean_field.lumping import action_values
+from envs.mean_field.lumping import Lumping, action_values
 from orchestrator.core import Block, draw_alias, kernel
 
 #: Two action values this near each other, relative to the largest, are a tie.
@@ -25,7 +27,11 @@ class Draws(NamedTuple):
     table: np.ndarray  #: int64 [k + 1, S]
 
 
-class Shard(Block):
+#: The members' histograms [n, J], their rewards [n, G, A], and their moves [G, n, cells] or what draws them.
+Model: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | Draws]
+
+
+class Shard(Block[SubsamplingParameters, MeanFieldProblem]):
     """n histograms of k agents over J classes. State: q [n, G, A], the value of each global state and action there.
 
     A subclass says who is counted by its histograms, how members of each class move, and what is paid.
@@ -40,15 +46,15 @@ class Shard(Block):
         """All histograms, int64 [cells, J]."""
         raise NotImplementedError  # abstract
 
-    def chance(self, local: Any) -> np.ndarray:
+    def chance(self, local: np.ndarray | None) -> np.ndarray:
         """P(s' | class) at each global state, float64 [G, J, S]; ``local`` is the local policy, if it is learned."""
         raise NotImplementedError  # abstract
 
-    def reward(self, own: np.ndarray, local: Any) -> np.ndarray:
+    def reward(self, own: np.ndarray, local: np.ndarray | None) -> np.ndarray:
         """The team's reward float64 [n, G, A] at the histograms ``own`` int64 [n, J]."""
         raise NotImplementedError  # abstract
 
-    def known(self, local: Any) -> Any:
+    def known(self, local: np.ndarray | None) -> Model:
         """What the members' sweeps need, made once for all seeds: histograms, rewards, and moves or what draws them."""
         p = self.parameters
         group = ("shards", type(self), p.k, p.samples, self.members)
@@ -56,10 +62,10 @@ class Shard(Block):
         width = histograms.histograms(p.k, sizes.local_states) if p.samples == "inf" else sizes.global_actions
         size = 8.0 * self.n * sizes.global_states * width
         return self.problem.cache.get(
-            group, None if local is None else local.tobytes(), lambda: self._made(local), size
+            group, None if local is None else local.tobytes(), lambda: self._model(local), size
         )
 
-    def _made(self, local: Any) -> Any:
+    def _model(self, local: np.ndarray | None) -> Model:
         p, problem = self.parameters, self.problem
         own = self.sources()[self.members.start : self.members.stop].copy()
         chance = self.chance(local)
@@ -88,13 +94,13 @@ class Cells(Shard):
     def sources(self) -> np.ndarray:
         return histograms.enumerated(self.parameters.k, self.problem.local_states)
 
-    def chance(self, local: Any) -> np.ndarray:
+    def chance(self, local: np.ndarray | None) -> np.ndarray:
         return self._lumping(local).chance
 
-    def reward(self, own: np.ndarray, local: Any) -> np.ndarray:
+    def reward(self, own: np.ndarray, local: np.ndarray | None) -> np.ndarray:
         return self._lumping(local).rewards(own)
 
-    def _lumping(self, local: Any) -> Any:
+    def _lumping(self, local: np.ndarray | None) -> Lumping:
         policy = self.problem.local_policy if local is None else local
         return self.problem.lumping(policy, self.parameters.k)
 
@@ -109,10 +115,10 @@ class JointCells(Shard):
     def sources(self) -> np.ndarray:
         return histograms.enumerated(self.parameters.k, self.problem.local_states * self.problem.local_actions)
 
-    def chance(self, local: Any) -> np.ndarray:
+    def chance(self, local: np.ndarray | None) -> np.ndarray:
         return joint_chance(self.problem.local_kernel)
 
-    def reward(self, own: np.ndarray, local: Any) -> np.ndarray:
+    def reward(self, own: np.ndarray, local: np.ndarray | None) -> np.ndarray:
         return self.problem.pooled(own)[:, :, None] + self.problem.global_reward
 
     def decided(self) -> dict[str, np.ndarray]:

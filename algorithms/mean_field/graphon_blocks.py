@@ -1,17 +1,17 @@
 """Members of graphon mean-field subsampling: shards of the table over (histogram, own state), and agents that play."""
 
-from typing import Any
-
 import numpy as np
 
 from algorithms.mean_field.cells import greedy
+from algorithms.mean_field.parameters import GraphonMFSParameters
+from envs.graphon.graphon_robots import GraphonRobots, Robots
 from envs.mean_field import histograms
 from envs.mean_field.histograms import rank
 from envs.mean_field.lumping import average_rows, under
 from orchestrator.core import Block, kernel, ordered_mean, uniform
 
 
-class GraphonCells(Block):
+class GraphonCells(Block[GraphonMFSParameters, GraphonRobots, Robots]):
     """n histograms of kappa neighbours.
 
     State: q [n, S, A], the value of each own state and action there, and mean [n, S, A], the mean of the policies that
@@ -27,7 +27,7 @@ class GraphonCells(Block):
         self.going, self.ahead = self.zeros(0), self.zeros(0)
 
     @property
-    def known(self) -> Any:
+    def known(self) -> tuple[np.ndarray, ...]:
         """Made once for all seeds: all histograms, the members' own [n, S], P(s' | s, a) [n, S, A, S], r [n, S, A]."""
         kappa, problem = self.parameters.kappa, self.problem
 
@@ -71,7 +71,7 @@ class GraphonCells(Block):
         return {"policy": self.mean if self.parameters.follow == "average" else greedy(self.q)}
 
 
-class GraphonAgents(Block):
+class GraphonAgents(Block[GraphonMFSParameters, GraphonRobots, Robots]):
     """n agents that play what was learned, each on kappa neighbours drawn afresh at every step; nothing persists.
 
     Between ``arrive`` and ``returns`` they carry their streams and what they were paid, of R episodes each.

@@ -6,37 +6,22 @@ ties split evenly, the start.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from algorithms.mean_field.graphon_blocks import GraphonAgents, GraphonCells
-from algorithms.mean_field.subsampling import LABELS, SETTLED, Samples, check_expectations, check_table
+from algorithms.mean_field.parameters import GraphonMFSParameters
+from algorithms.mean_field.subsampling import LABELS, SETTLED, check_expectations, check_table
+from envs.graphon.graphon_robots import GraphonRobots, GraphonRobotsParameters
 from envs.mean_field import histograms
-from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters, ordered_mean
+from orchestrator.core import Block, Call, Conversation, Coordinator, ordered_mean
 
 #: Largest number of multiplications of an exact sweep.
 MOST_OPERATIONS = 1e9
 
 
-class GraphonMFSParameters(Parameters):
-    """How many neighbours are drawn, how expectations are taken, and how the outcome is played."""
-
-    kappa: int = Field(
-        5, ge=1, description="neighbours that an agent draws at each step, with replacement, in proportion to W"
-    )
-    samples: Samples = Field("inf", description="draws m a backup and sweep; inf: exact expectations")
-    follow: Literal["greedy", "average"] = Field(
-        "average",
-        description="what neighbours do in a backup, and agents when deployed: the actions greedy in the present Q, or "
-        "average: the mean of the greedy policies of all sweeps (fictitious play)",
-    )
-    rollouts: int = Field(50, ge=1, description="episodes that the simulated return is the mean of")
-    steps: int = Field(50, ge=1, description="steps of an episode; its return is that of these steps alone")
-
-
-class GraphonMFS(Coordinator):
+class GraphonMFS(Coordinator[GraphonMFSParameters, GraphonRobots]):
     """Learns Q(s, F, a) for agents of a graphon, F the histogram of kappa neighbours' states; all play the same table.
 
     A round is one Bellman sweep over all (s, F, a),
@@ -72,7 +57,7 @@ class GraphonMFS(Coordinator):
         "change": "largest change of V in the last sweep; stays up where the sweeps cycle",
     }
 
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: GraphonMFSParameters, problem: GraphonRobots, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         if parameters.samples == "inf":
             check_expectations("kappa", parameters.kappa, self._operations, MOST_OPERATIONS)
@@ -105,7 +90,9 @@ class GraphonMFS(Coordinator):
         return histograms.histograms(self.parameters.kappa, self.problem.states)
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(
+        cls, parameters: GraphonMFSParameters, environment: GraphonRobotsParameters, agents: int
+    ) -> tuple[str, ...]:
         """Exact values where the counts in blocks are an exact lumping within reach; else the simulated return."""
         left_out = set() if environment.lumpable(agents) else {"return"}
         if not environment.solvable(agents):

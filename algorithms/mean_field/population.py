@@ -5,17 +5,18 @@ on what they see of k - 1 others that each draws for itself; then all move, unde
 """
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from algorithms.mean_field.parameters import SubsamplingParameters
 from envs.common.chains import alias_tables
 from envs.mean_field import histograms
+from envs.mean_field.base import MeanFieldProblem
 from envs.mean_field.histograms import rank
 from orchestrator.core import Block, Call, Conversation, draw_integer, inlined, kernel, next_uint64, uniform
 
 
-class Overseer(Block):
+class Overseer(Block[SubsamplingParameters, MeanFieldProblem]):
     """The global agent. It keeps nothing: episodes begin and end within a measurement or a round."""
 
     def begin(self, policy: np.ndarray, episodes: int, role: str) -> dict[str, np.ndarray]:
@@ -33,7 +34,7 @@ class Overseer(Block):
         return {"action": action, "state": self._state.copy()}
 
 
-class Population(Block):
+class Population(Block[SubsamplingParameters, MeanFieldProblem]):
     """n local agents. They keep nothing, like the global one."""
 
     def begin(self, spread: np.ndarray, role: str) -> dict[str, np.ndarray]:
@@ -69,7 +70,13 @@ class Population(Block):
 
 
 def episodes(
-    problem: Any, count: int, steps: int, policy: np.ndarray, role: str, generator: Any, **plays: np.ndarray
+    problem: MeanFieldProblem,
+    count: int,
+    steps: int,
+    policy: np.ndarray,
+    role: str,
+    generator: np.random.Generator,
+    **plays: np.ndarray,
 ) -> Conversation:
     """Episodes of ``steps`` steps under a global ``policy`` [cells, G, A]: discounted returns float64 [count], and how
     often s_g went from g to h, discounted, float64 [G, G].

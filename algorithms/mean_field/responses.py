@@ -4,12 +4,13 @@ import numpy as np
 
 from algorithms.mean_field import gaps
 from algorithms.mean_field.local_learning import best_of, climbed, induced_response
+from algorithms.mean_field.parameters import AlternatingMARLParameters
 from algorithms.mean_field.subsampling import Subsampling
 from envs.mean_field.lumping import QUICK
 from orchestrator.core import Conversation
 
 
-class Responses(Subsampling):
+class Responses(Subsampling[AlternatingMARLParameters]):
     """What the local agents answer to the global policy: values are exact where that is cheap, else of episodes.
 
     A subclass sets the present policies: ``policy`` float64 [cells, G, A] of the global agent and ``local`` float64

@@ -5,14 +5,16 @@ Reconstructed: the first of equally good joint actions is taken; agents of one s
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from algorithms.mean_field.cells import TIE, JointCells
-from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
+from algorithms.mean_field.parameters import SubsamplingParameters
+from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling
 from envs.mean_field import histograms
+from envs.mean_field.base import MeanFieldParameters
 from envs.mean_field.joint_lumping import Decentralised, joint_bytes, largest, owners
 from envs.mean_field.lumping import start_mean
 from orchestrator.core import Block, Call, Conversation, kernel
@@ -27,7 +29,7 @@ class SubsampleMFQParameters(SubsamplingParameters):
     )
 
 
-class SubsampleMFQ(Subsampling):
+class SubsampleMFQ(Subsampling[SubsampleMFQParameters]):
     """Learns Q(s_g, F, a_g), F the histogram of k agents' states and actions, and lets every agent act on it.
 
     A round is one Bellman sweep over all (s_g, F), as if there were k local agents, all seen and told what to do:
@@ -68,7 +70,9 @@ class SubsampleMFQ(Subsampling):
         return {**super().blocks(), "cells": JointCells}
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(
+        cls, parameters: SubsampleMFQParameters, environment: MeanFieldParameters, agents: int
+    ) -> tuple[str, ...]:
         """Gaps where the exact chain of everyone's states and actions is within reach."""
         left_out = set() if environment.jointly_lumpable(agents) else {"gap_full_sup", "gap_full_mean", "return"}
         if not parameters.rollouts:

@@ -6,18 +6,20 @@ replacement. Reconstructed: V starts at 0, ties are split evenly, the start (s_g
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from algorithms.mean_field.cells import Cells
 from algorithms.mean_field.gaps import best_of_k, global_gaps, small
-from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
+from algorithms.mean_field.parameters import SubsamplingParameters
+from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling
+from envs.mean_field.base import MeanFieldParameters
 from envs.mean_field.lumping import QUICK
 from orchestrator.core import Block, Call, Conversation, ordered_mean
 
 
-class SubsampleQ(Subsampling):
+class SubsampleQ(Subsampling[SubsamplingParameters]):
     """Learns Q(s_g, F, a_g), F the histogram of k local states, as if there were k local agents; plays it with n.
 
     A round is one Bellman sweep over all (s_g, F), the local policy fixed:
@@ -47,7 +49,9 @@ class SubsampleQ(Subsampling):
         return {**super().blocks(), "cells": Cells}
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(
+        cls, parameters: SubsamplingParameters, environment: MeanFieldParameters, agents: int
+    ) -> tuple[str, ...]:
         """Gaps where the exact chain is within reach; the bias is one of draws, and wants the exact V of k agents."""
         left_out = set()
         if not environment.lumpable(agents):

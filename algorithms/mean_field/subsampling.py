@@ -2,28 +2,22 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import ClassVar, Generic
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from typing_extensions import TypeVar
 
+from algorithms.mean_field.parameters import SubsamplingParameters
 from algorithms.mean_field.population import Overseer, Population, episodes
 from envs.mean_field import histograms
+from envs.mean_field.base import MeanFieldProblem
 from envs.mean_field.lumping import MOST_OPERATIONS, operations
-from orchestrator.core import Block, Conversation, Coordinator, Parameters, ordered_mean
+from orchestrator.core import Block, Conversation, Coordinator, ordered_mean
 from orchestrator.errors import UserError
 
 #: Largest size of a table in bytes, and the change of V at which sweeps with exact expectations end. What is left of
 #: the change, times gamma / (1 - gamma), should not separate action values that tie.
 MOST_BYTES, SETTLED = 4e9, 1e-14
-
-
-def _infinite(value: Any) -> Any:
-    """YAML and the command line read inf as a number."""
-    return "inf" if value == math.inf else value
-
-
-Samples = Annotated[Annotated[int, Field(ge=1)] | Literal["inf"], BeforeValidator(_infinite)]
 
 
 #: The metrics of ``Subsampling.sizes`` and ``Subsampling.simulated``.
@@ -52,16 +46,11 @@ LABELS: Mapping[str, str] = {
 }
 
 
-class SubsamplingParameters(Parameters):
-    """How many local agents are seen, how expectations are taken, and how long values are simulated."""
-
-    k: int = Field(5, ge=1, description="local agents that the global one sees, drawn afresh each step")
-    rollouts: int = Field(50, ge=0, description="simulated episodes at each record; 0: no simulated return")
-    steps: int = Field(50, ge=1, description="steps of an episode")
-    samples: Samples = Field("inf", description="draws m a backup and sweep; inf: exact expectations")
+#: The parameters of a subclass.
+S = TypeVar("S", bound=SubsamplingParameters, default=SubsamplingParameters)
 
 
-class Subsampling(Coordinator):
+class Subsampling(Coordinator[S, MeanFieldProblem], Generic[S]):
     """A global agent that sees k of n local ones learns a table over their histograms by Bellman sweeps."""
 
     kinds = ("mean-field",)
@@ -71,7 +60,7 @@ class Subsampling(Coordinator):
     counts_actions: ClassVar[bool] = False
     persistent: ClassVar[tuple[str, ...]] = ("values", "change")
 
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: S, problem: MeanFieldProblem, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         if parameters.k > agents:
             raise UserError(f"k is {parameters.k}; of {agents} local agents the global one can see 1 to {agents}.")

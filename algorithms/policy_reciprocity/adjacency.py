@@ -5,8 +5,9 @@ state, zero in every coordinate that is not observed. Two states are adjacent at
 lifted vectors is at most rho.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
@@ -19,6 +20,21 @@ from orchestrator.core import kernel
 Metric = Literal["l0", "shared", "euclidean", "cosine", "index"]
 Weights = Literal["uniform", "exponential"]
 METRICS: tuple[str, ...] = get_args(Metric)
+
+
+class Observed(Protocol):
+    """What adjacency asks of an environment: see ``adjacency``."""
+
+    @property
+    def types(self) -> int: ...
+    @property
+    def states(self) -> int: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def seen(self) -> Sequence[np.ndarray]: ...
+    @property
+    def coordinates(self) -> Sequence[np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,7 @@ class Adjacency:
         return [(int(t), int(s)) for t, s in np.argwhere(alone)]
 
 
-def adjacency(problem: Any, metric: Metric, rho: float, weights: Weights) -> Adjacency:
+def adjacency(problem: Observed, metric: Metric, rho: float, weights: Weights) -> Adjacency:
     """The operators of a problem, built once per problem.
 
     ``rho`` is the level in units of the metric. ``weights``: uniform over the adjacent states, or
@@ -72,7 +88,7 @@ def lifted(coordinates: np.ndarray, seen: np.ndarray, dimension: int) -> np.ndar
     return out
 
 
-def _build(problem: Any, metric: Metric, rho: float, weights: Weights) -> Adjacency:
+def _build(problem: Observed, metric: Metric, rho: float, weights: Weights) -> Adjacency:
     types, states, dimension = problem.types, problem.states, problem.dimension
     vectors = np.stack(
         [lifted(of, seen, dimension).T for of, seen in zip(problem.coordinates, problem.seen, strict=True)]

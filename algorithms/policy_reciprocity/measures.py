@@ -1,11 +1,44 @@
 """Metrics of the agents' tables: their distance to each other and to the optimum."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar, Protocol, cast
 
 import numpy as np
 
 from orchestrator.core import kernel, ordered_sum
+
+
+class Episodic(Protocol):
+    """Parameters of an environment with episodes, or with a known optimum instead."""
+
+    optimum_known: ClassVar[bool]
+
+
+class TabularProblem(Protocol):
+    """What all metrics ask of an environment."""
+
+    @property
+    def parameters(self) -> Episodic: ...
+    @property
+    def types(self) -> int: ...
+    @property
+    def type_of(self) -> np.ndarray: ...
+
+
+class KnownOptimum(Protocol):
+    """An environment with ``optimum_known``: Q* [S, A]."""
+
+    @property
+    def optimal(self) -> np.ndarray: ...
+
+
+class ExactReturns(Protocol):
+    """Any other environment: exact returns [N] of greedy policies, and the best return of an episode."""
+
+    @property
+    def best_return(self) -> float: ...
+    def returns(self, tables: np.ndarray) -> np.ndarray: ...
+
 
 METRICS: Mapping[str, str] = {
     "consensus_error": "root mean square over agents, states and actions of Q_i - mean Q (of the agent's type)",
@@ -29,7 +62,7 @@ LABELS: Mapping[str, str] = {
 
 
 def of_tables(
-    table: np.ndarray, problem: Any, temperature: float, lambda_2: float, names: tuple[str, ...]
+    table: np.ndarray, problem: TabularProblem, temperature: float, lambda_2: float, names: tuple[str, ...]
 ) -> dict[str, float]:
     """Those of ``METRICS`` that are in ``names``, of all agents' tables [N, S, A]."""
     mean = type_means(table, problem.type_of, problem.types)
@@ -40,18 +73,21 @@ def of_tables(
         "lambda_2": lambda_2,
     }
     if "optimality_error" in names:
-        square, bias = distances(mean[0], problem.optimal)
+        square, bias = distances(mean[0], cast(KnownOptimum, problem).optimal)
         values |= {"optimality_error": float(np.sqrt(square)), "mean_bias": bias}
     if "return" in names:
-        value = _mean(problem.returns(table))
-        values |= {"return": value, "return_gap": problem.best_return - value}
+        episodes = cast(ExactReturns, problem)
+        value = _mean(episodes.returns(table))
+        values |= {"return": value, "return_gap": episodes.best_return - value}
     return {name: values[name] for name in names}
 
 
-def of_agents(table: np.ndarray, problem: Any, temperature: float) -> dict[str, np.ndarray]:
+def of_agents(table: np.ndarray, problem: TabularProblem, temperature: float) -> dict[str, np.ndarray]:
     """``policy_mse`` of each agent and, where episodes end, its ``return``."""
     values = {"policy_mse": policy_errors(table, problem.type_of, problem.types, temperature)}
-    return values if problem.parameters.optimum_known else values | {"return": problem.returns(table)}
+    if problem.parameters.optimum_known:
+        return values
+    return values | {"return": cast(ExactReturns, problem).returns(table)}
 
 
 def _mean(values: np.ndarray) -> float:

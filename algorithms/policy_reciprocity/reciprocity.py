@@ -6,7 +6,7 @@ schedule, ``local_steps``, means over the neighbours that have the state.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import ClassVar, TypeVar, cast
 
 import numpy as np
 
@@ -14,17 +14,19 @@ from algorithms.policy_reciprocity import measures
 from algorithms.policy_reciprocity.adjacency import Metric, Weights, adjacency
 from algorithms.policy_reciprocity.kernels import Readers, type_sums
 from algorithms.policy_reciprocity.links import Links
-from algorithms.policy_reciprocity.parameters import PolicyReciprocityParameters
+from algorithms.policy_reciprocity.parameters import PolicyReciprocityParameters, TabularParameters
 from algorithms.policy_reciprocity.rounds import Mixing, mixing_weight, private_rounds, shared_rounds
 from algorithms.policy_reciprocity.tables import NOTHING, RoundSettings, TableAgents, Trajectory
 from algorithms.policy_reciprocity.team import Stage, TeamAgents, team_rounds
-from orchestrator.core import Block, Call, Conversation, Coordinator, Exchange
+from orchestrator.core import Block, Call, Conversation, Coordinator, Environment, Exchange
+
+Setting = TypeVar("Setting")
 
 #: What the environment of a team replies to a step.
 OUTCOME = ("ahead", "row", "reward", "done")
 
 
-class PolicyReciprocity(Coordinator):
+class PolicyReciprocity(Coordinator[TabularParameters]):
     """Agents pull their action values towards those of other agents at the same and at adjacent states.
 
     A round refreshes Q_* by one communication, then each agent takes E = ``local_steps`` epsilon-greedy steps of
@@ -54,18 +56,18 @@ class PolicyReciprocity(Coordinator):
     labels = measures.LABELS
     reciprocal: ClassVar[bool] = True
 
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: TabularParameters, problem: Environment, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         self.links = Links(self.setting("graph", "complete"), agents)
         self.team = problem.kind == "team-grid"
         self.trajectory = getattr(problem, "shared", False)
 
-    def setting(self, name: str, otherwise: Any) -> Any:
+    def setting(self, name: str, otherwise: Setting) -> Setting:
         """A parameter, or ``otherwise`` for an algorithm of the family that has no such parameter."""
         return getattr(self.parameters, name, otherwise)
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: TabularParameters, environment: measures.Episodic, agents: int) -> tuple[str, ...]:
         """Distances to the optimum if it is known, else returns; lambda_2 if agents communicate."""
         left_out = set() if cls.reciprocal else {"lambda_2"}
         if environment.optimum_known:
@@ -75,7 +77,7 @@ class PolicyReciprocity(Coordinator):
         return tuple(name for name in cls.metrics if name not in left_out)
 
     @classmethod
-    def steps_per_round(cls, parameters: Any) -> float:
+    def steps_per_round(cls, parameters: TabularParameters) -> float:
         return parameters.local_steps
 
     def calls_per_round(self) -> int:
@@ -145,7 +147,7 @@ class PolicyReciprocity(Coordinator):
     def _round(self) -> Conversation:
         settings = self.settings()
         steps, talks = settings["steps"], settings["beta"] > 0
-        sent: dict[str, Any] = {**settings, "reply": self.trajectory or (talks and self.links.complete)}
+        sent: dict[str, object] = {**settings, "reply": self.trajectory or (talks and self.links.complete)}
         if self.trajectory:
             # The greedy action of a sum is that of the mean.
             sensed = {"value": self.sums[0], "epsilon": settings["epsilon"], "steps": steps}

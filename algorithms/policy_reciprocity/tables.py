@@ -146,6 +146,17 @@ def process_of(env: ObservedBlock, members: int) -> Process:
     """An environment's tables as the kernels take them; ``starts`` has a row for each kind of start."""
     start_of = np.zeros(members, np.int64) if env.start_of is None else env.start_of
     return Process(
-        env.probability, env.alias, env.successor, env.terminal, env.reward, env.reward_of, env.noise, env.gamma,
-        env.type_of, env.observed, np.atleast_2d(env.starts), start_of, env.limit,
-    )  # fmt: skip
+        probability=env.probability,
+        alias=env.alias,
+        successor=env.successor,
+        terminal=env.terminal,
+        reward=env.reward,
+        reward_of=env.reward_of,
+        noise=env.noise,
+        gamma=env.gamma,
+        type_of=env.type_of,
+        observed=env.observed,
+        starts=np.atleast_2d(env.starts),
+        start_of=start_of,
+        limit=env.limit,
+    )

@@ -7,13 +7,16 @@ value clipping, fresh episodes each round.
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from algorithms.rllib.parameters import RLlibPPOParameters
 from orchestrator.core import Block, Call, Conversation, Coordinator
 from orchestrator.errors import UserError
+
+if TYPE_CHECKING:  # gymnasium, RLlib and torch are imported only where networks are built
+    from envs.grids.base import GridProblem
 
 
 class Steps(Block):
@@ -23,7 +26,7 @@ class Steps(Block):
         """Do nothing: only the call's ``agent_steps`` counts."""
 
 
-class RLlibPPO(Coordinator):
+class RLlibPPO(Coordinator[RLlibPPOParameters]):
     """RLlib's multi-agent PPO (new API stack) on the environments of the tabular algorithms; a round is an iteration.
 
     Independent learners: one policy per agent, or one policy for all with ``share_policy``. The input of a network is
@@ -52,7 +55,7 @@ class RLlibPPO(Coordinator):
     reproducible = False
     seconds_per_round = 1.5
 
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: RLlibPPOParameters, problem: "GridProblem", agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         if parameters.train_batch_size < problem.limit:
             raise ValueError(
@@ -76,10 +79,10 @@ class RLlibPPO(Coordinator):
 
         self.trainer: Trainer = Trainer(self.parameters, self.problem, self.stream("weights"))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         return self.trainer.state()
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: Mapping[str, object]) -> None:
         self.trainer.load(state)
 
     def round(self) -> Conversation:

@@ -9,8 +9,8 @@ import contextlib
 import logging
 import random
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, SupportsInt
 
 import gymnasium
 import numpy as np
@@ -38,23 +38,27 @@ class Encoded(MultiAgentEnv):
         self.agents = self.possible_agents = list(self.face.possible_agents)
         self.inputs = dict(zip(self.possible_agents, inputs, strict=True))
         self.observation_spaces = {name: Box(0, 1, rows.shape[1:], np.float32) for name, rows in self.inputs.items()}
-        self.action_spaces = dict(self.face.action_spaces)
+        self.action_spaces = dict(self.face.action_spaces or {})
         self.begin: int | None = None  #: seed of the next episodes; RLlib would use the same one again
         super().__init__()
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, object]]]:
         """Fresh episodes of all agents."""
         observed, infos = self.face.reset(seed=self.begin)
         self.begin, self.agents = None, self.face.agents
         return self._encoded(observed), infos
 
-    def step(self, action_dict: Mapping[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
+    def step(
+        self, action_dict: Mapping[str, SupportsInt]
+    ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, object]]]:
         """As the face's, encoded."""
         observed, rewards, terminated, truncated, infos = self.face.step(action_dict)
         self.agents = self.face.agents
         return self._encoded(observed), rewards, terminated, truncated, infos
 
-    def _encoded(self, rows: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def _encoded(self, rows: Mapping[str, np.int64]) -> dict[str, np.ndarray]:
         return {name: self.inputs[name][row] for name, row in rows.items()}
 
 
@@ -98,8 +102,8 @@ def settings(
         "vf_clip_param": float("inf"),  # RLlib's 10 would cut off the values of a team that loses 50
     }
 
-    def policy_of(agent: Any, *_: Any, **__: Any) -> str:
-        return EVERYONE if shared else agent
+    def policy_of(agent: Hashable, *_: object, **__: object) -> str:
+        return EVERYONE if shared else str(agent)
 
     return (
         PPOConfig()
@@ -189,7 +193,7 @@ class Trainer:
             logits.append(out["action_dist_inputs"].numpy().astype(np.float64))
         return np.stack(logits)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """Weights, Adam's moments and the coefficients of the KL penalty (which RLlib's own state lacks)."""
         state = self.learner.get_state(components=["rl_module", "optimizer"])
         kl = {name: float(self.learner.curr_kl_coeffs_per_module[name]) for name in state["rl_module"]}

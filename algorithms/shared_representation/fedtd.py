@@ -10,6 +10,7 @@ import numpy as np
 
 from algorithms.shared_representation.linear_td import LinearTD, LinearTDParameters
 from algorithms.shared_representation.own_map import THETA_METRICS, FullAgents
+from envs.linear.base import LinearMRP
 from orchestrator.core import Block, Call, Conversation, mean_rows
 
 
@@ -23,7 +24,7 @@ class AveragedAgents(FullAgents):
         return {"theta": self.head}
 
 
-class FedTD(LinearTD):
+class FedTD(LinearTD[LinearTDParameters, LinearMRP]):
     """Federated TD: after K local steps the whole parameter vectors are averaged; gains stay with their agents.
 
     A round is K = ``local_steps`` steps of independent-td from the common theta, then theta <- 1 / N sum_i theta_i.

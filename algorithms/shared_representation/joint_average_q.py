@@ -6,13 +6,13 @@ are closest to the reference figures of the gain gap over N = 2..32. The baselin
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from pydantic import Field
 
 from algorithms.shared_representation.kernels import server_step
-from algorithms.shared_representation.linear_q import LinearQ, LinearQAgents, LinearQParameters
+from algorithms.shared_representation.linear_q import LinearQ, LinearQAgents, LinearQParameters, QRound
 from algorithms.shared_representation.linear_td import SharedMapParameters
 from orchestrator.core import Block, Call, Conversation, mean_rows
 
@@ -23,7 +23,7 @@ class JointAverageQParameters(LinearQParameters, SharedMapParameters):
     beta: float = Field(0.3, ge=0, description="map step size (initial value under a power schedule)")
 
 
-class JointAverageQ(LinearQ):
+class JointAverageQ(LinearQ[JointAverageQParameters]):
     """Single-timescale differential Q-learning with a common subspace B and private heads and gains.
 
     Per round each agent takes K = ``local_steps`` epsilon-greedy steps with B frozen (Wan, Naik and Sutton 2021),
@@ -54,18 +54,18 @@ class FullQAgents(LinearQAgents):
     def width(self) -> int:
         return self.problem.features
 
-    def step(self, **sent: Any) -> None:
+    def step(self, **sent: Unpack[QRound]) -> None:
         """Q-learning steps of every agent from its own theta_i."""
         self.learn_heads(self.features, **sent)
 
-    def step_from(self, theta: np.ndarray, **sent: Any) -> dict[str, np.ndarray]:
+    def step_from(self, theta: np.ndarray, **sent: Unpack[QRound]) -> dict[str, np.ndarray]:
         """Q-learning steps from the common ``theta`` [d]. Returns the parameters of each agent after them, [n, d]."""
         self.head[:] = theta
         self.learn_heads(self.features, **sent)
         return {"theta": self.head}
 
 
-class FullQ(LinearQ):
+class FullQ(LinearQ[LinearQParameters]):
     """Base of the algorithms without a map."""
 
     Parameters = LinearQParameters

@@ -5,10 +5,11 @@ heads estimated together on one timescale, Markovian sampling, a linear speed-up
 positive diagonal, step-size ratios 1:1:1, initial heads, ``local_steps``.
 """
 
+from algorithms.shared_representation.linear_td import SharedMapParameters
 from algorithms.shared_representation.shared_map import SharedMapTD
 
 
-class JointAverageTD(SharedMapTD):
+class JointAverageTD(SharedMapTD[SharedMapParameters]):
     """Single-timescale TD with a common subspace B and private heads and gains (arXiv:2603.02426, reconstructed).
 
     Per round each agent takes K = ``local_steps`` TD steps with B frozen, psi = B^T phi and c = ``gain_step``,

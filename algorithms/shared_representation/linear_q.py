@@ -8,13 +8,15 @@ the joint algorithm at N = 2..32, c = 1: 2.7 to 4.9 times the gain gap).
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar, Generic, TypedDict
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field
+from typing_extensions import TypeVar
 
 from algorithms.shared_representation.kernels import Method, projected, q_steps
 from algorithms.shared_representation.linear_td import LinearAgents, LinearTD, LinearTDParameters
+from envs.linear.shared_subspace_mdp import SharedSubspaceMDP
 from orchestrator.core import Call, Conversation
 
 
@@ -27,7 +29,7 @@ class LinearQParameters(LinearTDParameters):
     local_steps: int = Field(1, ge=1, description="Q-learning steps K an agent takes per round with the map frozen")
 
 
-class LinearQAgents(LinearAgents):
+class LinearQAgents(LinearAgents[LinearQParameters]):
     """n agents, each acting on its own process. State: head [n, r], gain [n], position [n]."""
 
     def learn_map(
@@ -44,7 +46,20 @@ class LinearQAgents(LinearAgents):
         q_steps(self.env, features, alpha, Method(steps, gain_step, epsilon), self.learners(), None)
 
 
-class LinearQ(LinearTD):
+#: The parameters of a subclass.
+Q = TypeVar("Q", bound=LinearQParameters, default=LinearQParameters)
+
+
+class QRound(TypedDict):
+    """What every agent is sent in a round besides the map: see ``LinearQAgents.learn_heads``."""
+
+    alpha: float
+    gain_step: float
+    epsilon: float
+    steps: int
+
+
+class LinearQ(LinearTD[Q, SharedSubspaceMDP], Generic[Q]):
     """Base of the linear Q-learning algorithms: schedules and the initial map as for TD, the metrics of control."""
 
     kinds = ("linear-mdp",)
@@ -56,11 +71,11 @@ class LinearQ(LinearTD):
     }
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Q, environment: BaseModel, agents: int) -> tuple[str, ...]:
         """All metrics: control has the average objective only."""
         return tuple(cls.metrics)
 
-    def sent(self) -> dict[str, Any]:
+    def sent(self) -> QRound:
         """Step sizes, exploration and number of steps of the coming round."""
         p = self.parameters
         return {"alpha": self.alpha(), "gain_step": p.gain_step, "epsilon": p.epsilon, "steps": p.local_steps}

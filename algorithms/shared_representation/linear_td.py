@@ -5,10 +5,11 @@ heads w_i and the gains eta_i are learned, fixed, private or averaged.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, cast
+from typing import ClassVar, Generic, Literal, cast
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field
+from typing_extensions import TypeVar
 
 from algorithms.shared_representation.kernels import (
     Learners,
@@ -19,6 +20,7 @@ from algorithms.shared_representation.kernels import (
     step_size,
     td_steps,
 )
+from envs.linear.base import LinearBlock, LinearMRP, LinearProblem
 from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters, orthonormal
 
 #: Standard deviation of the initial heads (reconstructed: the papers do not say).
@@ -45,7 +47,12 @@ class SharedMapParameters(LinearTDParameters):
     beta_exponent: float = Field(1.0, ge=0, description="exponent of beta under the power schedule")
 
 
-class LinearAgents(Block):
+#: Parameters and problem of a subclass.
+L = TypeVar("L", bound=LinearTDParameters, default=LinearTDParameters)
+M = TypeVar("M", bound=LinearProblem, default=LinearMRP)
+
+
+class LinearAgents(Block[L, LinearProblem, LinearBlock], Generic[L]):
     """n agents, each on its own process. State: head [n, r], gain [n], position [n]."""
 
     persistent = ("head", "gain", "position")
@@ -70,7 +77,7 @@ class LinearAgents(Block):
         return Learners(self.head, self.gain, self.position, self.rng)
 
 
-class LinearTDAgents(LinearAgents):
+class LinearTDAgents(LinearAgents[L], Generic[L]):
     """n agents that learn the values of their chains."""
 
     def learn_map(
@@ -90,7 +97,7 @@ class LinearTDAgents(LinearAgents):
         td_steps(self.env, features, alpha, Method(steps, gain_step), self.learners(), None)
 
 
-class LinearTD(Coordinator):
+class LinearTD(Coordinator[L, M], Generic[L, M]):
     """Base of the linear TD algorithms: schedules, the initial map, the metrics."""
 
     kinds = ("linear-mrp",)
@@ -120,12 +127,12 @@ class LinearTD(Coordinator):
     rescaled: ClassVar[bool] = False  #: the new map is rescaled by one Frobenius factor, not made orthonormal
 
     @classmethod
-    def steps_per_round(cls, parameters: LinearTDParameters) -> float:
+    def steps_per_round(cls, parameters: L) -> float:
         """K = ``local_steps`` transitions of each agent."""
         return parameters.local_steps
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: L, environment: BaseModel, agents: int) -> tuple[str, ...]:
         """``gain_error`` with the average objective only, ``value_error_best_head`` with the discounted one only."""
         average = getattr(environment, "objective", "discounted") == "average"
         left_out = "value_error_best_head" if average else "gain_error"
@@ -159,9 +166,10 @@ class LinearTD(Coordinator):
     def step_sizes(self) -> StepSizes:
         """The schedules, as the kernels take them."""
         p = self.parameters
-        power, learned = p.schedule == "power", isinstance(p, SharedMapParameters)
-        sizes = StepSizes(power, p.offset, p.alpha, p.alpha_exponent)
-        return sizes._replace(beta=p.beta, beta_exponent=p.beta_exponent) if learned else sizes
+        sizes = StepSizes(p.schedule == "power", p.offset, p.alpha, p.alpha_exponent)
+        if isinstance(p, SharedMapParameters):
+            return sizes._replace(beta=p.beta, beta_exponent=p.beta_exponent)
+        return sizes
 
     def method(self) -> Method:
         """What the rounds of this algorithm do, as the kernels take it."""
@@ -197,7 +205,7 @@ class LinearTD(Coordinator):
         return heads @ self.basis.T
 
 
-def initial_basis(problem: Any, generator: np.random.Generator) -> np.ndarray:
+def initial_basis(problem: LinearProblem, generator: np.random.Generator) -> np.ndarray:
     """A random orthonormal map [d, r], orthogonal to ``excluded_direction`` if the problem has one."""
     matrix = generator.normal(size=(problem.features, problem.rank))
     direction = problem.excluded_direction

@@ -6,10 +6,10 @@ Reconstructed: the linear setting, sizes, step sizes, baselines.
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from algorithms.shared_representation.kernels import projected, server_step
 from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTD, LinearTDAgents
@@ -17,8 +17,10 @@ from algorithms.shared_representation.pfedtd_rep import PFedTDRepParameters
 from algorithms.shared_representation.shared_head_td import SharedHeadAgents
 from algorithms.shared_representation.shared_map import SharedMapTD
 from envs.linear import kernels
-from envs.linear.base import LinearBlock
+from envs.linear.base import LinearBlock, LinearMRP, LinearProblem
 from orchestrator.core import Block, Call, Conversation, mean_rows
+
+Problem = TypeVar("Problem", bound=LinearProblem)
 
 
 class MapTransferParameters(PFedTDRepParameters):
@@ -35,7 +37,7 @@ class MapTransferParameters(PFedTDRepParameters):
     refit_alpha: float = Field(0.1, gt=0, description="head step size of the held-out agents, constant")
 
 
-class HeldOutAgents(LinearTDAgents):
+class HeldOutAgents(LinearTDAgents[MapTransferParameters]):
     """n agents in environments that were not used for learning, on a frozen map.
 
     ``features`` is Phi B for each of them, [n, S, r]: state has the member as leading axis.
@@ -67,13 +69,13 @@ class HeldOutAgents(LinearTDAgents):
         self.learn_heads(self.features[0], alpha, gain_step, steps)
 
 
-def widened(problem: Any, held_out: int) -> Any:
+def widened(problem: Problem, held_out: int) -> Problem:
     """The same problem with ``held_out`` more processes. Process p does not depend on their number."""
     parameters = problem.parameters.model_copy(update={"processes": 0})
     return type(problem)(parameters, problem.process_count + held_out, problem.instance)
 
 
-class MapTransfer(SharedMapTD):
+class MapTransfer(SharedMapTD[MapTransferParameters]):
     """Generalisation to unseen environments (arXiv:2411.15014), in two phases.
 
     First the group ``agents`` learns the map for ``pretraining`` rounds of K + 1 samples each. Then the map is frozen
@@ -86,13 +88,13 @@ class MapTransfer(SharedMapTD):
     persistent = ("basis", "head", "trained", "refitted")
     fresh = True
     rescaled = True
-    leap: ClassVar[Any] = None  # its rounds are not alike
+    leap: ClassVar[None] = None  # its rounds are not alike
     metrics: ClassVar[Mapping[str, str]] = {
         "subspace_error": LinearTD.metrics["subspace_error"],
         "value_error": "mean over held-out agents of the squared value error under the stationary distribution",
     }
 
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: MapTransferParameters, problem: LinearMRP, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         self.wide = widened(problem, parameters.held_out)
 
@@ -100,7 +102,7 @@ class MapTransfer(SharedMapTD):
         return 2
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: MapTransferParameters, environment: BaseModel, agents: int) -> tuple[str, ...]:
         """No ``subspace_error`` without a map."""
         return ("value_error",) if parameters.source == "scratch" else tuple(cls.metrics)
 

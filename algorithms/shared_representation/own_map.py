@@ -4,10 +4,11 @@ import numpy as np
 
 from algorithms.shared_representation.kernels import projected
 from algorithms.shared_representation.linear_td import LinearTD, LinearTDAgents, LinearTDParameters
+from envs.linear.base import LinearMRP
 from orchestrator.core import Call, Conversation
 
 
-class OwnMapAgents(LinearTDAgents):
+class OwnMapAgents(LinearTDAgents[LinearTDParameters]):
     """n agents with a fixed map B [d, r], which each block makes itself."""
 
     def own_map(self) -> np.ndarray:
@@ -23,7 +24,7 @@ class OwnMapAgents(LinearTDAgents):
         self.learn_heads(self.features, alpha, gain_step, steps)
 
 
-class OwnMapTD(LinearTD):
+class OwnMapTD(LinearTD[LinearTDParameters, LinearMRP]):
     """Every agent learns its head independently; no arrays are sent."""
 
     Parameters = LinearTDParameters

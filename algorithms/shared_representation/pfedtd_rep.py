@@ -37,7 +37,7 @@ class PFedTDRepParameters(SharedMapParameters):
     )
 
 
-class PFedTDRep(SharedMapTD):
+class PFedTDRep(SharedMapTD[PFedTDRepParameters]):
     """PFedTD-Rep (arXiv:2411.15014): an inner problem over private heads, an outer one over the shared map.
 
     Per round each agent takes K = ``local_steps`` projected TD steps on its head, psi = B^T phi,

@@ -4,26 +4,26 @@ Source: our baseline for arXiv:2603.02426. Reconstructed: all settings.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
 from algorithms.shared_representation.kernels import server_step
-from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTDAgents
-from algorithms.shared_representation.shared_map import SharedMapTD
+from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTDAgents, SharedMapParameters
+from algorithms.shared_representation.shared_map import MapRound, SharedMapTD
 from orchestrator.core import Block, Call, Conversation, mean_rows
 
 
 class SharedHeadAgents(LinearTDAgents):
     """n agents that start every round from the common head [r]."""
 
-    def learn_both(self, head: np.ndarray, **sent: Any) -> dict[str, np.ndarray]:
+    def learn_both(self, head: np.ndarray, **sent: Unpack[MapRound]) -> dict[str, np.ndarray]:
         """As ``learn_map``, from ``head``. Also returns the head of each agent after the steps, [n, r]."""
         self.head[:] = head
         return self.learn_map(**sent) | {"head": self.head}
 
 
-class SharedHeadTD(SharedMapTD):
+class SharedHeadTD(SharedMapTD[SharedMapParameters]):
     """Joint TD with averaged heads: shows that joint TD owes its result to private heads."""
 
     name = "shared-head-td"

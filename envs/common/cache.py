@@ -1,7 +1,7 @@
-"""Results that are kept for whoever asks for the same again."""
+"""A cache of computed results that several replicates share."""
 
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 #: Bytes of results of one group that are kept.
 MOST_KEPT = 2.5e8
@@ -16,7 +16,7 @@ class Cache:
     """
 
     def __init__(self) -> None:
-        self._groups: dict[Hashable, dict[Hashable, Any]] = {}
+        self._groups: dict[Hashable, dict[Hashable, object]] = {}
 
     def get(self, group: Hashable, key: Hashable, make: Callable[[], Result], size: float = 0.0) -> Result:
         """The result of ``key`` in ``group``, from ``make`` the first time.
@@ -29,4 +29,4 @@ class Cache:
             while results and (len(results) + 1) * size > MOST_KEPT:
                 results.pop(next(iter(results)))
             results[key] = make()
-        return results[key]
+        return cast(Result, results[key])  # ``make`` gave it

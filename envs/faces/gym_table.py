@@ -1,7 +1,5 @@
 """The gymnasium face of a tabular process."""
 
-from typing import Any, ClassVar
-
 import gymnasium
 import numpy as np
 
@@ -11,14 +9,14 @@ from envs.common.picture import picture
 class TableEnv(gymnasium.Env[np.int64, np.int64]):
     """A continuing tabular process: ``transition`` [S, A, S], mean ``reward`` [S, A], reward ``noise``.
 
-    The noise is Gaussian with that standard deviation, or uniform within +-noise if ``uniform``.
+    The noise is Gaussian with standard deviation ``noise``, or uniform in [-noise, noise] if ``uniform``.
 
-    Observations are state numbers. A step from s with action a pays reward[s, a] plus noise and moves on. The process
-    never terminates, in line with the stationary theory; ``horizon`` truncates after that many steps. ``initial`` [S]
-    is the start distribution (uniform by default).
+    Observations are state numbers. A step from s with action a pays reward[s, a] plus noise. The process never
+    terminates, as the stationary theory assumes; it is truncated after ``horizon`` steps. ``initial`` [S] is the start
+    distribution (uniform by default).
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}
 
     def __init__(
         self,
@@ -43,20 +41,20 @@ class TableEnv(gymnasium.Env[np.int64, np.int64]):
         self._steps = 0
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """A cell a state, the present one filled: uint8 [height, width, 3], if ``render_mode`` is ``rgb_array``."""
+        """A row of states, the present one filled: uint8 [height, width, 3], if ``render_mode`` is ``rgb_array``."""
         states = self._reward.shape[0]
         return picture(1, states, [(int(self._state), 0)]) if self.render_mode else None
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.int64, dict[str, Any]]:
-        """Start anew from the start distribution."""
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[np.int64, dict[str, object]]:
+        """Start a new episode from the start distribution."""
         super().reset(seed=seed)
         self._state = self._draw(self._initial)
         self._steps = 0
         return self._state, {}
 
-    def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
+    def step(self, action: int | np.int64) -> tuple[np.int64, float, bool, bool, dict[str, object]]:
         """One transition: (next state, reward, False, whether the horizon is reached, {})."""
         reward = float(self._reward[self._state, action])
         if self._noise:

@@ -1,7 +1,7 @@
 """The PettingZoo face of the grid environments."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import SupportsInt
 
 import numpy as np
 from gymnasium.spaces import Discrete, Space
@@ -17,7 +17,10 @@ except ModuleNotFoundError as error:
 
 
 class ParallelFace(ParallelEnv[str, np.int64, np.int64]):
-    """Agents that act at once; observations are rows of their tables. Agents whose episode is over leave ``agents``."""
+    """Agents that act at the same time; observations are row numbers of their tables.
+
+    An agent whose episode is over leaves ``agents``.
+    """
 
     def __init__(self, name: str, play: Play, render_mode: str | None = None) -> None:
         check_render_mode(render_mode)
@@ -31,22 +34,24 @@ class ParallelFace(ParallelEnv[str, np.int64, np.int64]):
         self.action_spaces = {name: Discrete(play.actions) for name in self.possible_agents}
 
     def observation_space(self, agent: str) -> Space[np.int64]:
-        """Rows of the agent's table."""
+        """The row numbers of the agent's table."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Space[np.int64]:
-        """Stay, up, right, down, left."""
+        """The numbers of the agent's actions."""
         return self.action_spaces[agent]
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.int64], dict[str, dict[str, Any]]]:
-        """Fresh episodes of all agents."""
+        self, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[dict[str, np.int64], dict[str, dict[str, object]]]:
+        """Start new episodes of all agents."""
         observed = self._named.reset(seed)
         self.agents = list(self._named.live)
         return observed, {name: {} for name in self.agents}
 
-    def step(self, actions: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    def step(
+        self, actions: Mapping[str, SupportsInt]
+    ) -> tuple[dict[str, np.int64], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, object]]]:
         """Observations, rewards, terminated, truncated and infos of the agents that acted."""
         observed, rewards, terminated, truncated = self._named.step(actions)
         self.agents = list(self._named.live)

@@ -1,7 +1,7 @@
-"""Episodes of several agents step by step: what the gymnasium, PettingZoo and RLlib faces have in common."""
+"""Episodes of several agents step by step: what the gymnasium, PettingZoo and RLlib faces share."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol, SupportsInt
 
 import numpy as np
 
@@ -9,18 +9,21 @@ RENDER_MODES = ["rgb_array"]
 
 
 class Play(Protocol):
-    """Episodes of n agents. Arrays have one entry an agent; an agent whose episode is over stays where it is."""
+    """Episodes of n agents. Arrays have one entry per agent. An agent whose episode is over stays where it is."""
 
     members: range  # ids of the agents
     states: int  # rows of an agent's table: observations are 0..states-1
     actions: int
 
     def start(self, generator: np.random.Generator) -> None:
-        """Begin fresh episodes with streams seeded from ``generator``."""
+        """Start new episodes with streams seeded from ``generator``."""
         ...
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All act, int64 [n]: rewards float64, whether an episode ended, whether it was cut short by the limit."""
+        """All agents take their ``actions`` int64 [n].
+
+        Returns rewards float64 [n], whether each episode ended, and whether it was cut short by the limit, bool [n].
+        """
         ...
 
     def observe(self) -> np.ndarray:
@@ -38,13 +41,16 @@ def fresh_streams(generator: np.random.Generator, count: int) -> np.ndarray:
 
 
 def check_render_mode(render_mode: str | None) -> None:
-    """ValueError for a mode that the faces do not have."""
+    """Raises ValueError for a mode that the faces do not have."""
     if render_mode is not None and render_mode not in RENDER_MODES:
         raise ValueError(f"render_mode must be one of {', '.join(RENDER_MODES)} or None, got {render_mode!r}.")
 
 
 class NamedPlay:
-    """A play whose agents go by names, agent_0, agent_1 …, and whose arrays are dicts over the live ones."""
+    """A play whose agents have names, agent_0, agent_1 …, and whose results are dicts over the live agents.
+
+    An agent is live until its episode is over.
+    """
 
     def __init__(self, play: Play) -> None:
         self.play = play
@@ -54,15 +60,19 @@ class NamedPlay:
         self._generator: np.random.Generator | None = None
 
     def reset(self, seed: int | None = None) -> dict[str, np.int64]:
-        """Fresh episodes of all agents. A seed repeats them; without one the stream goes on."""
+        """Start new episodes of all agents. The same seed gives the same episodes; without one the stream goes on."""
         if seed is not None or self._generator is None:
             self._generator = np.random.default_rng(seed)
         self.play.start(self._generator)
         self.live = list(self.names)
         return self._by_name(self.play.observe())
 
-    def step(self, actions: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        """Observations, rewards, terminated and truncated of the agents that were live; then the finished leave.
+    def step(
+        self, actions: Mapping[str, SupportsInt]
+    ) -> tuple[dict[str, np.int64], dict[str, float], dict[str, bool], dict[str, bool]]:
+        """Observations, rewards, terminated and truncated of the agents that were live.
+
+        Agents whose episode is over then leave ``live``.
 
         Raises ValueError if a live agent has no action or one out of range.
         """

@@ -1,7 +1,7 @@
 """The RLlib face of the grid environments (new API stack)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import SupportsInt
 
 import numpy as np
 from gymnasium.spaces import Discrete
@@ -11,15 +11,15 @@ from envs.faces.play import RENDER_MODES, NamedPlay, Play, check_render_mode
 
 
 class RLlibFace(MultiAgentEnv):
-    """Agents that act at once; observations are rows of their tables.
+    """Agents that act at the same time; observations are row numbers of their tables.
 
-    ``agents`` are those that acted last; the episode is over for ``__all__`` when no agent is left, terminated unless
-    one of the last was cut short.
+    ``agents`` are those that acted last. The episode is over for ``__all__`` when no agent is left: truncated if one of
+    the agents that acted last was truncated, else terminated.
     """
 
     def __init__(self, play: Play, render_mode: str | None = None) -> None:
         check_render_mode(render_mode)
-        self.metadata = {"render_modes": RENDER_MODES, "render_fps": 4}  # its own: RLlib writes into it
+        self.metadata = {"render_modes": RENDER_MODES, "render_fps": 4}  # not shared: RLlib writes into it
         self.render_mode = render_mode
         self.play = play
         self._named = NamedPlay(play)
@@ -28,13 +28,17 @@ class RLlibFace(MultiAgentEnv):
         self.action_spaces = {name: Discrete(play.actions) for name in self.possible_agents}
         super().__init__()
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
-        """Fresh episodes of all agents."""
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[dict[str, np.int64], dict[str, dict[str, object]]]:
+        """Start new episodes of all agents."""
         observed = self._named.reset(seed)
         self.agents = list(self._named.live)
-        return observed, {name: {} for name in self.agents}
+        return observed, {name: {} for name in observed}
 
-    def step(self, action_dict: Mapping[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
+    def step(
+        self, action_dict: Mapping[str, SupportsInt]
+    ) -> tuple[dict[str, np.int64], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, object]]]:
         """Observations, rewards, terminated, truncated and infos of the agents that acted, and ``__all__``."""
         self.agents = list(self._named.live)
         observed, rewards, terminated, truncated = self._named.step(action_dict)

@@ -15,9 +15,9 @@ uniform.
 """
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import Field
 
 from envs.common.cache import Cache
@@ -101,7 +101,7 @@ class Robots:
     def __init__(self, members: range, near: Neighbours) -> None:
         self.members, self.near = members, near
 
-    def shown(self, draws: int, states: Any, rng: np.ndarray) -> np.ndarray:
+    def shown(self, draws: int, states: ArrayLike, rng: np.ndarray) -> np.ndarray:
         """Counts int64 [m, R, S] of ``draws`` neighbours' states in each of R episodes.
 
         Drawn afresh, with replacement and in proportion to W, from everyone's ``states`` int64 [n, R].
@@ -109,6 +109,6 @@ class Robots:
         near = self.near
         return observe(draws, np.array(states), near.indptr, near.indices, near.reach, rng)
 
-    def step(self, actions: np.ndarray, states: Any, rng: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def step(self, actions: np.ndarray, states: ArrayLike, rng: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Next states int64 [m, R] and rewards float64 [m, R] for ``actions`` int64 [m, R] in ``states`` [n, R]."""
         return step(self.members.start, actions, np.array(states), *self.near, rng)

@@ -6,13 +6,17 @@ number of the seen ones in mixed radix, the first the most significant. Cells ar
 
 import math
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from envs.faces.play import Play
 from orchestrator.core import Environment, Instance, Parameters, kernel
+
+if TYPE_CHECKING:  # imported only where a face is asked for
+    from envs.faces.pettingzoo import ParallelFace
+    from envs.faces.rllib import RLlibFace
 
 STEPS = ((0, 0), (0, -1), (1, 0), (0, 1), (-1, 0))  # stay, up, right, down, left as (x, y)
 STAY, UP, RIGHT, DOWN, LEFT = range(5)
@@ -111,13 +115,13 @@ class GridProblem(Environment):
         """All agents' episodes step by step, as the faces need them."""
         raise NotImplementedError
 
-    def parallel(self, render_mode: str | None = None) -> Any:
+    def parallel(self, render_mode: str | None = None) -> "ParallelFace":
         """The agents as a PettingZoo ``ParallelEnv``; ``render_mode`` None or ``rgb_array``. Needs PettingZoo."""
         from envs.faces.pettingzoo import ParallelFace  # PettingZoo is imported only where this face is asked for
 
         return ParallelFace(self.name, self.play(), render_mode)
 
-    def rllib(self, render_mode: str | None = None) -> Any:
+    def rllib(self, render_mode: str | None = None) -> "RLlibFace":
         """The agents as an RLlib ``MultiAgentEnv``; ``render_mode`` None or ``rgb_array``. Needs ray[rllib]."""
         from envs.faces.rllib import RLlibFace  # RLlib is imported only where this face is asked for
 

@@ -6,7 +6,7 @@ Reconstructed: the two couplings of the agents, and that agent i's rewards are t
 """
 
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,10 @@ from envs.common.instances import COMMON_KERNEL, PROCESS, stream
 from envs.common.picture import picture
 from envs.grids.observed import ObservedBlock
 from orchestrator.core import Environment, Instance, Parameters, kernel
+
+if TYPE_CHECKING:  # imported only where a face is asked for
+    from envs.faces.gym_table import TableEnv
+    from envs.faces.pettingzoo import ParallelFace
 
 
 class DigitalParameters(Parameters):
@@ -130,7 +134,7 @@ class Digital(Environment):
         """Every agent in its own copy, step by step."""
         return DigitalPlay(self)
 
-    def parallel(self, render_mode: str | None = None) -> Any:
+    def parallel(self, render_mode: str | None = None) -> "ParallelFace":
         """The agents, each in its own copy, as a PettingZoo ``ParallelEnv``; it never ends. Needs PettingZoo."""
         from envs.faces.pettingzoo import ParallelFace  # PettingZoo is imported only where this face is asked for
 
@@ -142,7 +146,7 @@ class Digital(Environment):
         play.start(np.random.default_rng(np.random.SeedSequence(0)))
         return play.picture()
 
-    def gym(self, agent: int = 0, horizon: int | None = None, render_mode: str | None = None) -> Any:
+    def gym(self, agent: int = 0, horizon: int | None = None, render_mode: str | None = None) -> "TableEnv":
         """Agent ``agent``'s own copy as a gymnasium environment; it never terminates, ``horizon`` truncates it.
 
         ``render_mode`` is None or ``rgb_array``.

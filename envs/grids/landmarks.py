@@ -7,7 +7,7 @@ with chance ``slip`` a uniformly drawn move is made instead; agent i's observati
 """
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -18,6 +18,9 @@ from envs.faces.play import fresh_streams
 from envs.grids.base import ACTIONS, STEPS, GridParameters, GridProblem
 from envs.grids.observed import ObservedBlock
 from orchestrator.core import draw_alias, draw_integer, kernel
+
+if TYPE_CHECKING:  # imported only where a face is asked for
+    from envs.faces.gym_agent import SingleFace
 
 
 class LandmarksParameters(GridParameters):
@@ -134,7 +137,7 @@ class Landmarks(GridProblem):
         """Every agent's own episodes step by step."""
         return CopiesPlay(self, range(self.agents))
 
-    def gym(self, agent: int = 0, render_mode: str | None = None) -> Any:
+    def gym(self, agent: int = 0, render_mode: str | None = None) -> "SingleFace":
         """Agent ``agent``'s copy as a gymnasium environment whose observations are the rows of its table.
 
         A step pays +1 or -``step_cost`` by where it led; the tables' rewards are its mean.

@@ -1,8 +1,7 @@
 """Base of the team grids: one joint environment, one reward for all."""
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from envs.common.picture import picture
 from envs.faces.play import fresh_streams
@@ -68,6 +67,6 @@ class TeamPlay:
         return picture(world.rows, world.columns, agents, blockers=blockers)
 
 
-def _cells(coordinates: Any) -> list[tuple[int, int]]:
+def _cells(coordinates: ArrayLike) -> list[tuple[int, int]]:
     """(x, y) pairs of an array that holds x, y, x, y …"""
     return [(int(x), int(y)) for x, y in np.reshape(coordinates, (-1, 2))]

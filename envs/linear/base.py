@@ -7,14 +7,18 @@ once per process, so 100 000 agents on 8 processes cost as much as 8.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import TypeVar
 
 from envs.common import chains
 from envs.linear import kernels
 from orchestrator.core import Environment, Instance, Parameters
+
+if TYPE_CHECKING:  # imported only where a face is asked for
+    from envs.faces.gym_table import TableEnv
 
 CHUNK = 1024  # processes drawn at a time: bounds the memory of anything that is not kept
 
@@ -54,7 +58,29 @@ class LinearBlock(NamedTuple):
     average: bool  #: whether the objective is the average reward
 
 
-class LinearProblem(Environment):
+class Drawn(Protocol):
+    """What every draw of base processes holds: [m, S, S] and [m, S], or with an axis of actions after the state."""
+
+    @property
+    def transition(self) -> np.ndarray: ...
+    @property
+    def reward(self) -> np.ndarray: ...
+
+
+class Truth(Protocol):
+    """What every exact solution of the M base processes holds: fixed points [M, d] and gains [M]."""
+
+    @property
+    def theta(self) -> np.ndarray: ...
+    @property
+    def gains(self) -> np.ndarray: ...
+
+
+#: What a problem draws.
+D = TypeVar("D", bound=Drawn, default=Drawn, covariant=True)
+
+
+class LinearProblem(Environment, Generic[D]):
     """Base of the linear problems. A subclass draws processes; this class cuts them into blocks and chunks.
 
     Sub-streams are keyed (instance, tag, process), so a host that builds members 5..8 gets the bits a full build gives.
@@ -93,11 +119,11 @@ class LinearProblem(Environment):
         """int64 [N], the base process of each agent."""
         return np.arange(self.agents) % self.process_count
 
-    def draw(self, processes: np.ndarray) -> Any:
+    def draw(self, processes: np.ndarray) -> D:
         """The listed base processes (int64 [m]) as stacked arrays: at least ``transition`` and ``reward``."""
         raise NotImplementedError
 
-    def chunks(self, processes: np.ndarray | None = None) -> Iterator[tuple[slice, Any]]:
+    def chunks(self, processes: np.ndarray | None = None) -> Iterator[tuple[slice, D]]:
         """Draws of ``processes`` (default all), a bounded number at a time, with the rows they belong to."""
         listed = np.arange(self.process_count) if processes is None else processes
         for first in range(0, len(listed), CHUNK):
@@ -120,8 +146,23 @@ class LinearProblem(Environment):
 
     # The exact solution (arrays over agents) -------------------------------------------------------------------------
 
-    basis: Any  #: B* float64 [d, r], orthonormal
-    solution: Any  #: the truth of all base processes; at least ``theta`` [M, d] and ``gains`` [M]
+    @cached_property
+    def basis(self) -> np.ndarray:
+        """B* float64 [d, r], orthonormal."""
+        raise NotImplementedError
+
+    @cached_property
+    def solution(self) -> Truth:
+        """The truth of all base processes."""
+        raise NotImplementedError
+
+    def errors(self, basis: np.ndarray, heads: np.ndarray, gains: np.ndarray | None = None) -> dict[str, float]:
+        """Distance of an estimate (``basis`` [d, r], ``heads`` [N, r], ``gains`` [N]) to the truth."""
+        raise NotImplementedError
+
+    def errors_theta(self, theta: np.ndarray, gains: np.ndarray | None = None) -> dict[str, float]:
+        """The errors that do not need a basis, for estimates ``theta`` [N, d] of the whole parameter vectors."""
+        raise NotImplementedError
 
     @property
     def theta(self) -> np.ndarray:
@@ -171,7 +212,7 @@ class Solution:
     b: np.ndarray  # [M, d], b_i = Phi^T D_i (r_i - J_i)
 
 
-class LinearMRP(LinearProblem):
+class LinearMRP(LinearProblem[Processes]):
     """Policy evaluation with linear features: the exact TD solution of every agent and the errors against it."""
 
     kind = "linear-mrp"
@@ -305,7 +346,7 @@ class LinearMRP(LinearProblem):
         )
         return self.parameter_errors(basis, heads, gains) | {"value_error": value}
 
-    def gym(self, agent: int = 0, horizon: int | None = None) -> Any:
+    def gym(self, agent: int = 0, horizon: int | None = None) -> "TableEnv":
         """Agent ``agent``'s process as a gymnasium environment; observations are states, the one action is idle."""
         from envs.faces.gym_table import TableEnv  # gymnasium is imported only where a face is asked for
 

@@ -7,7 +7,7 @@ Reconstructed: this construction, and all numbers.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -25,6 +25,9 @@ from envs.common.instances import (
 )
 from envs.linear import kernels
 from envs.linear.base import LinearParameters, LinearProblem, own
+
+if TYPE_CHECKING:  # imported only where a face is asked for
+    from envs.faces.gym_table import TableEnv
 
 
 class SharedSubspaceMDPParameters(LinearParameters):
@@ -64,7 +67,7 @@ class DecisionProcesses:
     action_values: np.ndarray  # [m, S, A], Q*
 
 
-class SharedSubspaceMDP(LinearProblem):
+class SharedSubspaceMDP(LinearProblem[DecisionProcesses]):
     """N decision processes whose optimal action values share a low-rank subspace: Q_i* = Phi_sa B* w_i*.
 
     Features [S, A, d] are centred over all state-action pairs, so that no constant lies in their span and the
@@ -159,7 +162,7 @@ class SharedSubspaceMDP(LinearProblem):
         whole = np.eye(self.features)
         return self.parameter_errors(whole, theta, gains) | {"gain_gap": self.gain_gap(whole, theta)}
 
-    def gym(self, agent: int = 0, horizon: int | None = None) -> Any:
+    def gym(self, agent: int = 0, horizon: int | None = None) -> "TableEnv":
         """Agent ``agent``'s process as a gymnasium environment; it never terminates, ``horizon`` truncates it."""
         from envs.faces.gym_table import TableEnv  # gymnasium is imported only where a face is asked for
 

@@ -10,7 +10,7 @@ found by value iteration, ties to the first of up, right, down, left.
 """
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,9 @@ from envs.common.instances import PROCESS, check_rank, leading, stream
 from envs.linear import kernels
 from envs.linear.base import LinearMRP, LinearParameters, Processes
 from orchestrator.core import kernel
+
+if TYPE_CHECKING:  # imported only where a face is asked for
+    from envs.faces.gym_table import TableEnv
 
 UP, RIGHT, DOWN, LEFT = range(4)
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))
@@ -164,7 +167,7 @@ class WindyCliff(LinearMRP):
         """[S, A], the policy that agent ``agent`` evaluates."""
         return self.policies(self.grids(self.process_of[agent : agent + 1]))[0]
 
-    def gym(self, agent: int = 0, horizon: int | None = None) -> Any:
+    def gym(self, agent: int = 0, horizon: int | None = None) -> "TableEnv":
         """Agent ``agent``'s grid as a gymnasium environment with its four actions, starting in the start cell.
 
         Like the tables it restarts inside the chain and never terminates; ``horizon`` truncates it. Acting by

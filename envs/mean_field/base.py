@@ -6,7 +6,7 @@ r_g(s_g, a_g) + (1 / n) sum_i r_l(s_i, s_g, a_i), discount gamma.
 
 import math
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,10 @@ from envs.mean_field import histograms
 from envs.mean_field.joint_lumping import JointLumping, joint_bytes
 from envs.mean_field.lumping import MOST_OPERATIONS, Lumping, operations
 from orchestrator.core import Environment, Parameters
+
+if TYPE_CHECKING:  # imported only where a face is asked for
+    from envs.mean_field.gymnasium import GlobalFace
+    from envs.mean_field.pettingzoo import PopulationFace
 
 #: Largest size in bytes of the chain of everyone's states and actions.
 MOST_JOINT = 1e9
@@ -172,7 +176,7 @@ class MeanFieldProblem(Environment):
         spread = math.fsum(math.lgamma(c + alpha) - math.lgamma(alpha) for c in cell)
         return math.exp(ways + math.lgamma(states * alpha) - math.lgamma(n + states * alpha) + spread)
 
-    def gym(self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None) -> Any:
+    def gym(self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None) -> "GlobalFace":
         """The global agent as a gymnasium environment: it sees s_g and the histogram of ``k`` local states (None: all).
 
         The k are drawn afresh each step; local agents follow ``local_policy``. It never ends, ``horizon`` truncates it.
@@ -181,7 +185,9 @@ class MeanFieldProblem(Environment):
 
         return GlobalFace(self, k, horizon, render_mode)
 
-    def parallel(self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None) -> Any:
+    def parallel(
+        self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None
+    ) -> "PopulationFace":
         """Agents ``global``, ``local_0`` … as a PettingZoo ``ParallelEnv``, paid as a team. Needs PettingZoo."""
         from envs.mean_field.pettingzoo import (
             PopulationFace,  # PettingZoo is imported only where this face is asked for

@@ -8,9 +8,10 @@ an action.
 """
 
 import math
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import Field
 
 from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
@@ -58,7 +59,7 @@ class GaussianSqueeze(MeanFieldProblem):
         total = (counts * np.arange(self.local_actions)).sum(axis=1)
         return self.reward_of(self.agents * total / counts.sum(axis=1))[:, None]
 
-    def reward_of(self, sums: Any) -> np.ndarray:
+    def reward_of(self, sums: ArrayLike) -> np.ndarray:
         """x exp(-(x - mu)^2 / sigma^2), float64 [m] at the sums x [m]."""
         return squeezed(np.asarray(sums, float), self.parameters.mu, self.parameters.sigma)
 
@@ -67,7 +68,7 @@ class GaussianSqueeze(MeanFieldProblem):
         """The most that n agents can earn, discounted: the best of all sums 0..n (B - 1), over 1 - gamma."""
         return float(self.reward_of(np.arange(self._largest + 1)).max()) / (1 - self.gamma)
 
-    def mean_reward(self, probabilities: Any) -> float:
+    def mean_reward(self, probabilities: ArrayLike) -> float:
         """Mean reward of a step in which all n draw their actions independently from ``probabilities`` float64 [B].
 
         Exact: the distribution of the sum is the n-fold convolution. Raises ValueError for other arrays.

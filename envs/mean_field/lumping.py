@@ -7,10 +7,11 @@ that sees everyone, and what a policy of k sampled local states reaches, are fix
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
+from envs.common.cache import Cache
 from envs.mean_field import histograms
 from orchestrator.core import kernel, ordered_sum
 
@@ -51,10 +52,31 @@ def largest_change(before, value):
     return change, largest
 
 
+class Model(Protocol):
+    """What an exact chain asks of a mean-field problem (``base.MeanFieldProblem`` says what each is)."""
+
+    agents: int
+    gamma: float
+    global_states: int
+    global_actions: int
+    local_states: int
+    local_actions: int
+    global_kernel: np.ndarray
+    local_kernel: np.ndarray
+    global_reward: np.ndarray
+    local_reward: np.ndarray
+
+    @cached_property
+    def cache(self) -> Cache: ...  # pyright: ignore[reportReturnType]
+    def first_of(self, members: int) -> np.ndarray: ...
+    def pooled(self, counts: np.ndarray) -> np.ndarray: ...
+    def expected(self, cells: np.ndarray, locally: np.ndarray) -> np.ndarray: ...
+
+
 class Lumping:
     """n ``agents`` of a problem whose reward is additive, all with the local ``policy`` float64 [S, G, B]."""
 
-    def __init__(self, problem: Any, policy: np.ndarray, agents: int) -> None:
+    def __init__(self, problem: Model, policy: np.ndarray, agents: int) -> None:
         self.problem, self.policy, self.agents = problem, policy, agents
         #: P(s' | s) of a local agent at each global state, float64 [G, S, S]
         self.chance = under(policy, problem.local_kernel)

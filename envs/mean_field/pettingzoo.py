@@ -1,7 +1,7 @@
 """The PettingZoo face of a global agent and n local ones."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import SupportsInt
 
 import numpy as np
 from gymnasium.spaces import Discrete, MultiDiscrete, Space
@@ -31,8 +31,8 @@ class PopulationFace(ParallelEnv[str, np.ndarray, np.int64]):
         self.render_mode, self.episode = render_mode, Episode(problem, k, horizon)
         self.locals = [f"local_{i}" for i in range(problem.agents)]
         self.possible_agents, self.agents = [GLOBAL, *self.locals], []
-        self.observation_spaces: dict[str, Space[Any]] = {GLOBAL: self.episode.seen}
-        self.action_spaces: dict[str, Space[Any]] = {GLOBAL: Discrete(problem.global_actions)}
+        self.observation_spaces: dict[str, Space[np.ndarray]] = {GLOBAL: self.episode.seen}
+        self.action_spaces: dict[str, Space[np.int64]] = {GLOBAL: Discrete(problem.global_actions)}
         for name in self.locals:
             self.observation_spaces[name] = MultiDiscrete([problem.global_states, problem.local_states])
             self.action_spaces[name] = Discrete(problem.local_actions)
@@ -47,8 +47,8 @@ class PopulationFace(ParallelEnv[str, np.ndarray, np.int64]):
         return self.action_spaces[agent]
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+        self, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, object]]]:
         """Start anew. A seed repeats what follows; without one the stream goes on."""
         if seed is not None or self._generator is None:
             self._generator = np.random.default_rng(seed)
@@ -56,7 +56,9 @@ class PopulationFace(ParallelEnv[str, np.ndarray, np.int64]):
         self.agents = list(self.possible_agents)
         return self._observed(self._generator), {name: {} for name in self.agents}
 
-    def step(self, actions: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    def step(
+        self, actions: Mapping[str, SupportsInt]
+    ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, object]]]:
         """Observations, rewards, terminated, truncated and infos of all; nothing after the horizon.
 
         Raises ValueError if an agent has no action or one out of range.
@@ -80,7 +82,7 @@ class PopulationFace(ParallelEnv[str, np.ndarray, np.int64]):
         """The present state, uint8 [height, width, 3], if ``render_mode`` is ``rgb_array``."""
         return self.episode.picture() if self.render_mode else None
 
-    def _action(self, name: str, action: Any) -> int:
+    def _action(self, name: str, action: SupportsInt | None) -> int:
         problem = self.episode.problem
         last = (problem.global_actions if name == GLOBAL else problem.local_actions) - 1
         if action is None or not 0 <= int(action) <= last:

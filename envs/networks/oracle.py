@@ -4,7 +4,8 @@ Joint states are numbered sum_i s_i 2^i, joint actions alike. Given the joint st
 its own action, under local policies pi_i(a_i | s_i); nothing else is assumed of the transition.
 """
 
-from typing import Any
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +18,20 @@ MOST_AGENTS = 8  # 4^n entries of a joint Q for every agent
 def joint_states(agents: int) -> np.ndarray:
     """int64 [2^n, n]: the states of all agents in every joint state, or their actions in every joint action."""
     return np.arange(2**agents)[:, None] >> np.arange(agents) & 1
+
+
+class BinaryNetwork(Protocol):
+    """An environment whose joint chain can be solved: see ``NetworkOracle`` for the arrays."""
+
+    @property
+    def agents(self) -> int: ...
+    @property
+    def gamma(self) -> float: ...
+    @property
+    def start(self) -> np.ndarray: ...
+    @cached_property
+    def hops(self) -> np.ndarray: ...  # pyright: ignore[reportReturnType]
+    def chances(self, states: np.ndarray) -> np.ndarray: ...
 
 
 class NetworkOracle:
@@ -40,7 +55,7 @@ class NetworkOracle:
         self.hops = np.array(hops, np.int64)
 
     @classmethod
-    def of(cls, problem: Any) -> "NetworkOracle":
+    def of(cls, problem: BinaryNetwork) -> "NetworkOracle":
         """That of an environment with ``agents``, ``gamma``, ``chances(states)``, ``start`` and ``hops``."""
         if problem.agents > MOST_AGENTS:
             raise ValueError(f"the joint solve takes 1 to {MOST_AGENTS} agents, got {problem.agents}.")

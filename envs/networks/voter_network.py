@@ -12,9 +12,10 @@ G = (I - gamma M)^-1; then E s_{t+1} = c + M E s_t.
 
 import math
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import AfterValidator, Field
 
 from envs.networks.kernels import (
@@ -214,7 +215,7 @@ class VoterNetwork(Environment):
         matrix[np.diag_indices(self.agents)] = 1 - self.gamma * (1 - self.beta) * delta
         return matrix
 
-    def _table(self, values: Any, called: str) -> np.ndarray:
+    def _table(self, values: ArrayLike, called: str) -> np.ndarray:
         table = np.array(values, np.float64)  # a copy: one compiled specialisation, read-only or not
         if table.shape != (self.agents, 2, 2):
             raise ValueError(f"{called} must have shape ({self.agents}, 2, 2), got {table.shape}.")

@@ -1,4 +1,4 @@
-"""Keyword arguments of another package's environment as parameters of ours, spread over the agents where wanted."""
+"""Keyword arguments of another package's environment as parameters. A keyword may have a range to draw from."""
 
 import inspect
 import re
@@ -11,14 +11,14 @@ from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from orchestrator.core import Instance, Parameters
 
-#: Arguments that say how an environment is shown, not what it is.
+#: Arguments that change how an environment is shown, not what it is.
 SHOWN = ("self", "render_mode")
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 RANGE = re.compile(rf"\s*({_NUMBER})\s*\.\.\s*({_NUMBER})\s*")
 
 
 class WrappedParameters(Parameters):
-    """Parameters of every wrapped environment, beside the keywords of its own."""
+    """Parameters of every wrapped environment, besides its own keywords."""
 
     instance: Instance = Field(
         default=0,
@@ -34,10 +34,12 @@ class WrappedParameters(Parameters):
     )
 
 
-def with_keywords(base: type[WrappedParameters], of: Callable[..., Any], given: Mapping[str, Any]) -> type[BaseModel]:
-    """``base`` and a field for each keyword of ``of`` that it has no parameter of the same name for.
+def with_keywords(
+    base: type[WrappedParameters], of: Callable[..., object], given: Mapping[str, object]
+) -> type[BaseModel]:
+    """``base`` with one more field for each keyword of ``of`` that is not a parameter of ``base`` already.
 
-    ``given`` are values that take the place of defaults.
+    ``given`` are values that replace the defaults of ``of``.
     """
     fields: dict[str, Any] = {}
     for name, argument in inspect.signature(of).parameters.items():
@@ -50,7 +52,7 @@ def with_keywords(base: type[WrappedParameters], of: Callable[..., Any], given: 
     return create_model(f"{base.__name__}WithKeywords", __base__=base, __doc__=base.__doc__, **fields)
 
 
-def keywords(parameters: BaseModel, base: type[WrappedParameters]) -> dict[str, Any]:
+def keywords(parameters: BaseModel, base: type[WrappedParameters]) -> dict[str, object]:
     """The keywords among ``parameters`` that are not at their defaults."""
     return {
         name: value
@@ -59,37 +61,40 @@ def keywords(parameters: BaseModel, base: type[WrappedParameters]) -> dict[str, 
     }
 
 
-def spread(given: Mapping[str, Any]) -> bool:
+def has_range(given: Mapping[str, object]) -> bool:
     """Whether a keyword has a range, so that environments differ."""
     return any(_span(value) for value in given.values())
 
 
-def drawn(given: Mapping[str, Any], types: Mapping[str, bool], rng: np.random.Generator) -> dict[str, Any]:
-    """The keywords of one environment: of each range a uniform draw, a whole number where ``types`` says so."""
-    found = {}
+def draw_keywords(
+    given: Mapping[str, object], integer: Mapping[str, bool], rng: np.random.Generator
+) -> dict[str, object]:
+    """The keywords of one environment: a range becomes a uniform draw, a whole number where ``integer`` is True."""
+    values: dict[str, object] = {}
     for name, value in sorted(given.items()):
         if span := _span(value):
             low, high = span
-            found[name] = int(rng.integers(int(low), int(high) + 1)) if types[name] else float(rng.uniform(low, high))
+            whole_number = integer[name]
+            values[name] = int(rng.integers(int(low), int(high) + 1)) if whole_number else float(rng.uniform(low, high))
         else:
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def whole(model: type[BaseModel]) -> dict[str, bool]:
-    """For every field whether its default is a whole number."""
+    """For every field, whether its default is a whole number."""
     return {
         name: isinstance(field.default, int) and not isinstance(field.default, bool)
         for name, field in model.model_fields.items()
     }
 
 
-def _span(value: Any) -> tuple[float, float] | None:
-    found = RANGE.fullmatch(value) if isinstance(value, str) else None
-    return (float(found[1]), float(found[2])) if found else None
+def _span(value: object) -> tuple[float, float] | None:
+    ends = RANGE.fullmatch(value) if isinstance(value, str) else None
+    return (float(ends[1]), float(ends[2])) if ends else None
 
 
-def _field(default: Any) -> Any:
+def _field(default: object) -> tuple[object, object]:
     about = "keyword of the environment's own"
     if isinstance(default, bool):
         return bool, Field(default, description=about)
@@ -102,7 +107,7 @@ def _field(default: Any) -> Any:
     return Annotated[Any, AfterValidator(_plain)], Field(default, description=about)
 
 
-def _number(integer: bool, value: Any) -> Any:
+def _number(integer: bool, value: int | float | str) -> int | float | str:
     kind = "a whole number" if integer else "a number"
     span = _span(value)
     wrong = ValueError(f"it takes {kind}, or LOW..HIGH for one drawn for each environment")
@@ -117,7 +122,7 @@ def _number(integer: bool, value: Any) -> Any:
 _PLAIN = bool | int | float | str | None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     if not isinstance(value, get_args(_PLAIN)):

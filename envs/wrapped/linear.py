@@ -1,8 +1,9 @@
-"""Wrapped environments as the linear problems: agents that evaluate or control with one feature a state, or a pair.
+"""Wrapped environments as linear problems: agents that evaluate or control.
 
-Reconstructed, as for windy-cliff: an episode restarts inside the chain, so that the process has a stationary
-distribution: a step that ends an episode leads to a start. Only states that can be reached are kept. The environments
-share no exact subspace: ``basis`` is the best one of its rank, the leading singular vectors of all agents' values.
+Evaluation has one feature per state, control has features that span the functions of state and action. Reconstructed,
+as for windy-cliff: a step that ends an episode leads to a start, so that the process has a stationary distribution.
+Only states that can be reached are kept. The environments do not share an exact subspace: ``basis`` is the best one of
+its rank, the leading singular vectors of all agents' values.
 """
 
 from functools import cached_property
@@ -42,7 +43,7 @@ class EvaluationParameters(ChainParameters):
 
 
 class Chain(Wrapped):
-    """What evaluation and control share: the process restarted inside itself, on the states that can be reached."""
+    """What evaluation and control share: the process that restarts when an episode ends, on the states in reach."""
 
     process_count: int
 
@@ -58,7 +59,10 @@ class Chain(Wrapped):
         )
 
     def grid(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Transitions [S, A, S] and mean rewards [S, A] of a process. Raises ValueError where it does not come back."""
+        """Transitions [S, A, S] and mean rewards [S, A] of a process.
+
+        Raises ValueError if some state cannot be reached again, or if environment 0 has other states in reach.
+        """
         process = self.process(number)
         if not np.array_equal(np.flatnonzero(process.seen[:, 0]), self.kept):
             raise ValueError(f"{self.source.title}: environment {number} has other states in reach than environment 0.")
@@ -106,10 +110,10 @@ class WrappedEvaluation(Chain, LinearMRP):
         m, epsilon = len(processes), self.parameters.epsilon
         transition, reward = np.empty((m, self.states, self.states)), np.empty((m, self.states))
         for row, number in enumerate(processes.tolist()):
-            grid, paid = self.grid(number)
-            greedy = first_best(optimal_values(grid, paid, self.gamma), 1e-9 * np.abs(paid).max() / (1 - self.gamma))
+            grid, pay = self.grid(number)
+            greedy = first_best(optimal_values(grid, pay, self.gamma), 1e-9 * np.abs(pay).max() / (1 - self.gamma))
             policy = (1 - epsilon) * np.eye(self.actions)[greedy] + epsilon / self.actions
-            transition[row], reward[row] = (policy[..., None] * grid).sum(axis=1), (policy * paid).sum(axis=1)
+            transition[row], reward[row] = (policy[..., None] * grid).sum(axis=1), (policy * pay).sum(axis=1)
         values = kernels.values_of_rewards(transition, reward, self.gamma)
         return Processes(transition, reward, np.zeros(m), chains.stationary_distributions(transition), values, values)
 
@@ -148,7 +152,7 @@ class WrappedControl(Chain, SharedSubspaceMDP):
             gains[row] = optimal_gain(transition[row], reward[row], values[row])
             values[row] -= values[row].mean()
         theta = values.reshape(m, -1) @ self.phi.reshape(-1, self.features)
-        heads = np.zeros((m, self.rank))  # theta lies outside the subspace: a head is what is best on average only
+        heads = np.zeros((m, self.rank))  # theta lies outside the subspace: no exact heads
         return DecisionProcesses(transition, reward, gains, heads, theta, values)
 
     @cached_property
@@ -163,10 +167,10 @@ class WrappedControl(Chain, SharedSubspaceMDP):
 
     def gain_gap(self, basis: np.ndarray, heads: np.ndarray) -> float:
         """Mean over agents of J_i minus the gain, from a start, of the policy greedy in Phi_sa B w_i."""
-        known = self.solution
+        solution = self.solution
         starts = np.stack([self.process(number).start[self.kept] for number in range(self.process_count)])
         reached = gains_from_start(
-            own(basis), own(heads), self.process_of, self.phi, known.transition, known.reward, starts, NEARLY_ONE
+            own(basis), own(heads), self.process_of, self.phi, solution.transition, solution.reward, starts, NEARLY_ONE
         )
         return float((self.gains - reached).mean())
 

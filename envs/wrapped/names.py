@@ -1,8 +1,8 @@
 """Environments of other packages by name: ``gym:FrozenLake-v1``, ``pettingzoo:package.module``.
 
-Whatever has discrete observations and actions becomes a process with finitely many states (``discrete``), which the
-tabular algorithms learn in (``wrapped_tables``) and the linear ones evaluate or control (``wrapped_linear``).
-Rewards are mean rewards of a state and action. An observation is taken for the state.
+An environment with discrete observations and actions becomes a process with finitely many states (``discrete``). The
+tabular algorithms learn in it (``tabular``), the linear algorithms evaluate or control it (``linear``). Rewards are the
+means for each state and action. The observation is treated as the state.
 """
 
 import ast
@@ -10,31 +10,37 @@ import importlib
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from envs.wrapped.discrete import MOST_ENTRIES, Finite, from_table, watched
+from envs.wrapped.discrete import MOST_ENTRIES, Finite, count_steps, from_table
 from envs.wrapped.keywords import with_keywords
 from envs.wrapped.linear import WrappedControl, WrappedEvaluation
-from envs.wrapped.source import Built, Source
+from envs.wrapped.source import Built, Source, Wrapped
 from envs.wrapped.tabular import WrappedTables
 
+if TYPE_CHECKING:  # imported only where an environment of theirs is wrapped
+    from gymnasium import Env
+    from pettingzoo import ParallelEnv
 
-def classes(source: Source) -> Any:
-    """The class of a wrapped environment; those for other kinds of algorithms are its ``faces``."""
+Instance = TypeVar("Instance")
 
-    def of(face: type[Any], **more: Any) -> Any:
+
+def classes(source: Source) -> type[Wrapped]:
+    """The class of a wrapped environment. Its ``faces`` are the classes for other kinds of algorithms."""
+
+    def of(face: type[Wrapped], **more: object) -> type[Wrapped]:
         model = with_keywords(face.Base, source.signature, source.given)
         own = {"name": source.title, "source": source, "Parameters": model, "__doc__": face.__doc__, **more}
-        return type(face.__name__, (face,), own)
+        return cast(type[Wrapped], type(face.__name__, (face,), own))
 
     faces = {face.kind: of(face) for face in (WrappedEvaluation, WrappedControl)}
     return of(WrappedTables, faces=faces)
 
 
-def gym(name: str) -> Any:
-    """The class of gymnasium's environment ``name``. Raises ValueError if there is none."""
+def gym(name: str) -> type[Wrapped]:
+    """The class of gymnasium's environment ``name``. Raises ValueError if gymnasium does not have it."""
     import gymnasium
     from gymnasium.envs.registration import load_env_creator
 
@@ -44,18 +50,18 @@ def gym(name: str) -> Any:
             importlib.import_module(module)
         spec = gymnasium.spec(name)
         point = spec.entry_point
-        made = load_env_creator(point) if isinstance(point, str) else point
+        maker = load_env_creator(point) if isinstance(point, str) else point
     except (gymnasium.error.Error, ImportError, AttributeError) as error:
         raise ValueError(f"gymnasium has no such environment here ({_line(error)}).") from error
-    assert made is not None
-    signature = made.__init__ if isinstance(made, type) else made
+    assert maker is not None
+    signature = maker.__init__ if isinstance(maker, type) else maker
     title = f"gym:{name.partition(':')[0] + ':' if colon else ''}{spec.id}"
 
     @lru_cache(maxsize=4096)
     def build(chosen: str, samples: int, seed: int) -> Built:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            env = _made(lambda: gymnasium.make(spec, disable_env_checker=True, **_pairs(chosen)))
+            env = _instance(lambda: gymnasium.make(spec, disable_env_checker=True, **_pairs(chosen)))
             try:
                 return _single(env, samples, seed)
             finally:
@@ -64,28 +70,31 @@ def gym(name: str) -> Any:
     return classes(Source(title, signature, spec.kwargs, spec.max_episode_steps, build))
 
 
-def pettingzoo(name: str) -> Any:
-    """The class of a PettingZoo environment whose agents act at once: ``module`` or ``module:function``."""
+def pettingzoo(name: str) -> type[Wrapped]:
+    """The class of a PettingZoo environment whose agents act at the same time.
+
+    ``name`` is ``module`` or ``module:function``. Raises ValueError if it cannot be imported.
+    """
     module, _, function = name.partition(":")
     try:
-        made = getattr(importlib.import_module(module), function or "parallel_env")
+        maker = getattr(importlib.import_module(module), function or "parallel_env")
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"it cannot be imported ({_line(error)}).") from error
 
     @lru_cache(maxsize=4096)
     def build(chosen: str, samples: int, seed: int) -> Built:
-        env = _made(lambda: made(**_pairs(chosen)))
+        env = _instance(lambda: maker(**_pairs(chosen)))
         try:
             return _joint(env, samples, seed)
         finally:
             env.close()
 
-    signature = made.__init__ if isinstance(made, type) else made
+    signature = maker.__init__ if isinstance(maker, type) else maker
     return classes(Source(f"pettingzoo:{name}", signature, {}, None, build))
 
 
-def _single(env: Any, samples: int, seed: int) -> Built:
-    """The process of one agent, from its table if there is one."""
+def _single(env: "Env[object, object]", samples: int, seed: int) -> Built:
+    """The process of one agent, read from the environment's table if it has one."""
     seen, actions = Finite(env.observation_space, "observations"), Finite(env.action_space, "actions")
     _check_size(seen, actions)
     bare = env.unwrapped
@@ -98,19 +107,19 @@ def _single(env: Any, samples: int, seed: int) -> Built:
         return [seen.number(env.reset(seed=with_seed)[0])]
 
     def act(chosen: list[int]) -> tuple[list[int], list[float], list[bool], bool]:
-        observed, paid, ended, cut, _ = env.step(actions.element(chosen[0]))
-        return [seen.number(observed)], [float(paid)], [bool(ended)], bool(ended or cut)
+        observed, reward, ended, cut, _ = env.step(actions.element(chosen[0]))
+        return [seen.number(observed)], [float(reward)], [bool(ended)], bool(ended or cut)
 
-    (found,) = watched(begin, act, (seen.size, actions.size), 1, samples, seed)
-    how = f"its process is estimated from {samples} random steps, observations taken for states"
-    return Built([found.process(seen.size, actions.size)], seen.coordinates, how)
+    (counts,) = count_steps(begin, act, (seen.size, actions.size), 1, samples, seed)
+    how = f"its process is estimated from {samples} random steps; observations are treated as states"
+    return Built([counts.process(seen.size, actions.size)], seen.coordinates, how)
 
 
-def _joint(env: Any, samples: int, seed: int) -> Built:
-    """A process for each agent of a joint environment: what it meets while all act at random."""
-    names = list(getattr(env, "possible_agents", ()))
+def _joint(env: "ParallelEnv[str, object, object]", samples: int, seed: int) -> Built:
+    """One process for each agent of a joint environment: what the agent meets while all agents act at random."""
+    names: list[str] = list(getattr(env, "possible_agents", ()))
     if not names or not hasattr(env, "step"):
-        raise ValueError("it is no ParallelEnv that knows its possible_agents")
+        raise ValueError("it is not a ParallelEnv with possible_agents")
     seen = [Finite(env.observation_space(name), f"observations of {name}") for name in names]
     actions = [Finite(env.action_space(name), f"actions of {name}") for name in names]
     if len({of.counts for of in seen}) > 1 or len({of.counts for of in actions}) > 1:
@@ -123,18 +132,18 @@ def _joint(env: Any, samples: int, seed: int) -> Built:
 
     def act(chosen: list[int]) -> tuple[list[int], list[float], list[bool], bool]:
         moves = {name: of.element(a) for name, of, a in zip(names, actions, chosen, strict=True)}
-        observed, paid, ended, cut, _ = env.step(moves)
-        # Once one has left, what the others meet is no longer the same: all begin anew.
+        observed, rewards, ended, cut, _ = env.step(moves)
+        # Once one agent has left, the others meet another process: all agents start a new episode.
         over = any(ended.values()) or any(cut.values()) or set(env.agents) != set(names)
         ahead = [of.number(observed[name]) if name in observed else 0 for of, name in zip(seen, names, strict=True)]
-        return ahead, [float(paid[name]) for name in names], [bool(ended[name]) for name in names], over
+        return ahead, [float(rewards[name]) for name in names], [bool(ended[name]) for name in names], over
 
-    found = watched(begin, act, (seen[0].size, actions[0].size), len(names), samples, seed)
-    how = f"an agent's process is what it meets while all act at random, estimated from {samples} steps"
-    return Built([of.process(seen[0].size, actions[0].size) for of in found], seen[0].coordinates, how)
+    counts = count_steps(begin, act, (seen[0].size, actions[0].size), len(names), samples, seed)
+    how = f"an agent's process is what it meets while all agents act at random, estimated from {samples} steps"
+    return Built([of.process(seen[0].size, actions[0].size) for of in counts], seen[0].coordinates, how)
 
 
-def _made(make: Callable[[], Any]) -> Any:
+def _instance(make: Callable[[], Instance]) -> Instance:
     try:
         return make()
     except Exception as error:
@@ -144,7 +153,7 @@ def _made(make: Callable[[], Any]) -> Any:
 def _check_size(seen: Finite, actions: Finite) -> None:
     if seen.size * actions.size > MOST_ENTRIES:
         raise ValueError(
-            f"it has {seen.size} observations and {actions.size} actions; a table has {MOST_ENTRIES} entries at most"
+            f"it has {seen.size} observations and {actions.size} actions; a table has at most {MOST_ENTRIES} entries"
         )
 
 

@@ -1,14 +1,14 @@
-"""What the faces of an environment of another package share: where its processes come from, which agent is in which."""
+"""What the faces of a wrapped environment share: where its processes come from, and which agent has which process."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from envs.common.instances import PROCESS, stream
 from envs.wrapped.discrete import Process
-from envs.wrapped.keywords import WrappedParameters, drawn, keywords, spread, whole
+from envs.wrapped.keywords import WrappedParameters, draw_keywords, has_range, keywords, whole
 from orchestrator.core import Environment
 
 
@@ -17,24 +17,24 @@ class Built:
     """The processes of one set of keywords."""
 
     processes: list[Process]
-    coordinates: np.ndarray  #: of the states, int64 [S, d]
-    estimated: str = ""  #: how, where they are not exact
+    coordinates: np.ndarray  #: coordinates of the states, int64 [S, d]
+    estimated: str = ""  #: how they were estimated; empty if they are exact
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where processes come from: ``roles`` of them (agents of one joint environment) for each set of keywords."""
+    """Where processes come from: a set of keywords gives one for each role (each agent of one joint environment)."""
 
     title: str
-    signature: Callable[..., Any]  #: whose keywords can be given
-    given: Mapping[str, Any]  #: keywords with other defaults
-    steps: int | None  #: of an episode, where the environment says
-    #: (keywords as repr of sorted pairs, samples, seed) -> a process for each role
-    build: Callable[[str, int, int], "Built"]
+    signature: Callable[..., object]  #: the function whose keywords become parameters
+    given: Mapping[str, object]  #: keyword -> default, where it is not the function's own default
+    steps: int | None  #: steps of an episode, if the environment limits them
+    #: (repr of the sorted pairs of keyword and value, samples, seed) -> one process for each role
+    build: Callable[[str, int, int], Built]
 
 
 class Wrapped(Environment):
-    """What the faces of a wrapped environment share: which agent is in which process."""
+    """Base of the faces of a wrapped environment: it says which agent has which process."""
 
     source: ClassVar[Source]
     version = 1
@@ -53,7 +53,7 @@ class Wrapped(Environment):
         if agents % self.roles:
             raise ValueError(f"agents must be a multiple of {self.roles}, the agents that play together; got {agents}.")
         groups = agents // self.roles
-        self.groups = (parameters.processes or groups) if spread(self._keywords) else 1
+        self.groups = (parameters.processes or groups) if has_range(self._keywords) else 1
         if groups % self.groups:
             raise ValueError(
                 f"agents must be a multiple of {self.groups * self.roles}, so that every process counts equally; got"
@@ -63,21 +63,21 @@ class Wrapped(Environment):
         self.size = self.states, self.actions = built.processes[0].reward.shape
 
     def warnings(self) -> list[str]:
-        """That a process is estimated, and how."""
+        """One sentence if the processes are estimated: how."""
         return [f"{self.source.title} has no table of transitions: {self._estimated}."] if self._estimated else []
 
     def _built(self, group: int) -> Built:
         rng = stream(self.instance, PROCESS, group)
-        found = drawn(self._keywords, whole(self.Parameters), rng)
-        return self.source.build(repr(sorted(found.items())), self.parameters.samples, int(rng.integers(2**31)))
+        values = draw_keywords(self._keywords, whole(self.Parameters), rng)
+        return self.source.build(repr(sorted(values.items())), self.parameters.samples, int(rng.integers(2**31)))
 
     def process(self, number: int) -> Process:
         """Process ``number`` of ``process_count``: role ``number`` mod ``roles`` of one environment."""
         built = self._built(number // self.roles)
-        found = built.processes[number % self.roles]
-        if found.reward.shape != self.size or built.coordinates.shape != self.coordinates_of.shape:
+        process = built.processes[number % self.roles]
+        if process.reward.shape != self.size or built.coordinates.shape != self.coordinates_of.shape:
             raise ValueError(
                 f"{self.source.title}: agents must have equally many states and actions, but environment"
-                f" {number // self.roles} has {found.reward.shape}, environment 0 has {self.size}."
+                f" {number // self.roles} has {process.reward.shape}, environment 0 has {self.size}."
             )
-        return found
+        return process

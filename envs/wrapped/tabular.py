@@ -1,4 +1,4 @@
-"""An environment of another package as tabular algorithms see it: episodes in a finite process, exact returns."""
+"""Wrapped environments for the tabular algorithms: episodes in a finite process, with exact returns."""
 
 from functools import cached_property
 from typing import ClassVar
@@ -12,7 +12,7 @@ from envs.wrapped.keywords import WrappedParameters
 from envs.wrapped.source import Wrapped
 from orchestrator.core import kernel
 
-#: Steps of an episode where neither environment nor user says.
+#: Steps of an episode if neither the environment nor the user limits them.
 LIMIT = 200
 
 
@@ -43,7 +43,7 @@ class WrappedTables(Wrapped):
 
     @property
     def adjacency(self) -> tuple[str, float]:
-        """Adjacent unless the algorithm is told otherwise: numbers next to each other, or all but one component."""
+        """Default metric and level of adjacent states: neighbouring numbers, or states that differ in one component."""
         return ("index", 1.0) if self.dimension == 1 else ("l0", 1.0)
 
     @property
@@ -54,25 +54,25 @@ class WrappedTables(Wrapped):
 
     @property
     def type_of(self) -> np.ndarray:
-        """int64 [N], all of one observation type."""
+        """int64 [N]: all agents have observation type 0."""
         return np.zeros(self.agents, np.int64)
 
     @property
     def seen(self) -> list[np.ndarray]:
-        """The coordinates that a type observes: all."""
+        """The coordinates that each type observes: the one type observes all."""
         return [np.arange(self.dimension)]
 
     @property
     def coordinates(self) -> list[np.ndarray]:
-        """Components of the observations [S, d], from 1."""
+        """For the one type, the components of the observations int64 [S, d], counted from 1."""
         return [self.coordinates_of]
 
     def process_of(self, members: range) -> np.ndarray:
-        """int64 [n]: agent i is in process i mod M."""
+        """int64 [n]: the process of each member. Agent i has process i mod M."""
         return np.arange(members.start, members.stop) % self.process_count
 
     def block(self, members: range) -> ObservedBlock:
-        """The tables of exactly these members: the states of their processes one after the other, an end after each."""
+        """The tables of exactly these members: the states of each process in turn, and an end after them."""
         distinct, own = np.unique(self.process_of(members), return_inverse=True)
         processes = [self.process(number) for number in distinct.tolist()]
         span, width = self.states + 1, max(process.chance.shape[2] for process in processes)
@@ -104,18 +104,18 @@ class WrappedTables(Wrapped):
         )
 
     def returns(self, tables: np.ndarray) -> np.ndarray:
-        """Exact mean undiscounted return of an episode of each agent, greedy in its table of [N, S, A]: float64 [N]."""
-        found = np.empty(self.agents)
+        """Exact mean undiscounted return float64 [N] of each agent, greedy in its own table of ``tables`` [N, S, A]."""
+        returns = np.empty(self.agents)
         for i, number in enumerate(self.process_of(range(self.agents)).tolist()):
             process = self.process(number)
-            found[i] = episode_return(
+            returns[i] = episode_return(
                 np.array(tables[i]), True, process.successor, process.chance, process.reward, process.start, self.limit
             )
-        return found
+        return returns
 
     @cached_property
     def best_return(self) -> float:
-        """Mean over the agents of the best return of an episode, by a policy that also sees the clock."""
+        """Mean over the agents of the best return of an episode. The best policy also sees the time step."""
         nothing, total = np.zeros((self.states, self.actions)), 0.0
         for number in range(self.process_count):
             process = self.process(number)

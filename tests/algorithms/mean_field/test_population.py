@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from algorithms.mean_field import population
+from algorithms.mean_field.parameters import SubsamplingParameters
 from algorithms.mean_field.population import Overseer, Population
-from algorithms.mean_field.subsampling import SubsamplingParameters
 from envs.common.chains import alias_tables
 from envs.mean_field import histograms
 from envs.mean_field.base import MeanFieldProblem, Sizes

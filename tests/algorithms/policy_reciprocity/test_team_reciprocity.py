@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from algorithms.policy_reciprocity.parameters import PolicyReciprocityParameters
 from algorithms.policy_reciprocity.reciprocity import PolicyReciprocity
 from orchestrator.core.calls import Traffic
 from orchestrator.core.graphs import named_graph
@@ -242,7 +243,9 @@ def test_tables_are_charged_and_what_the_agents_sense_is_not(algorithm, environm
 
 
 def test_only_a_team_has_a_stage():
-    team = PolicyReciprocity(PolicyReciprocity.Parameters(), task("iql", "blocker").coordinator(0).problem, 3, 1, 0)
+    team = PolicyReciprocity(
+        PolicyReciprocityParameters.model_validate({}), task("iql", "blocker").coordinator(0).problem, 3, 1, 0
+    )
     assert team.groups() == {"agents": 3, "environment": 1}
     assert set(team.blocks()) == {"agents", "environment"}
     alone = task("policy-reciprocity", "digital", env__coupling="private").coordinator(0)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algorithms.shared_representation.kernels import Learners, Method, greedy, q_steps, server_step
-from algorithms.shared_representation.linear_q import LinearQAgents, action_features
+from algorithms.shared_representation.linear_q import LinearQAgents, LinearQParameters, action_features
 from envs.linear.base import LinearBlock
 from envs.linear.shared_subspace_mdp import SharedSubspaceMDP
 from orchestrator.core.kernels import draw_integer, uniform
@@ -40,8 +40,8 @@ def agent_by_hand() -> LinearQAgents:
     probability, alias = forced(np.array([[[0, 1], [0, 1]]]))
     reward = np.array([[[9.0, 2.0], [1.0, 9.0]]])
     table = LinearBlock(np.zeros(1, np.int64), probability, alias, reward, 0.0, PHI, 1.0, True)
-    problem = SimpleNamespace(states=2, features=2, rank=1, block=lambda members: table)
-    agent = LinearQAgents("agents", range(1), None, problem, seed=0)
+    problem: Any = SimpleNamespace(states=2, features=2, rank=1, block=lambda members: table)
+    agent = LinearQAgents("agents", range(1), LinearQParameters.model_validate({}), problem, seed=0)
     agent.start()
     agent.head, agent.gain, agent.position = np.array([[0.5]]), np.array([0.5]), np.array([0])
     return agent

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from envs.grids.base import DOWN, LEFT, MOST_BYTES, RIGHT, STAY, STEPS, UP
-from envs.grids.landmarks import Landmarks
+from envs.grids.landmarks import CopiesPlay, Landmarks
 
 
 def problem(agents=2, **parameters):
@@ -139,6 +139,7 @@ def test_samples_agree_with_the_tables():
     """Successors and mean rewards of steps of the face, state by state."""
     given = problem(size=2, slip=0.5)
     block, play = given.block(range(1)), given.gym(0).play
+    assert isinstance(play, CopiesPlay)
     rng, counts = np.random.default_rng(0), np.zeros((16, 5, 16))
     paid = np.zeros((16, 5))
     play.start(rng)
