@@ -81,7 +81,7 @@ class NetworkCoordinator(Coordinator):
                 utilities.check(own, problem.states, problem.actions, problem.gamma)
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: object, agents: int) -> tuple[str, ...]:
         """Exact gradients have metrics where they have a closed form: on the voter network, for local policies."""
         closed = isinstance(environment, VoterNetworkParameters) and parameters.policy_hops == 0
         return tuple(name for name in cls.metrics if closed or name not in {**measures.EXACT, **measures.SAMPLED})

@@ -137,7 +137,7 @@ class ShadowPolicyGradient(NetworkCoordinator):
     def round(self) -> Conversation:
         p, graph = self.parameters, self.problem.graph
         before = (yield Call("policies", sensed=("theta",)))["theta"]
-        shared: dict[str, Any] = {"theta": before, "horizon": self.horizon}
+        shared: dict[str, object] = {"theta": before, "horizon": self.horizon}
         runs = yield Call("simulate", on="episodes", shared=shared, sensed=("theta", "seen", "rows"))
         of_agents = {name: np.ascontiguousarray(array.transpose(2, 0, 1)) for name, array in runs.items()}
         steps = p.batch * (self.horizon - 1)

@@ -17,6 +17,7 @@ from algorithms.mean_field import gaps
 from algorithms.mean_field.cells import Cells
 from algorithms.mean_field.responses import Responses
 from algorithms.mean_field.subsampling import SIMULATED, SIZES, SubsamplingParameters
+from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem
 from envs.mean_field.lumping import QUICK
 from orchestrator.core import Block, Call, Conversation
 from orchestrator.errors import UserError
@@ -84,7 +85,7 @@ class AlternatingMARL(Responses):
         **SIZES,
     }
 
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: Any, problem: MeanFieldProblem, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         if not (parameters.eta >= 0 or parameters.eta == -math.inf):
             raise UserError(f"eta is {parameters.eta}; it must be 0 or more, or -inf to accept every new policy.")
@@ -115,7 +116,7 @@ class AlternatingMARL(Responses):
         return {**super().blocks(), "cells": Cells}
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: MeanFieldParameters, agents: int) -> tuple[str, ...]:
         """Gaps where the exact chain is quick and the policies of a class are few."""
         left_out = set()
         if not environment.lumpable(agents, QUICK):

@@ -1,11 +1,9 @@
 """The exact chain in which one local agent deviates: s_g, its state, the histogram of the n - 1 others."""
 
-from typing import Any
-
 import numpy as np
 
 from envs.mean_field import histograms
-from envs.mean_field.base import means
+from envs.mean_field.base import MeanFieldProblem, means
 from envs.mean_field.lumping import average_rows, averaged, drifts, settle, under
 from orchestrator.core import kernel, ordered_sum
 
@@ -13,7 +11,7 @@ from orchestrator.core import kernel, ordered_sum
 class Deviation:
     """n >= 2 agents, a global ``policy`` [cells, G, A] of k local states; all but one follow ``local`` [S, G, B]."""
 
-    def __init__(self, problem: Any, policy: np.ndarray, local: np.ndarray, k: int) -> None:
+    def __init__(self, problem: MeanFieldProblem, policy: np.ndarray, local: np.ndarray, k: int) -> None:
         self.problem, n, states = problem, problem.agents, problem.local_states
         self.others = problem.lumping(local, n - 1)
         deployed = problem.lumping(local).deployed(policy, k)

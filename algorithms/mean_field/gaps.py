@@ -7,25 +7,25 @@ s_g and k sampled local states, the local agents' shared policies of (s_i, s_g),
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from algorithms.mean_field.deviation import Deviation
 from envs.mean_field import histograms
+from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem
 from envs.mean_field.lumping import Lumping
 
 #: Deterministic policies that are tried one by one.
 MOST_POLICIES = 256
 
 
-def small(environment: Any, k: int) -> bool:
+def small(environment: MeanFieldParameters, k: int) -> bool:
     """Whether the deterministic policies of (s_g, k local states) are few enough to try them all."""
     sizes = environment.sizes
     return _few(sizes.global_actions, histograms.histograms(k, sizes.local_states) * sizes.global_states)
 
 
-def few_local(environment: Any) -> bool:
+def few_local(environment: MeanFieldParameters) -> bool:
     """Whether the deterministic policies of (s_i, s_g) are."""
     sizes = environment.sizes
     return _few(sizes.local_actions, sizes.local_states * sizes.global_states)
@@ -42,7 +42,7 @@ def deterministic(*shape: int) -> Iterator[np.ndarray]:
         yield np.eye(actions)[list(chosen)].reshape(shape)
 
 
-def local_policies(problem: Any) -> Iterator[np.ndarray]:
+def local_policies(problem: MeanFieldProblem) -> Iterator[np.ndarray]:
     """All deterministic shared local policies, float64 [S, G, B]."""
     return deterministic(problem.local_states, problem.global_states, problem.local_actions)
 
@@ -53,7 +53,7 @@ def global_gaps(lumping: Lumping, value: np.ndarray) -> dict[str, float]:
     return {"gap_full_sup": float(gap.max()), "gap_full_mean": lumping.at_start(gap)}
 
 
-def team_value(problem: Any, policy: np.ndarray, local: np.ndarray, k: int) -> float:
+def team_value(problem: MeanFieldProblem, policy: np.ndarray, local: np.ndarray, k: int) -> float:
     """What all n earn with the global ``policy`` [cells, G, A] of k local states and the ``local`` one [S, G, B]."""
     lumping = problem.lumping(local)
     return lumping.at_start(lumping.value(lumping.deployed(policy, k)))
@@ -71,12 +71,12 @@ def best_of_k(lumping: Lumping, k: int) -> float:
     return problem.cache.get("best of k", (lumping.agents, lumping.policy.tobytes(), k), make)
 
 
-def best_shared(problem: Any, policy: np.ndarray, k: int) -> float:
+def best_shared(problem: MeanFieldProblem, policy: np.ndarray, k: int) -> float:
     """The most that a deterministic local policy, shared by all, earns against the global ``policy``."""
     return max(team_value(problem, policy, local, k) for local in local_policies(problem))
 
 
-def best_welfare(problem: Any) -> float:
+def best_welfare(problem: MeanFieldProblem) -> float:
     """The most that a deterministic shared local policy earns together with a global agent that sees everyone."""
 
     def make() -> float:
@@ -86,7 +86,7 @@ def best_welfare(problem: Any) -> float:
     return problem.cache.get("best welfare", None, make)
 
 
-def best_single(problem: Any, policy: np.ndarray, local: np.ndarray, k: int) -> float:
+def best_single(problem: MeanFieldProblem, policy: np.ndarray, local: np.ndarray, k: int) -> float:
     """The most that the team earns when one local agent goes over to a deterministic policy of its own."""
     deviation = Deviation(problem, policy, local, k)
     return max(deviation.value(own) for own in local_policies(problem))

@@ -1,11 +1,11 @@
 """L-LEARN: deterministic local policies pi_l(a | s_i, s_g), float64 [S, G, B], that are best for something."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from algorithms.mean_field.cells import greedy
+from envs.mean_field.base import MeanFieldProblem
 from envs.mean_field.lumping import settle
 from orchestrator.core import Conversation, kernel
 
@@ -49,7 +49,7 @@ def climbed(starts: Sequence[np.ndarray], objective: Callable) -> Conversation:
     return winner
 
 
-def induced_response(problem: Any, moves: np.ndarray) -> np.ndarray:
+def induced_response(problem: MeanFieldProblem, moves: np.ndarray) -> np.ndarray:
     """The best policy of an agent paid r_l alone where s_g goes from g to h as often as ``moves`` float64 [G, G] says.
 
     Value iteration on (s_i, s_g): given both, the next ones are independent. A global state never visited stays.

@@ -11,6 +11,7 @@ import numpy as np
 
 from envs.common.chains import alias_tables
 from envs.mean_field import histograms
+from envs.mean_field.base import MeanFieldProblem
 from envs.mean_field.histograms import rank
 from orchestrator.core import Block, Call, Conversation, draw_integer, inlined, kernel, next_uint64, uniform
 
@@ -69,7 +70,13 @@ class Population(Block):
 
 
 def episodes(
-    problem: Any, count: int, steps: int, policy: np.ndarray, role: str, generator: Any, **plays: np.ndarray
+    problem: MeanFieldProblem,
+    count: int,
+    steps: int,
+    policy: np.ndarray,
+    role: str,
+    generator: Any,
+    **plays: np.ndarray,
 ) -> Conversation:
     """Episodes of ``steps`` steps under a global ``policy`` [cells, G, A]: discounted returns float64 [count], and how
     often s_g went from g to h, discounted, float64 [G, G].

@@ -13,6 +13,7 @@ from pydantic import Field
 from algorithms.mean_field.cells import TIE, JointCells
 from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
 from envs.mean_field import histograms
+from envs.mean_field.base import MeanFieldParameters
 from envs.mean_field.joint_lumping import Decentralised, joint_bytes, largest, owners
 from envs.mean_field.lumping import start_mean
 from orchestrator.core import Block, Call, Conversation, kernel
@@ -68,7 +69,7 @@ class SubsampleMFQ(Subsampling):
         return {**super().blocks(), "cells": JointCells}
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: MeanFieldParameters, agents: int) -> tuple[str, ...]:
         """Gaps where the exact chain of everyone's states and actions is within reach."""
         left_out = set() if environment.jointly_lumpable(agents) else {"gap_full_sup", "gap_full_mean", "return"}
         if not parameters.rollouts:

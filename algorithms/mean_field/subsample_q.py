@@ -13,6 +13,7 @@ import numpy as np
 from algorithms.mean_field.cells import Cells
 from algorithms.mean_field.gaps import best_of_k, global_gaps, small
 from algorithms.mean_field.subsampling import SIMULATED, SIZES, Subsampling, SubsamplingParameters
+from envs.mean_field.base import MeanFieldParameters
 from envs.mean_field.lumping import QUICK
 from orchestrator.core import Block, Call, Conversation, ordered_mean
 
@@ -47,7 +48,7 @@ class SubsampleQ(Subsampling):
         return {**super().blocks(), "cells": Cells}
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: MeanFieldParameters, agents: int) -> tuple[str, ...]:
         """Gaps where the exact chain is within reach; the bias is one of draws, and wants the exact V of k agents."""
         left_out = set()
         if not environment.lumpable(agents):

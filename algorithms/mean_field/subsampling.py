@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from algorithms.mean_field.population import Overseer, Population, episodes
 from envs.mean_field import histograms
+from envs.mean_field.base import MeanFieldProblem
 from envs.mean_field.lumping import MOST_OPERATIONS, operations
 from orchestrator.core import Block, Conversation, Coordinator, Parameters, ordered_mean
 from orchestrator.errors import UserError
@@ -18,7 +19,7 @@ from orchestrator.errors import UserError
 MOST_BYTES, SETTLED = 4e9, 1e-14
 
 
-def _infinite(value: Any) -> Any:
+def _infinite(value: object) -> object:
     """YAML and the command line read inf as a number."""
     return "inf" if value == math.inf else value
 
@@ -71,7 +72,7 @@ class Subsampling(Coordinator):
     counts_actions: ClassVar[bool] = False
     persistent: ClassVar[tuple[str, ...]] = ("values", "change")
 
-    def __init__(self, parameters: Any, problem: Any, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: Any, problem: MeanFieldProblem, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         if parameters.k > agents:
             raise UserError(f"k is {parameters.k}; of {agents} local agents the global one can see 1 to {agents}.")

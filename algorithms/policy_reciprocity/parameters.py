@@ -1,7 +1,7 @@
 """Parameters of the tabular reciprocity algorithms; defaults are the paper's where it gives them (section V.A)."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -43,7 +43,7 @@ class TabularParameters(Parameters):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_kind(cls, given: Any) -> Any:
+    def _one_kind(cls, given: object) -> object:
         """Add the defaults of the kind that is used: the schedule by visits unless a constant is given."""
         if not isinstance(given, Mapping):
             return given

@@ -60,7 +60,7 @@ class PolicyReciprocity(Coordinator):
         self.team = problem.kind == "team-grid"
         self.trajectory = getattr(problem, "shared", False)
 
-    def setting(self, name: str, otherwise: Any) -> Any:
+    def setting(self, name: str, otherwise: object) -> Any:
         """A parameter, or ``otherwise`` for an algorithm of the family that has no such parameter."""
         return getattr(self.parameters, name, otherwise)
 
@@ -145,7 +145,7 @@ class PolicyReciprocity(Coordinator):
     def _round(self) -> Conversation:
         settings = self.settings()
         steps, talks = settings["steps"], settings["beta"] > 0
-        sent: dict[str, Any] = {**settings, "reply": self.trajectory or (talks and self.links.complete)}
+        sent: dict[str, object] = {**settings, "reply": self.trajectory or (talks and self.links.complete)}
         if self.trajectory:
             # The greedy action of a sum is that of the mean.
             sensed = {"value": self.sums[0], "epsilon": settings["epsilon"], "steps": steps}

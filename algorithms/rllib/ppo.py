@@ -76,7 +76,7 @@ class RLlibPPO(Coordinator):
 
         self.trainer: Trainer = Trainer(self.parameters, self.problem, self.stream("weights"))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         return self.trainer.state()
 
     def load(self, state: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ class Encoded(MultiAgentEnv):
         self.begin: int | None = None  #: seed of the next episodes; RLlib would use the same one again
         super().__init__()
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None) -> tuple[dict, dict]:
         """Fresh episodes of all agents."""
         observed, infos = self.face.reset(seed=self.begin)
         self.begin, self.agents = None, self.face.agents
@@ -98,7 +98,7 @@ def settings(
         "vf_clip_param": float("inf"),  # RLlib's 10 would cut off the values of a team that loses 50
     }
 
-    def policy_of(agent: Any, *_: Any, **__: Any) -> str:
+    def policy_of(agent: Any, *_: object, **__: object) -> str:
         return EVERYONE if shared else agent
 
     return (
@@ -189,7 +189,7 @@ class Trainer:
             logits.append(out["action_dist_inputs"].numpy().astype(np.float64))
         return np.stack(logits)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """Weights, Adam's moments and the coefficients of the KL penalty (which RLlib's own state lacks)."""
         state = self.learner.get_state(components=["rl_module", "optimizer"])
         kl = {name: float(self.learner.curr_kl_coeffs_per_module[name]) for name in state["rl_module"]}

@@ -56,11 +56,11 @@ class LinearQ(LinearTD):
     }
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: object, agents: int) -> tuple[str, ...]:
         """All metrics: control has the average objective only."""
         return tuple(cls.metrics)
 
-    def sent(self) -> dict[str, Any]:
+    def sent(self) -> dict[str, object]:
         """Step sizes, exploration and number of steps of the coming round."""
         p = self.parameters
         return {"alpha": self.alpha(), "gain_step": p.gain_step, "epsilon": p.epsilon, "steps": p.local_steps}

@@ -125,7 +125,7 @@ class LinearTD(Coordinator):
         return parameters.local_steps
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: object, agents: int) -> tuple[str, ...]:
         """``gain_error`` with the average objective only, ``value_error_best_head`` with the discounted one only."""
         average = getattr(environment, "objective", "discounted") == "average"
         left_out = "value_error_best_head" if average else "gain_error"

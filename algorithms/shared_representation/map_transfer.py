@@ -100,7 +100,7 @@ class MapTransfer(SharedMapTD):
         return 2
 
     @classmethod
-    def metrics_for(cls, parameters: Any, environment: Any, agents: int) -> tuple[str, ...]:
+    def metrics_for(cls, parameters: Any, environment: object, agents: int) -> tuple[str, ...]:
         """No ``subspace_error`` without a map."""
         return ("value_error",) if parameters.source == "scratch" else tuple(cls.metrics)
 

@@ -1,7 +1,6 @@
 """Learning the map together: the round that joint TD and PFedTD-Rep share."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ class SharedMapTD(LinearTD):
         reply = yield Call("learn_map", shared=self.sent(), agent_steps=steps + 1 if self.fresh else steps)
         self.basis = server_step(self.basis, self.beta(), np.array(reply["gradient"]), self.rescaled)
 
-    def sent(self) -> Mapping[str, Any]:
+    def sent(self) -> Mapping[str, object]:
         """What is sent to the agents in a round."""
         p = self.parameters
         return {

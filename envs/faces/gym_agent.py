@@ -1,7 +1,5 @@
 """The gymnasium face of one agent in its own copy of a grid."""
 
-from typing import Any
-
 import gymnasium
 import numpy as np
 
@@ -20,14 +18,14 @@ class SingleFace(gymnasium.Env[np.int64, np.int64]):
         self.action_space = gymnasium.spaces.Discrete(play.actions)
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.int64, dict[str, Any]]:
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[np.int64, dict[str, object]]:
         """A fresh episode."""
         super().reset(seed=seed)
         self.play.start(self.np_random)
         return self.play.observe()[0], {}
 
-    def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, object]]:
         """One step: (table row, reward, whether the episode ended, whether it was cut short, {})."""
         rewards, ended, cut = self.play.step(np.array([action], np.int64))
         return self.play.observe()[0], float(rewards[0]), bool(ended[0]), bool(cut[0]), {}

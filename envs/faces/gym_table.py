@@ -48,15 +48,15 @@ class TableEnv(gymnasium.Env[np.int64, np.int64]):
         return picture(1, states, [(int(self._state), 0)]) if self.render_mode else None
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.int64, dict[str, Any]]:
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[np.int64, dict[str, object]]:
         """Start anew from the start distribution."""
         super().reset(seed=seed)
         self._state = self._draw(self._initial)
         self._steps = 0
         return self._state, {}
 
-    def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, object]]:
         """One transition: (next state, reward, False, whether the horizon is reached, {})."""
         reward = float(self._reward[self._state, action])
         if self._noise:

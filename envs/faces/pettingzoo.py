@@ -39,8 +39,8 @@ class ParallelFace(ParallelEnv[str, np.int64, np.int64]):
         return self.action_spaces[agent]
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.int64], dict[str, dict[str, Any]]]:
+        self, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[dict[str, np.int64], dict[str, dict[str, object]]]:
         """Fresh episodes of all agents."""
         observed = self._named.reset(seed)
         self.agents = list(self._named.live)

@@ -28,7 +28,7 @@ class RLlibFace(MultiAgentEnv):
         self.action_spaces = {name: Discrete(play.actions) for name in self.possible_agents}
         super().__init__()
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None) -> tuple[dict, dict]:
         """Fresh episodes of all agents."""
         observed = self._named.reset(seed)
         self.agents = list(self._named.live)

@@ -1,7 +1,5 @@
 """The gymnasium face of the global agent of a mean-field environment."""
 
-from typing import Any
-
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Discrete
@@ -22,14 +20,14 @@ class GlobalFace(gymnasium.Env[np.ndarray, np.int64]):
         self.action_space = Discrete(problem.global_actions)
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[np.ndarray, dict[str, object]]:
         """Start anew."""
         super().reset(seed=seed)
         self.episode.start(self.np_random)
         return self.episode.observe(self.np_random), {}
 
-    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, object]]:
         """One step: (what is seen, the team's reward, False, whether the horizon is reached, {}).
 
         Raises ValueError for an action out of range.

@@ -47,8 +47,8 @@ class PopulationFace(ParallelEnv[str, np.ndarray, np.int64]):
         return self.action_spaces[agent]
 
     def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+        self, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, object]]]:
         """Start anew. A seed repeats what follows; without one the stream goes on."""
         if seed is not None or self._generator is None:
             self._generator = np.random.default_rng(seed)

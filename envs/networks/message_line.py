@@ -9,9 +9,9 @@ forgotten). Reconstructed: occupancies count states 0..steps and are normalised 
 """
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import Field
 
 from envs.networks import message_line_kernels as kernels
@@ -101,7 +101,9 @@ class MessageLine(Environment):
         reward[0, 1] = FIRST_REWARD
         return reward
 
-    def rollout(self, policy: Any, indptr: Any, indices: Any, horizon: int, rng: np.ndarray) -> np.ndarray:
+    def rollout(
+        self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike, horizon: int, rng: np.ndarray
+    ) -> np.ndarray:
         """Codes 2 s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
 
         Episode b draws from stream b of ``rng`` uint64 [B, 4] alone, advanced in place. Raises ValueError for a horizon
@@ -118,7 +120,7 @@ class MessageLine(Environment):
         ones = (seen[:, 1:] // 2).sum(axis=1)  # whole numbers: no rounding, so no order of summation
         return (FIRST_REWARD * ones[:, 0] + REWARD * ones[:, 1:].sum(axis=1)) / self.agents
 
-    def evaluate(self, policy: Any, indptr: Any, indices: Any) -> tuple[np.ndarray, float]:
+    def evaluate(self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike) -> tuple[np.ndarray, float]:
         """``occupancy`` and ``expected_return`` in one pass over the 2^n joint states, exact.
 
         Raises ValueError for more than 14 agents.
@@ -132,13 +134,13 @@ class MessageLine(Environment):
         expected = kernels.mean_reward(counts, self.reward[:, 1, 0].copy())
         return kernels.occupancies(shares, policy, indptr, indices), float(expected)
 
-    def occupancy(self, policy: Any, indptr: Any, indices: Any) -> np.ndarray:
+    def occupancy(self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike) -> np.ndarray:
         """x_i(s, a) = sum_t gamma^t P(s_i = s, a_i = a at t) / sum_t gamma^t, t = 0..steps; float64 [n, 2, 2].
 
         Sums to 1 for each agent. Raises ValueError for more than 14 agents.
         """
         return self.evaluate(policy, indptr, indices)[0]
 
-    def expected_return(self, policy: Any, indptr: Any, indices: Any) -> float:
+    def expected_return(self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike) -> float:
         """(1 / n) sum_i sum_{t = 1..steps} E r_i(s_t), undiscounted. Raises ValueError for more than 14 agents."""
         return self.evaluate(policy, indptr, indices)[1]

@@ -3,13 +3,16 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from orchestrator.core import kernel, uniform
 
 BASE, BY_ACTION, BY_STATE = 0.1, 0.6, 0.2  # what a voter on its own does: P(s' = 1 | s, a) = .1 + .6 a + .2 s
 
 
-def checked_policy(problem: Any, policy: Any, indptr: Any, indices: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def checked_policy(
+    problem: Any, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Copies for the kernels, so that one compiled specialisation serves all: policy, indptr, indices.
 
     ``policy`` float64 [n, O, A], O at least S^m where at most m agents are observed. Raises ValueError for

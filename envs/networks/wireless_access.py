@@ -14,9 +14,9 @@ actions, users move independently.
 
 import math
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import Field
 
 from envs.networks.kernels import hop_counts
@@ -101,7 +101,9 @@ class WirelessAccess(Environment):
         reward[:, GOT_THROUGH::2] = 1.0
         return reward
 
-    def rollout(self, policy: Any, indptr: Any, indices: Any, horizon: int, rng: np.ndarray) -> np.ndarray:
+    def rollout(
+        self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike, horizon: int, rng: np.ndarray
+    ) -> np.ndarray:
         """Codes 5 s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
 
         Episode b draws from stream b of ``rng`` uint64 [B, 4] alone, advanced in place. Raises ValueError for a horizon
@@ -150,7 +152,9 @@ class WirelessAccess(Environment):
         (y, x), (v, u) = divmod(i, self.side), divmod(j, self.side)
         return abs(y - v) <= 1 and abs(x - u) <= 1
 
-    def _checked(self, policy: Any, indptr: Any, indices: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _checked(
+        self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As the kernel takes them."""
         policy, indptr, indices = checked_policy(self, policy, indptr, indices)
         for i in range(self.agents):

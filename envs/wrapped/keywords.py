@@ -34,7 +34,9 @@ class WrappedParameters(Parameters):
     )
 
 
-def with_keywords(base: type[WrappedParameters], of: Callable[..., Any], given: Mapping[str, Any]) -> type[BaseModel]:
+def with_keywords(
+    base: type[WrappedParameters], of: Callable[..., object], given: Mapping[str, object]
+) -> type[BaseModel]:
     """``base`` and a field for each keyword of ``of`` that it has no parameter of the same name for.
 
     ``given`` are values that take the place of defaults.
@@ -50,7 +52,7 @@ def with_keywords(base: type[WrappedParameters], of: Callable[..., Any], given: 
     return create_model(f"{base.__name__}WithKeywords", __base__=base, __doc__=base.__doc__, **fields)
 
 
-def keywords(parameters: BaseModel, base: type[WrappedParameters]) -> dict[str, Any]:
+def keywords(parameters: BaseModel, base: type[WrappedParameters]) -> dict[str, object]:
     """The keywords among ``parameters`` that are not at their defaults."""
     return {
         name: value
@@ -59,12 +61,12 @@ def keywords(parameters: BaseModel, base: type[WrappedParameters]) -> dict[str, 
     }
 
 
-def spread(given: Mapping[str, Any]) -> bool:
+def spread(given: Mapping[str, object]) -> bool:
     """Whether a keyword has a range, so that environments differ."""
     return any(_span(value) for value in given.values())
 
 
-def drawn(given: Mapping[str, Any], types: Mapping[str, bool], rng: np.random.Generator) -> dict[str, Any]:
+def drawn(given: Mapping[str, object], types: Mapping[str, bool], rng: np.random.Generator) -> dict[str, object]:
     """The keywords of one environment: of each range a uniform draw, a whole number where ``types`` says so."""
     found = {}
     for name, value in sorted(given.items()):
@@ -84,12 +86,12 @@ def whole(model: type[BaseModel]) -> dict[str, bool]:
     }
 
 
-def _span(value: Any) -> tuple[float, float] | None:
+def _span(value: object) -> tuple[float, float] | None:
     found = RANGE.fullmatch(value) if isinstance(value, str) else None
     return (float(found[1]), float(found[2])) if found else None
 
 
-def _field(default: Any) -> Any:
+def _field(default: object) -> Any:
     about = "keyword of the environment's own"
     if isinstance(default, bool):
         return bool, Field(default, description=about)
@@ -117,7 +119,7 @@ def _number(integer: bool, value: Any) -> Any:
 _PLAIN = bool | int | float | str | None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     if not isinstance(value, get_args(_PLAIN)):

@@ -19,9 +19,10 @@ from envs.wrapped.keywords import with_keywords
 from envs.wrapped.linear import WrappedControl, WrappedEvaluation
 from envs.wrapped.source import Built, Source
 from envs.wrapped.tabular import WrappedTables
+from orchestrator.core import Environment
 
 
-def classes(source: Source) -> Any:
+def classes(source: Source) -> type[Environment]:
     """The class of a wrapped environment; those for other kinds of algorithms are its ``faces``."""
 
     def of(face: type[Any], **more: Any) -> Any:
@@ -33,7 +34,7 @@ def classes(source: Source) -> Any:
     return of(WrappedTables, faces=faces)
 
 
-def gym(name: str) -> Any:
+def gym(name: str) -> type[Environment]:
     """The class of gymnasium's environment ``name``. Raises ValueError if there is none."""
     import gymnasium
     from gymnasium.envs.registration import load_env_creator
@@ -64,7 +65,7 @@ def gym(name: str) -> Any:
     return classes(Source(title, signature, spec.kwargs, spec.max_episode_steps, build))
 
 
-def pettingzoo(name: str) -> Any:
+def pettingzoo(name: str) -> type[Environment]:
     """The class of a PettingZoo environment whose agents act at once: ``module`` or ``module:function``."""
     module, _, function = name.partition(":")
     try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,8 +26,8 @@ class Source:
     """Where processes come from: ``roles`` of them (agents of one joint environment) for each set of keywords."""
 
     title: str
-    signature: Callable[..., Any]  #: whose keywords can be given
-    given: Mapping[str, Any]  #: keywords with other defaults
+    signature: Callable[..., object]  #: whose keywords can be given
+    given: Mapping[str, object]  #: keywords with other defaults
     steps: int | None  #: of an episode, where the environment says
     #: (keywords as repr of sorted pairs, samples, seed) -> a process for each role
     build: Callable[[str, int, int], "Built"]
