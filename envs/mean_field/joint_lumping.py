@@ -6,16 +6,13 @@ independently, by a kernel that depends on the cell.
 """
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from envs.mean_field import histograms
 from envs.mean_field.lumping import action_values, averaged, settle, through
 from orchestrator.core import kernel
-
-if TYPE_CHECKING:
-    from envs.mean_field.base import MeanFieldProblem
 
 
 def joint_bytes(members: int, global_states: int, local_states: int, local_actions: int) -> float:
@@ -27,7 +24,7 @@ def joint_bytes(members: int, global_states: int, local_states: int, local_actio
 class JointLumping:
     """All n agents of a problem, decided for by someone who sees everyone: V* over all joint actions."""
 
-    def __init__(self, problem: "MeanFieldProblem") -> None:
+    def __init__(self, problem: Any) -> None:
         self.problem = problem
         self.cells = histograms.enumerated(problem.agents, problem.local_states)
         self.rows = histograms.enumerated(problem.agents, problem.local_states * problem.local_actions)
@@ -55,7 +52,7 @@ class Decentralised:
     the k agents that it sees, itself among them, have such a histogram.
     """
 
-    def __init__(self, problem: "MeanFieldProblem", policy: np.ndarray, shares: np.ndarray, k: int) -> None:
+    def __init__(self, problem: Any, policy: np.ndarray, shares: np.ndarray, k: int) -> None:
         self.problem = problem
         self.cells = histograms.enumerated(problem.agents, problem.local_states)
         sampled = histograms.enumerated(k, problem.local_states)

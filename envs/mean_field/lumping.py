@@ -7,15 +7,12 @@ that sees everyone, and what a policy of k sampled local states reaches, are fix
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from envs.mean_field import histograms
 from orchestrator.core import kernel, ordered_sum
-
-if TYPE_CHECKING:
-    from envs.mean_field.base import MeanFieldProblem
 
 #: Largest number of multiplications of an exact lumping, a minute or two.
 MOST_OPERATIONS = 2e11
@@ -57,7 +54,7 @@ def largest_change(before, value):
 class Lumping:
     """n ``agents`` of a problem whose reward is additive, all with the local ``policy`` float64 [S, G, B]."""
 
-    def __init__(self, problem: "MeanFieldProblem", policy: np.ndarray, agents: int) -> None:
+    def __init__(self, problem: Any, policy: np.ndarray, agents: int) -> None:
         self.problem, self.policy, self.agents = problem, policy, agents
         #: P(s' | s) of a local agent at each global state, float64 [G, S, S]
         self.chance = under(policy, problem.local_kernel)
