@@ -37,7 +37,7 @@ class Kernel:
         import numba
 
         # Without numba's runtime an inlined body counts no references to its arrays, which halves the time of a loop.
-        dispatcher = numba.njit(  # pyright: ignore[reportCallIssue]
+        dispatcher = numba.njit(  # pyright: ignore[reportCallIssue] - _nrt is not in the annotations
             cache=True,
             fastmath=False,
             parallel=False,

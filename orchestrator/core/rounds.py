@@ -114,7 +114,7 @@ class Coordinator(Persistent, Generic[P, E]):
     metrics: ClassVar[Mapping[str, str]]
     #: metric -> name on an axis, where the metric's own name says too little.
     labels: ClassVar[Mapping[str, str]] = {}
-    #: Metrics that are returns: higher is better, and runs are far from normally distributed.
+    #: Metrics that are returns of episodes or gaps between them. Figures show their interquartile means.
     scores: ClassVar[tuple[str, ...]] = ()
     #: Whether its numbers are those of every placement and after every fault. If False, the algorithm promises nothing
     #: of the kind: ``warnings`` should say so, and it is left out of the contract and golden tests.

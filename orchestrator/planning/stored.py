@@ -43,7 +43,7 @@ class StoredSweep(BaseModel):
     meanings: dict[str, str]  #: metric -> what it is
     labels: dict[str, str]  #: metric -> what an axis calls it
     parameters: dict[str, str]  #: parameter (``env.NAME`` of environments) -> its description
-    scores: list[str]  #: metrics of which more is better
+    scores: list[str]  #: metrics that are returns or gaps of returns
     definition: dict[str, object]  #: the sweep file, with plug-in files by absolute path
 
     @classmethod

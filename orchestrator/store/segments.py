@@ -1,13 +1,14 @@
 """Segments: immutable parquet files that are added and merged, never changed."""
 
+import contextlib
 import errno
 import io
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,7 +37,7 @@ class Segments:
 
     def __init__(self, folder: Folder):
         self._folder = folder
-        self._schemas: dict[str, pa.Schema] = {}  # a segment never changes, so its footer is read once
+        self._fragments: dict[str, tuple[ds.Fragment, pa.Schema]] = {}
 
     def paths(self, table: str) -> list[str]:
         """Paths of the table's segments.
@@ -71,21 +72,37 @@ class Segments:
     def parts(self, table: str, paths: Sequence[str]) -> list[Part]:
         """The segments as one part, or as several where columns have conflicting types.
 
-        Few bytes are read at once. Many become datasets, of which DuckDB reads the columns and rows that it needs.
+        Few bytes on this machine are read at once. Other segments become datasets, of which DuckDB reads the columns
+        and rows that it needs. Raises UserError for a file that is not a segment of the table.
         """
-        with ThreadPoolExecutor(16) as pool:
-            schemas = list(pool.map(partial(self._schema, table), paths))
-        groups: list[tuple[dict[str, pa.DataType], list[str]]] = [(TABLES[table].types(), [])]
-        for path, schema in zip(paths, schemas, strict=True):
-            types = dict(zip(schema.names, schema.types, strict=True))
-            agreeing = (group for group in groups if all(group[0].get(c, t) == t for c, t in types.items()))
-            if (group := next(agreeing, None)) is None:
-                group = (TABLES[table].types(), list[str]())
-                groups.append(group)
-            group[0].update(types)
-            group[1].append(path)
         small = sum(self._folder.size(path) or 0 for path in paths) <= SMALL
-        return [(self._whole if small else self._dataset)(types, members) for types, members in groups]
+        if self._folder.local is not None and small:
+            return self._tables(table, paths)
+        return self._datasets(table, paths)
+
+    def _tables(self, table: str, paths: Sequence[str]) -> list[Part]:
+        with ThreadPoolExecutor(16) as pool:
+            tables = list(pool.map(partial(self._rows, table), paths))
+        groups = _agreeing(table, [rows.schema for rows in tables])
+        return [
+            pa.concat_tables([empty_table(types), *(tables[k] for k in members)], promote_options="default")
+            for types, members in groups
+        ]
+
+    def _datasets(self, table: str, paths: Sequence[str]) -> list[Part]:
+        import pyarrow.dataset as ds  # imports pandas
+
+        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        format = ds.ParquetFileFormat(default_fragment_scan_options=options)
+        with ThreadPoolExecutor(16) as pool:
+            fragments = list(pool.map(partial(self._fragment, table, format), paths))
+        groups = _agreeing(table, [schema for _, schema in fragments])
+        return [
+            ds.FileSystemDataset(
+                [fragments[k][0] for k in members], pa.schema(list(types.items())), format, self._folder.filesystem
+            )
+            for types, members in groups
+        ]
 
     def reading(self, tables: Sequence[str], work: Callable[[Parts, Paths], T]) -> T:
         """``work`` on what ``tables`` hold now: their parts, and the segments that these are made of.
@@ -113,61 +130,40 @@ class Segments:
     def check(self, table: str, paths: Sequence[str]) -> None:
         """Read every byte of the segments and raise UserError for the first that is damaged."""
         for path in paths:
-            try:
-                self._schema(table, path)
-                self._open(path).read()
-            except FileNotFoundError:
-                continue
-            except (pa.ArrowException, OSError) as error:
-                raise self._unreadable(path, error) from error
+            with contextlib.suppress(FileNotFoundError):
+                self._rows(table, path)
 
     def _names(self, table: str) -> list[str]:
         return [name for name in self._folder.names(table) if name.endswith(".parquet")]
 
-    def _whole(self, types: Mapping[str, pa.DataType], paths: Sequence[str]) -> pa.Table:
-        """The rows of the segments, whose columns have these types."""
-        empty = empty_table(types)
-        with ThreadPoolExecutor(16) as pool:
-            rows = list(pool.map(self._rows, paths))
-        return pa.concat_tables([empty, *rows], promote_options="default")
+    def _rows(self, table: str, path: str) -> pa.Table:
+        """All rows of a segment, its checksums verified. Raises UserError for a damaged or foreign file."""
+        where, filesystem = self._folder.path(path), self._folder.filesystem
+        with self._damage_as_sentence(path):
+            file = pq.ParquetFile(where, filesystem=filesystem, page_checksum_verification=True)
+            with file:
+                self._verify(table, path, file.schema_arrow)
+                return file.read()
 
-    def _dataset(self, types: Mapping[str, pa.DataType], paths: Sequence[str]) -> "ds.Dataset":
-        """The same rows, read when they are scanned."""
-        import pyarrow.dataset as ds  # imports pandas
+    def _fragment(self, table: str, format: "ds.ParquetFileFormat", path: str) -> "tuple[ds.Fragment, pa.Schema]":
+        """A segment that is read when it is scanned, and its columns. It never changes: its footer is read once."""
+        if path not in self._fragments:
+            where, size = self._folder.path(path), self._folder.size(path)
+            with self._damage_as_sentence(path):
+                fragment = format.make_fragment(where, self._folder.filesystem, file_size=size)
+                schema = cast("pa.Schema", fragment.physical_schema)  # pyright: ignore
+                self._verify(table, path, schema)
+            self._fragments[path] = fragment, schema
+        return self._fragments[path]
 
-        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-        format = ds.ParquetFileFormat(default_fragment_scan_options=options)
-        files, filesystem = self._folder, self._folder.filesystem
-        fragments = [format.make_fragment(files.path(p), filesystem, file_size=files.size(p)) for p in paths]
-        return ds.FileSystemDataset(fragments, pa.schema(list(types.items())), format, filesystem)
-
-    def _rows(self, path: str) -> pa.Table:
-        """All rows of a segment. Raises UserError for a damaged one, FileNotFoundError for one that is gone."""
+    @contextlib.contextmanager
+    def _damage_as_sentence(self, path: str) -> Generator[None]:
         try:
-            return self._open(path).read()
+            yield
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(path, error) from error
-
-    def _open(self, path: str) -> pq.ParquetFile:
-        """The segment as a file that is read with its checksums verified."""
-        folder = self._folder
-        return pq.ParquetFile(folder.path(path), filesystem=folder.filesystem, page_checksum_verification=True)
-
-    def _schema(self, table: str, path: str) -> pa.Schema:
-        """The segment's columns, from its footer. Raises UserError for a file that is not a segment of the table."""
-        if path not in self._schemas:
-            try:
-                with self._open(path) as file:
-                    schema = file.schema_arrow
-            except FileNotFoundError:
-                raise
-            except (pa.ArrowException, OSError) as error:
-                raise self._unreadable(path, error) from error
-            self._verify(table, path, schema)
-            self._schemas[path] = schema
-        return self._schemas[path]
 
     def _verify(self, table: str, path: str, schema: pa.Schema) -> None:
         expected = TABLES[table]
@@ -193,6 +189,20 @@ class Segments:
             f"{shown} is truncated or not a parquet file ({reason}); it was left as it is. Move it "
             "out of the results folder and run the sweep again: it computes only what is missing."
         )
+
+
+def _agreeing(table: str, schemas: Sequence[pa.Schema]) -> list[tuple[dict[str, pa.DataType], list[int]]]:
+    """The schemas in groups without conflicting types: column -> type, and the indices of the group's schemas."""
+    groups: list[tuple[dict[str, pa.DataType], list[int]]] = [(TABLES[table].types(), [])]
+    for k, schema in enumerate(schemas):
+        types = dict(zip(schema.names, schema.types, strict=True))
+        agreeing = (group for group in groups if all(group[0].get(c, t) == t for c, t in types.items()))
+        if (group := next(agreeing, None)) is None:
+            group = (TABLES[table].types(), list[int]())
+            groups.append(group)
+        group[0].update(types)
+        group[1].append(k)
+    return groups
 
 
 def empty_table(types: Mapping[str, pa.DataType]) -> pa.Table:

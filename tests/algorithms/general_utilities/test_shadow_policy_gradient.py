@@ -184,7 +184,7 @@ def test_kappa_beyond_the_diameter_is_told_and_clipped():
 )
 def test_what_is_refused(settings, words):
     with pytest.raises(UserError) as refused:
-        task(**({"agents": 4} | settings))
+        _ = task(**({"agents": 4} | settings)).outlook
     assert words in str(refused.value)
 
 
@@ -202,7 +202,7 @@ def test_a_utility_of_the_user_s_own():
 
 def test_a_wrong_gradient_is_refused_before_anything_runs():
     with pytest.raises(UserError, match=r"utility seventy: the gradient at entry \(1, 0\) is .*; differences give"):
-        task(f"{OWN}:Wrong", agents=3)
+        _ = task(f"{OWN}:Wrong", agents=3).outlook
 
 
 def test_a_letter_holds_one_column_and_is_charged_its_way():

@@ -131,5 +131,5 @@ def test_no_action_is_drawn_that_a_user_has_not():
 )
 def test_what_is_refused(algorithm, settings, words):
     with pytest.raises(UserError) as refused:
-        task(algorithm, "message-line", agents=3, **settings)
+        _ = task(algorithm, "message-line", agents=3, **settings).outlook
     assert words in str(refused.value)

@@ -13,6 +13,7 @@ from algorithms.mean_field.alternating_marl import AlternatingMARL
 from algorithms.mean_field.local_learning import induced_response
 from orchestrator.errors import UserError
 from orchestrator.planning.cells import make_cell
+from orchestrator.planning.tasks import Task
 from orchestrator.running.checkpoint import Keeper, pack, unpack
 from tests.tools.alternating import every, fresh, policy_of, run, summary, talked, task
 
@@ -185,7 +186,7 @@ def test_a_run_goes_on_from_the_middle_of_any_phase(judge, monkeypatch):
 )
 def test_what_is_refused(settings, words):
     with pytest.raises(UserError) as refused:
-        make_cell("alternating-marl", "random-population", {"agents": 9, "k": 3} | settings)
+        _ = Task(make_cell("alternating-marl", "random-population", {"agents": 9, "k": 3} | settings), (0,)).outlook
     assert words in str(refused.value)
 
 

@@ -198,18 +198,18 @@ def test_each_agent_s_return():
 )
 def test_what_is_refused(settings, words):
     with pytest.raises(UserError) as refused:
-        make_cell("graphon-mfs", "graphon-robots", {"agents": 16} | settings)
+        _ = Task(make_cell("graphon-mfs", "graphon-robots", {"agents": 16} | settings), (0,)).outlook
     assert words in str(refused.value)
 
 
 @pytest.mark.parametrize("samples", ["inf", 1])
 def test_what_is_named_would_fit(samples):
     with pytest.raises(UserError) as refused:
-        task(agents=16, kappa=100_000, samples=samples)
+        _ = task(agents=16, kappa=100_000, samples=samples).outlook
     fit = int(str(refused.value).split("kappa up to ")[1].split()[0])
     assert task(agents=16, kappa=fit, samples=samples).coordinator(0).memory < 5e9
     with pytest.raises(UserError):
-        task(agents=16, kappa=fit + 1, samples=samples)
+        _ = task(agents=16, kappa=fit + 1, samples=samples).outlook
 
 
 def test_infinity_may_be_a_number():

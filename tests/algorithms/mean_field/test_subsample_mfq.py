@@ -328,7 +328,7 @@ def test_rows_are_histograms_of_states_with_actions():
 )
 def test_what_is_refused(settings, words):
     with pytest.raises(UserError) as refused:
-        make_cell("subsample-mfq", "random-population", settings)
+        _ = Task(make_cell("subsample-mfq", "random-population", settings), (0,)).outlook
     assert words in str(refused.value)
 
 

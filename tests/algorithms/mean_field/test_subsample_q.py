@@ -98,7 +98,7 @@ def test_shards_give_the_numbers_of_one_table(samples, hosts):
 )
 def test_what_is_refused(settings, words):
     with pytest.raises(UserError) as refused:
-        make_cell("subsample-q", "mode-tracking", {"agents": 9, "k": 3} | settings)
+        _ = Task(make_cell("subsample-q", "mode-tracking", {"agents": 9, "k": 3} | settings), (0,)).outlook
     assert words in str(refused.value)
 
 

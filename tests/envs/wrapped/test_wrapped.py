@@ -9,6 +9,7 @@ import pytest
 from orchestrator.errors import UserError
 from orchestrator.planning.cells import make_cell
 from orchestrator.planning.classes import algorithm_class, environment_class, suited
+from orchestrator.planning.tasks import Task
 from tests.tools import toys
 from tests.tools.engine import numbers, run, task  # pyright: ignore[reportMissingImports]
 
@@ -119,7 +120,7 @@ def test_a_process_without_a_table_is_counted():
 
 def test_agents_of_a_joint_environment_meet_each_other_at_random():
     """Whatever one does, the other does the same half of the time; only the second pays for action 1."""
-    meeting = problem("pettingzoo:toys:Meeting", 4, samples=20_000)
+    meeting = problem("pettingzoo:tests.tools.toys:Meeting", 4, samples=20_000)
     assert (meeting.roles, meeting.process_count) == (2, 2)
     for role in (0, 1):
         found = meeting.process(role)
@@ -184,13 +185,13 @@ WRONG = [
     ("gym:Unseeded-v0", {}, "two runs with the same seed differ"),
     ("gym:Stairs-v0", {"env.samples": 3}, "which was reached; raise env.samples."),
     ("pettingzoo:nowhere", {}, "pettingzoo:nowhere: it cannot be imported (No module named 'nowhere')."),
-    ("pettingzoo:toys", {}, "has no attribute 'parallel_env'"),
+    ("pettingzoo:tests.tools.toys", {}, "has no attribute 'parallel_env'"),
     (
-        "pettingzoo:toys:Meeting",
+        "pettingzoo:tests.tools.toys:Meeting",
         {"agents": 3, "env.samples": 500},
         "agents must be a multiple of 2, the agents that play together; got 3.",
     ),
-    ("pettingzoo:toys:Meeting", {"env.spaces": 4}, "its agents have different observations or actions"),
+    ("pettingzoo:tests.tools.toys:Meeting", {"env.spaces": 4}, "its agents have different observations or actions"),
     ("gim:FrozenLake-v1", {}, "Unknown environment 'gim:FrozenLake-v1'"),
 ]
 
@@ -198,15 +199,15 @@ WRONG = [
 @pytest.mark.parametrize(("reference", "settings", "sentence"), WRONG, ids=[sentence[:40] for *_, sentence in WRONG])
 def test_what_cannot_be_wrapped_is_told(reference, settings, sentence):
     with pytest.raises(UserError) as told:
-        make_cell("iql", reference, {"agents": 2, **settings})
+        _ = Task(make_cell("iql", reference, {"agents": 2, **settings}), (0,)).outlook
     assert sentence in str(told.value)
     assert "\n" not in str(told.value)
 
 
 def test_the_linear_algorithms_refuse_what_does_not_come_back():
     with pytest.raises(UserError, match="it does not come back from every state"):
-        make_cell("fedtd", "gym:Forever-v0", {"agents": 2})
+        _ = Task(make_cell("fedtd", "gym:Forever-v0", {"agents": 2}), (0,)).outlook
     with pytest.raises(UserError, match="a keyword with a range makes them differ"):
-        make_cell("fedtd", LAKE, {"agents": 2, "env.rank": 2})
+        _ = Task(make_cell("fedtd", LAKE, {"agents": 2, "env.rank": 2}), (0,)).outlook
     with pytest.raises(UserError, match=r"subsample-q does not run on gym:FrozenLake-v1"):
         make_cell("subsample-q", LAKE, {"agents": 2})
