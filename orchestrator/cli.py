@@ -33,7 +33,7 @@ def main() -> None:
     try:
         code = app(prog_name="orchestrator", standalone_mode=False) or 0
     except UserError as error:
-        code = _told(str(error), 2)
+        code = _exit_with(str(error), 2)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
@@ -42,12 +42,12 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer's own usage errors have it
             raise
-        code = _told(_usage(error), getattr(error, "exit_code", 2))
+        code = _exit_with(_usage(error), getattr(error, "exit_code", 2))
     sys.exit(code)
 
 
 def _open_streams() -> None:
-    """Where a stream is closed what is said to it is lost; letters that a terminal does not have are told by number."""
+    """Replace closed streams by the null device. Characters that the terminal cannot show are escaped."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -56,7 +56,8 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _told(text: str, code: int) -> int:
+def _exit_with(text: str, code: int) -> int:
+    """Print ``text`` on stderr. Returns ``code``."""
     print(text, file=sys.stderr)
     return code
 
@@ -75,10 +76,10 @@ def _wrong(error: Any, path: str) -> str:
         return f"{path} has no option {error.option_name}" + (f": did you mean {near[0]}?" if near else "")
     if kind == "MissingParameter" and param is not None:
         return f"{path} needs {param.metavar or param.opts[0]}"
-    if found := re.search(r"value for '(\S+?)':.* '(.*)' is not one of (.*)", text):
-        return f"{found[1].strip('[]')} is {found[2]!r}; it takes {found[3].replace(chr(39), '').rstrip('.')}"
-    if found := re.match(r"No such command '(.*?)'\.(?: Did you mean '(.*?)'\?)?", text):
-        return f"There is no command {found[1]!r}" + (f": did you mean {_either(found[2])}?" if found[2] else "")
+    if match := re.search(r"value for '(\S+?)':.* '(.*)' is not one of (.*)", text):
+        return f"{match[1].strip('[]')} is {match[2]!r}; it takes {match[3].replace(chr(39), '').rstrip('.')}"
+    if match := re.match(r"No such command '(.*?)'\.(?: Did you mean '(.*?)'\?)?", text):
+        return f"There is no command {match[1]!r}" + (f": did you mean {_either(match[2])}?" if match[2] else "")
     return text
 
 

@@ -1,4 +1,4 @@
-"""What every process of ours sets before numpy and numba load: one BLAS thread, no telemetry, a safe kernel cache.
+"""What every process sets before numpy and numba load: one BLAS thread, no telemetry, a safe kernel cache.
 
 BLAS results depend on its number of threads, and numba's on-disk cache misses an edit of a kernel that lives in
 another file than its caller; both would change numbers silently (docs/determinism.md).
@@ -35,7 +35,7 @@ RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # replies that nobody waits for after a loss; the loss itself is told
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # replies that nobody waits for after a loss; the loss itself is reported
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a sweep at once; what is finished is stored by then

@@ -64,12 +64,12 @@ class Resumed(Keeper):
 
 def numbers(outcome: Outcome) -> dict[int, str]:
     """Seed -> everything that was computed. Equal texts mean equal bits: repr of a float is exact, -0.0 included."""
-    found = {}
+    texts: dict[int, str] = {}
     for replica in outcome.replicas:
         agents = {name: values.tolist() for name, values in replica.agents.items()}
         rest = (replica.recorder.rows(), replica.recorder.summary(), asdict(replica.traffic), agents)
-        found[replica.seed] = repr((replica.status, replica.completed, *rest))
-    return found
+        texts[replica.seed] = repr((replica.status, replica.completed, *rest))
+    return texts
 
 
 def examine(task: Task) -> Iterator[Finding]:
@@ -81,9 +81,9 @@ def examine(task: Task) -> Iterator[Finding]:
         name = task.cell.algorithm_class.name
         raise UserError(f"{name} is outside the placement promise: there is nothing to check.")
     task = replace(task, cell=replace(task.cell, record={"every": 1, "agents": True}))
-    found, interpreted = _interpreted(task)
-    yield found
-    if found.state == "wrong":
+    finding, interpreted = _interpreted(task)
+    yield finding
+    if finding.state == "wrong":
         return
     diary, fleet = Diary(), InlineFleet()
     outcome = run_task(task, fleet, diary, fuse=False)
@@ -116,8 +116,8 @@ def examine(task: Task) -> Iterator[Finding]:
     yield _measuring(task, outcome)
 
 
-def _same(what: str, same: bool, found: str, meaning: str) -> Finding:
-    return Finding(what, "ok" if same else "wrong", found if same else "other numbers", meaning)
+def _same(what: str, same: bool, observed: str, meaning: str) -> Finding:
+    return Finding(what, "ok" if same else "wrong", observed if same else "other numbers", meaning)
 
 
 def _interpreted(task: Task) -> tuple[Finding, dict[int, str]]:
@@ -135,27 +135,27 @@ def _interpreted(task: Task) -> tuple[Finding, dict[int, str]]:
     if done.returncode:
         last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
         return Finding(what, "wrong", f"the interpreted run ended with {done.returncode}: {last}", meaning), {}
-    said: dict[str, Any] = pickle.loads(done.stdout)
-    if said["error"]:
-        return Finding(what, "wrong", said["error"], meaning), {}
-    return Finding(what, "ok", "no error, and every index inside its array", meaning), said["numbers"]
+    answer: dict[str, Any] = pickle.loads(done.stdout)
+    if answer["error"]:
+        return Finding(what, "wrong", answer["error"], meaning), {}
+    return Finding(what, "ok", "no error, and every index inside its array", meaning), answer["numbers"]
 
 
 def _ran(task: Task, outcome: Outcome) -> Finding:
     """Whether it ran to the end, spoke with its members and is random at all."""
     what, seeds = "running", outcome.replicas
-    if error := next((_told(replica.error) for replica in seeds if replica.status != "done"), ""):
+    if error := next((_first_line(replica.error) for replica in seeds if replica.status != "done"), ""):
         return Finding(what, "wrong", error, "The algorithm has to run before anything else can be tried.")
     traffic = seeds[0].traffic
-    told = f"{seeds[0].completed} rounds of {task.cell.agents} agents: {traffic.calls} communications, "
-    told += f"{traffic.bytes_sent} bytes, {traffic.agent_steps} agent steps"
+    costs = f"{seeds[0].completed} rounds of {task.cell.agents} agents: {traffic.calls} communications, "
+    costs += f"{traffic.bytes_sent} bytes, {traffic.agent_steps} agent steps"
     if not traffic.calls or not traffic.agent_steps:
         return Finding(
-            what, "note", told, "A call that is not yielded does nothing; agent_steps of a Call are counted."
+            what, "note", costs, "A call that is not yielded does nothing; agent_steps of a Call are counted."
         )
     if len(seeds) > 1 and len({repr(replica.recorder.rows()) for replica in seeds}) == 1:
-        return Finding(what, "note", f"{told}; all seeds alike", "Nothing random is drawn, or not from the streams.")
-    return Finding(what, "ok", told, "What a run costs is counted from these.")
+        return Finding(what, "note", f"{costs}; all seeds alike", "Nothing random is drawn, or not from the streams.")
+    return Finding(what, "ok", costs, "What a run costs is counted from these.")
 
 
 def _snapshots(task: Task, diary: Diary, expected: dict[int, str], outcome: Outcome, fleet: InlineFleet) -> Finding:
@@ -194,13 +194,13 @@ def _forgotten(outcome: Outcome, fleet: InlineFleet, resumed: Outcome, again: In
         (one.coordinator, other.coordinator) for one, other in zip(outcome.replicas, resumed.replicas, strict=True)
     ]
     pairs += [(block, again.hosts[0].blocks[key]) for key, block in fleet.hosts[0].blocks.items()]
-    found = set()
+    names: set[str] = set()
     for one, other in pairs:
         for name in vars(one).keys() | vars(other).keys():
             left_out = name not in GIVEN and name not in one.persistent and not name.startswith("__")
             if left_out and _exact(getattr(one, name, None)) != _exact(getattr(other, name, None)):
-                found.add(f"{type(one).__name__}.{name}")
-    yield from found
+                names.add(f"{type(one).__name__}.{name}")
+    yield from names
 
 
 def _measuring(task: Task, outcome: Outcome) -> Finding:
@@ -228,17 +228,17 @@ def _exact(value: object) -> str:
     return repr(value) if isinstance(value, bool | int | float | str | list | tuple | None) else type(value).__name__
 
 
-def _told(error: str) -> str:
+def _first_line(error: str) -> str:
     """The first line of a replica's error, and where in the user's file it came from."""
     return error.splitlines()[0] + error_place(error)
 
 
 def main() -> None:
-    """Run the task on stdin and say what came of it: the interpreted side of ``examine``."""
+    """Run the task on stdin and write its numbers to stdout: the interpreted side of ``examine``."""
     task: Task = pickle.loads(sys.stdin.buffer.read())
     with contextlib.redirect_stdout(sys.stderr):
         outcome = run_task(task, InlineFleet(), fuse=False)
-    error = next((_told(replica.error) for replica in outcome.replicas if replica.status == "failed"), "")
+    error = next((_first_line(replica.error) for replica in outcome.replicas if replica.status == "failed"), "")
     sys.stdout.buffer.write(pickle.dumps({"error": error, "numbers": numbers(outcome)}))
 
 

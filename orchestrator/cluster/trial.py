@@ -38,18 +38,18 @@ RESOURCES = {"cpu": "CPU", "gpu": "GPU"}
 
 
 def bundles(
-    batch: Sequence[Unit], placement: Placement, nodes: Sequence[Node], held: Mapping[str, float]
+    batch: Sequence[Unit], placement: Placement, nodes: Sequence[Node], environments: Mapping[str, float]
 ) -> tune.PlacementGroupFactory:
     """What a batch's trial reserves: the largest resources that its coordinators need, usually one CPU, and memory.
 
-    The memory is that of its process, its actors and its environments (``held``: cell id -> bytes). Spread over
+    The memory is that of its process, its actors and its environments (``environments``: cell id -> bytes). Spread over
     ``nodes``, each of the other nodes gives memory for its own actors. Hosts take no CPU slot: they work while the
     trial waits for them. Where no node is known yet, no memory is reserved: a wrong guess could wait for ever.
     """
     hosts = max(0 if unit.agents_per_actor is None else unit.task.hosts(unit.agents_per_actor) for unit in batch)
     count = max(1, min(hosts, len(nodes))) if placement.strategy == "spread" else 1
     least, each = min((node.memory for node in nodes), default=0.0), -(-hosts // count)
-    tables = max(held.get(unit.task.cell.id, 0.0) * instances(unit.task) for unit in batch)
+    tables = max(environments.get(unit.task.cell.id, 0.0) * instances(unit.task) for unit in batch)
     own = {"memory": reserved(1 + each, tables, least)} if least else {}
     away = {"memory": reserved(each, 0.0, least)}
     labels = {"bundle_label_selector": [placement.labels] * count} if placement.labels else {}

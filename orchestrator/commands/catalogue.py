@@ -159,7 +159,7 @@ def _all(kind: str) -> list[type]:
 
 
 def _shipped(plugin: type) -> bool:
-    """Whether the class is one of ours: each has a file of its own, whose docstring describes it and its source."""
+    """Whether the class is shipped. Each such class has its own file, whose docstring describes it and its source."""
     known = [*registry.names("algorithm"), *registry.names("environment")]
     return plugin.name in known and plugin.__module__.split(".")[0] in registry.OURS
 

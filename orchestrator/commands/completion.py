@@ -36,8 +36,8 @@ def describable(incomplete: str) -> list[str]:
 def stored(ctx: typer.Context, incomplete: str) -> list[str]:
     """Sweeps in the local results folder of the command line. Buckets give none: a request would take too long."""
     place = Path(ctx.params.get("results") or "results").expanduser() / "sweeps"
-    found = sorted(path.relative_to(place).with_suffix("").as_posix() for path in place.rglob("*.json"))
-    return _of(found, incomplete)
+    names = sorted(path.relative_to(place).with_suffix("").as_posix() for path in place.rglob("*.json"))
+    return _of(names, incomplete)
 
 
 def _of(names: Iterable[str], incomplete: str) -> list[str]:

@@ -76,8 +76,8 @@ def jobs(address: JobAddressOption = None, format: FormatOption = Format.table) 
     from orchestrator.cluster.job_server import Job
     from orchestrator.commands import printing
 
-    found = _server(address).jobs()
-    printing.frame(pd.DataFrame(found, columns=list(Job._fields)), format.value)
+    jobs_there = _server(address).jobs()
+    printing.frame(pd.DataFrame(jobs_there, columns=list(Job._fields)), format.value)
 
 
 @app.command()

@@ -25,12 +25,12 @@ class Persistent:
     #: Attributes that are the whole changing state, besides ``tensors``.
     persistent: ClassVar[tuple[str, ...]] = ()
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if isinstance(getattr(type(self), name, None), FunctionType):
             raise AttributeError(f"{name} is a method of {type(self).__name__}; give the attribute another name")
         super().__setattr__(name, value)
 
-    def tensors(self) -> Mapping[str, Any]:
+    def tensors(self) -> Mapping[str, object]:
         """State that is not in attributes, such as the weights of a network: name -> array. None by default."""
         return {}
 

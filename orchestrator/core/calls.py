@@ -51,8 +51,8 @@ class Call:
 
     method: str
     on: str = "agents"
-    shared: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    scattered: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shared: Mapping[str, object] = field(default_factory=dict[str, object])
+    scattered: Mapping[str, object] = field(default_factory=dict[str, object])
     agent_steps: int = 0
     sensed: tuple[str, ...] = ()
 
@@ -89,7 +89,7 @@ class Exchange:
     graph: Graph
     hops: int = 1
     on: str = "agents"
-    shared: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shared: Mapping[str, object] = field(default_factory=dict[str, object])
     agent_steps: int = 0
     sensed: tuple[str, ...] = ()
     addressed: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class Exchange:
 Conversation: TypeAlias = Generator[Call | Exchange | tuple[Call | Exchange, ...], Any, Any]
 
 
-def array_bytes(values: Mapping[str, Any] | None, left_out: tuple[str, ...]) -> int:
+def array_bytes(values: Mapping[str, object] | None, left_out: tuple[str, ...]) -> int:
     """Bytes of the arrays in ``values`` except those named.
 
     Scalars are step sizes and counts, which every member could work out.

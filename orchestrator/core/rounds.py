@@ -173,7 +173,7 @@ class Coordinator(Persistent, Generic[P, E]):
         return {"agents": self.agents}
 
     @abstractmethod
-    def blocks(self) -> Mapping[str, type[Block[Any, Any, Any]]]:
+    def blocks(self) -> Mapping[str, type[Block]]:
         """The class that holds the members of each group."""
         raise NotImplementedError  # abstract
 

@@ -9,7 +9,7 @@ from orchestrator.errors import UserError
 from orchestrator.planning.tasks import Task
 
 PROCESS_BYTES = 125e6  #: resident memory of one actor process
-STARTS_PER_SECOND = 1.5  #: actor processes that one machine starts a second
+STARTS_PER_SECOND = 1.5  #: actor processes that one machine starts per second
 SECONDS_PER_CALL = 1.2e-3  #: one call to one actor and back
 SHARE = 0.8  #: of the free memory that a cell may take
 

@@ -46,7 +46,7 @@ def title(location: str) -> str:
     if not mark:
         return location
     known, at, place = rest.partition("?")[0].rpartition("@")
-    # Up to the last @, since a key may hold a / not written as %2F. Azure's CONTAINER@ACCOUNT is no secret.
+    # Up to the last @, since a key may hold a / not written as %2F. Azure's CONTAINER@ACCOUNT is not a secret.
     secret = ":" in known or ("/" not in known and not scheme.startswith("abfs"))
     return f"{scheme}://{place if secret else known + at + place}"
 
@@ -95,7 +95,7 @@ def refusal(error: OSError, location: str) -> str | None:
 
 
 def _look(filesystem: fs.FileSystem, root: str) -> None:
-    """Raise OSError if nothing can be seen of ``root``; that it holds nothing yet is no error."""
+    """Raise OSError if nothing can be seen of ``root``; It may be empty."""
     if not root:
         raise ValueError("it names no bucket")
     if filesystem.get_file_info(root).type == fs.FileType.NotFound:
@@ -121,10 +121,10 @@ def _reason(error: Exception, location: str) -> str:
 
 def _endpoint(location: str) -> str:
     """The endpoint that a location or the environment names, as HOST:PORT; nothing if it is the provider's own."""
-    given = parse_qs(location.partition("?")[2]).get("endpoint_override", [""])[0]
-    if not given and location.startswith("s3://"):
-        given = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    return given.rpartition("://")[2].rpartition("@")[2]
+    endpoint = parse_qs(location.partition("?")[2]).get("endpoint_override", [""])[0]
+    if not endpoint and location.startswith("s3://"):
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    return endpoint.rpartition("://")[2].rpartition("@")[2]
 
 
 def _probe(location: str) -> None:

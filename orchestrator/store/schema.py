@@ -180,8 +180,8 @@ def conform(name: str, rows: pa.Table, written: datetime | None = None) -> pa.Ta
     schema = TABLES[name]
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     for column, type_ in schema.types().items():
-        given = column in rows.column_names
-        columns[column] = rows[column].cast(type_) if given else pa.nulls(rows.num_rows, type_)
+        there = column in rows.column_names
+        columns[column] = rows[column].cast(type_) if there else pa.nulls(rows.num_rows, type_)
         if column == "written" and written is not None:
             columns[column] = pc.fill_null(columns[column], pa.scalar(written, TIME))
         if column in schema.key and column != "written" and columns[column].null_count:

@@ -42,7 +42,7 @@ class Segments:
     def paths(self, table: str) -> list[str]:
         """Paths of the table's segments.
 
-        A listing is no snapshot: while it is made, a compaction may add the merged segment where the listing has
+        A listing is not a snapshot: while it is made, a compaction may add the merged segment where the listing has
         already passed and delete the old ones where it has not yet been. A second listing that lacks nothing of the
         first rules that out. What others add between the two listings does no harm.
         """

@@ -57,7 +57,7 @@ def run(of: Task, hosts: int = 1, keeper: Keeper | None = None, fuse: bool = Tru
 def rows(outcome: Outcome, seed: int) -> dict[Any, dict[str, Any]]:
     """Round -> row of ``metrics``, of one seed."""
     replica = next(replica for replica in outcome.replicas if replica.seed == seed)
-    return {row["round"]: row for row in replica.recorder.rows()}
+    return {int(row["round"]): row for row in replica.recorder.rows()}
 
 
 def say(of: Task, fleet: Fleet, *said: Any, fresh: bool = True) -> tuple[list[Any], Replica]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -105,12 +105,12 @@ class Stepwise:
     def measure(self) -> Any:
         """The metrics of the present state."""
         talks = [(self.replica, self.coordinator.measure)]
-        return converse(self.fleet, self.of.sizes, talks, charged=False)[self.seed]
+        return cast("dict[str, float]", converse(self.fleet, self.of.sizes, talks, charged=False)[self.seed])
 
     def measure_agents(self) -> Any:
         """Those of each agent."""
         talks = [(self.replica, self.coordinator.measure_agents)]
-        return converse(self.fleet, self.of.sizes, talks, charged=False)[self.seed]
+        return cast("dict[str, np.ndarray]", converse(self.fleet, self.of.sizes, talks, charged=False)[self.seed])
 
     def set(self, group: str, **arrays: Any) -> None:
         """Overwrite arrays of a group that one block holds."""
