@@ -39,7 +39,7 @@ def _own(cls: type) -> dict[str, Member]:
         source = textwrap.dedent(inspect.getsource(cls))
     except (OSError, TypeError):  # a class made by a function
         return {}
-    comments = _comments(source)
+    beside, above = _comments(source)
     own = {}
     body = ast.parse(source).body[0]
     assert isinstance(body, ast.ClassDef)
@@ -49,7 +49,7 @@ def _own(cls: type) -> dict[str, Member]:
         elif isinstance(node, ast.AnnAssign | ast.Assign):
             targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
             names = [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
-            text = comments.get(node.end_lineno or 0) or _above(comments, node.lineno)
+            text = beside.get(node.end_lineno or 0) or _ending_at(above, node.lineno)
         else:
             continue
         for name in names:
@@ -69,17 +69,18 @@ def _signature(node: ast.stmt) -> str:
     return f"({', '.join(name if k < first else f'{name}={defaults[k - first]}' for k, name in enumerate(names))})"
 
 
-def _comments(source: str) -> dict[int, str]:
-    """Text of the comments ``#: text`` by line."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {
-        token.start[0]: token.string.removeprefix("#:").strip()
-        for token in tokens
-        if token.type == tokenize.COMMENT and token.string.startswith("#:")
-    }
+def _comments(source: str) -> tuple[dict[int, str], dict[int, str]]:
+    """Text of the comments ``#: text`` by line: of those beside code, and of those on lines of their own."""
+    beside: dict[int, str] = {}
+    alone: dict[int, str] = {}
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT and token.string.startswith("#:"):
+            place = alone if token.line.lstrip().startswith("#:") else beside
+            place[token.start[0]] = token.string.removeprefix("#:").strip()
+    return beside, alone
 
 
-def _above(comments: dict[int, str], line: int) -> str:
+def _ending_at(comments: dict[int, str], line: int) -> str:
     """The comment lines directly above a line, joined."""
     first = line
     while first - 1 in comments:
