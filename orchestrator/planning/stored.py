@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from orchestrator.claims.claim import Claim
 from orchestrator.claims.columns import PLANNED_ROUNDS
 from orchestrator.errors import UserError
-from orchestrator.planning.classes import environment_parameters
 from orchestrator.planning.plain_yaml import is_mapping
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ class StoredSweep(BaseModel):
     @classmethod
     def of(cls, sweep: "Sweep") -> "StoredSweep":
         """What there is to keep of a sweep. Raises ``UserError`` for a sweep that cannot be run."""
+        from orchestrator.planning.classes import environment_parameters  # imports what algorithms are written in
+
         classes = {(cell.algorithm_class, cell.environment_class): None for _, cell in sweep.cells}
         meanings: dict[str, str] = {}
         parameters: dict[str, str] = {}
