@@ -189,7 +189,7 @@ class MeanFieldProblem(Environment):
     def parallel(
         self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None
     ) -> "PopulationFace":
-        """Agents ``global``, ``local_0`` … as a PettingZoo ``ParallelEnv``, paid as a team. Needs PettingZoo."""
+        """Agents ``global``, ``local_0`` … as a PettingZoo ``ParallelEnv`` with a common reward. Needs PettingZoo."""
         from envs.mean_field.pettingzoo import (
             PopulationFace,  # PettingZoo is imported only where this face is asked for
         )

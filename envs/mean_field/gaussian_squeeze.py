@@ -1,4 +1,4 @@
-"""Gaussian squeeze: agents choose numbers whose sum should be near mu, and all are paid by that sum.
+"""Gaussian squeeze: agents choose numbers whose sum should be near mu; the reward of all depends on that sum.
 
 Source: Yang et al. (ICML 2018): actions 0..9, x = sum_i a_i, r = x exp(-(x - mu)^2 / sigma^2), mu = 400, sigma = 200.
 Stateless: one global state, one global action, one local state. The reward is **not** of the form
