@@ -28,7 +28,7 @@ class SubsampleQ(Subsampling[SubsamplingParameters]):
 
     Deployed, the global agent draws k of the n local agents without replacement at each step and acts greedily, ties
     at random. If the exact chain of n agents is small enough to compute, its value is compared with that of the best
-    policy that sees all n; there is no noise with ``samples: inf``. k = n is the full mean field, and k = 1 sees a single
+    policy that sees all n; there is no noise with ``samples: inf``. k = n is the full mean field, and k = 1 sees one
     agent. At round 0, with Q = 0, all actions tie, so the global agent acts at random.
     """
 
