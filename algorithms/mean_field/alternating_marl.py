@@ -44,7 +44,8 @@ class AlternatingMARL(Responses):
     Values are exact if the chain of n agents is small enough. Otherwise they are means of simulated episodes of
     ``steps`` steps on common random numbers, and ``eta`` is compared with these means.
     Exact responses try all local policies if there are few. Otherwise they change one (s_i, s_g) at a time while that
-    helps, starting from the current policy or the selfish response, whichever is better. Reconstructed: ``selfish`` and ``k-chain``.
+    helps, starting from the current policy or the selfish response, whichever is better. Reconstructed: ``selfish``
+    and ``k-chain``.
     """
 
     name = "alternating-marl"
