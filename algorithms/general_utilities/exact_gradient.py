@@ -13,10 +13,10 @@ from orchestrator.core import Block, Call, Conversation
 
 
 class ExactGradient(NetworkCoordinator[NetworkParameters]):
-    """Every agent climbs the exact gradient truncated to kappa hops: infinitely many samples of arXiv:2302.07938.
+    """Ascent along the exact gradient truncated to kappa hops: the infinite-sample limit of arXiv:2302.07938.
 
-    Agent i hears the exact shadow Q of the agents within kappa hops; kappa = diameter is gradient ascent on the team's
-    mean utility. ``rounds: 0`` measures spans and truncation errors of random policies.
+    Agent i receives the exact shadow Q of the agents within kappa hops; kappa = diameter is gradient ascent on the
+    team's mean utility. ``rounds: 0`` measures spans and truncation errors of random policies.
     """
 
     name = "exact-gradient"

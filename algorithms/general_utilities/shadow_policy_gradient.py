@@ -55,17 +55,18 @@ G = TypeVar("G", bound=ShadowPolicyGradientParameters, default=ShadowPolicyGradi
 
 
 class ShadowPolicyGradient(NetworkCoordinator[G], Generic[G]):
-    """Every agent climbs the team's mean utility by what it hears within kappa hops (arXiv:2302.07938).
+    """Gradient ascent on the team's mean utility, with values from agents within kappa hops (arXiv:2302.07938).
 
-    A round is one iteration: B trajectories of length H; each agent estimates its occupancy and takes the gradient of
-    its utility there as shadow reward; states and actions travel kappa hops, so that agent j solves for its shadow Q
-    on the states and actions of its neighbourhood; Q travels kappa hops, so that agent i climbs
+    A round is one iteration with B trajectories of length H. Each agent estimates its occupancy; the gradient of its
+    utility there is its shadow reward. States and actions travel kappa hops, and agent j solves for its shadow Q on the
+    states and actions of its neighbourhood. Q travels kappa hops, and agent i takes a step along
 
         g_i = (1/B) sum_b sum_t gamma^t psi_i(s_i, a_i) (1/n) sum_{j within kappa} Q_j.
 
-    The counterfactual estimator sends i only what depends on its own action: Q less Q at each other action of i.
-    kappa = 0 is independent learning, kappa = diameter full observation; beyond it kappa is clipped. The equations are
-    reconstructed from the summary of the paper, as are batch, horizon, step and initial policies.
+    The counterfactual estimator sends i only what depends on its own action: Q minus Q at each other action of i.
+    kappa = 0 is independent learning, kappa = diameter is full observation, and a larger kappa is clipped to the
+    diameter. The equations are reconstructed from the summary of the paper, as are batch, horizon, step and initial
+    policies.
     """
 
     name = "shadow-policy-gradient"

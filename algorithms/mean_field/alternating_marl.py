@@ -32,19 +32,20 @@ class Phase(StrEnum):
 
 
 class AlternatingMARL(Responses):
-    """G-LEARN and L-LEARN in turn, judged by UPDATE, from a local policy that does everything alike.
+    """G-LEARN and L-LEARN in turn, each accepted or refused by UPDATE, starting from the uniform local policy.
 
-    G-LEARN is SUBSAMPLE-Q against the present local policy pi_l, a round being one Bellman sweep; L-LEARN seeks the
-    best shared deterministic pi_l(a | s_i, s_g) against the present global policy pi_g of k sampled states. UPDATE
-    takes a new policy over where the team's value at the start rises by more than 2 eta. When a turn of both changes
-    nothing, or after ``alternations`` turns, a last G-LEARN against what pi_l has become ends it, its policy taken as
-    it is, even where UPDATE had refused it. What results is an approximate equilibrium among k-observation global and
-    shared local policies.
+    G-LEARN is SUBSAMPLE-Q against the current local policy pi_l; a round is one Bellman sweep. L-LEARN searches for the
+    best shared deterministic pi_l(a | s_i, s_g) against the current global policy pi_g of k sampled states. UPDATE
+    accepts a new policy if the team's value at the start rises by more than 2 eta. The alternation stops when a turn of
+    both changes nothing, or after ``alternations`` turns. A last G-LEARN against the final pi_l follows. Its policy is
+    always kept, without UPDATE. The result is an approximate equilibrium among k-observation global and shared local
+    policies.
 
-    Values are exact where the chain of n agents is quick, else means of simulated episodes of ``steps`` steps on common
-    random numbers, and ``eta`` is compared with those.
-    Exact responses try all local policies where they are few, else change one (s_i, s_g) at a time while that helps,
-    from the present policy or the selfish response, whichever is better. Reconstructed: ``selfish`` and ``k-chain``.
+    Values are exact if the chain of n agents is small enough. Otherwise they are means of simulated episodes of
+    ``steps`` steps on common random numbers, and ``eta`` is compared with these means.
+    Exact responses try all local policies if there are few. Otherwise they change one (s_i, s_g) at a time while that
+    helps, starting from the current policy or the selfish response, whichever is better. Reconstructed: ``selfish``
+    and ``k-chain``.
     """
 
     name = "alternating-marl"

@@ -32,18 +32,18 @@ class SubsampleMFQParameters(SubsamplingParameters):
 class SubsampleMFQ(Subsampling[SubsampleMFQParameters]):
     """Learns Q(s_g, F, a_g), F the histogram of k agents' states and actions, and lets every agent act on it.
 
-    A round is one Bellman sweep over all (s_g, F), as if there were k local agents, all seen and told what to do:
+    A round is one Bellman sweep over all (s_g, F), as if there were k local agents, all observed and controlled:
 
         Q <- r_g + mean of r_l over F + (gamma / m) sum over m draws of max over a_g', F' of Q(s_g', F', a_g'),
 
-    F' being any histogram with the drawn states. Agents of a state being alike, F says all that a table over
-    (s_g, s_Delta, a_g, a_Delta) says, and so it does for Q(s_g, s_1, F_{k-1}, a_1, a_g), the surrogate: it is
-    Q(s_g, F_{k-1} + (s_1, a_1), a_g). Both are larger, so neither is stored.
+    where F' is any histogram with the drawn states. Agents in the same state are exchangeable, so F holds the same
+    information as a table over (s_g, s_Delta, a_g, a_Delta), and as the surrogate Q(s_g, s_1, F_{k-1}, a_1, a_g), which
+    is Q(s_g, F_{k-1} + (s_1, a_1), a_g). Both tables are larger, so neither is stored.
 
-    Deployed, the global agent draws k local agents, each local agent k - 1 others, and everyone looks up what is best
-    for the k agents it sees: the first in order where several are, so that those who see the same do the same. A local
-    agent takes one of the actions of those in its own state, in proportion (``own``). Compared with the best that full
-    information reaches where that is within reach.
+    Deployed, the global agent draws k local agents, and each local agent draws k - 1 others. Each looks up the best
+    joint action of the k agents that it sees; of several best ones it takes the first, so that agents with the same
+    view act alike. A local agent takes one of the actions of the agents in its own state, in proportion (``own``). The
+    result is compared with the best under full information if that is small enough to compute.
     """
 
     name = "subsample-mfq"

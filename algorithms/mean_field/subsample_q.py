@@ -27,9 +27,9 @@ class SubsampleQ(Subsampling[SubsamplingParameters]):
         Q <- r_g + sum_j F_j r_l(j, s_g) / k + (gamma / m) sum over m draws of max_a' Q(s_g', F', a').
 
     Deployed, the global agent draws k of the n local agents without replacement at each step and acts greedily, ties
-    at random. Where the exact chain of n agents is within reach, its value is compared with that of the best policy
-    which sees all n; no noise enters with ``samples: inf``. k = n is the full mean field, k = 1 sees a single agent,
-    and at round 0, with Q = 0, all actions tie: the global agent that acts at random.
+    at random. If the exact chain of n agents is small enough to compute, its value is compared with that of the best
+    policy that sees all n; there is no noise with ``samples: inf``. k = n is the full mean field, and k = 1 sees one
+    agent. At round 0, with Q = 0, all actions tie, so the global agent acts at random.
     """
 
     name = "subsample-q"

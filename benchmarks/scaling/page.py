@@ -132,7 +132,8 @@ more if it comes from another node.
 - The model's median error is {off[0]} on the points it was fitted to, and {off[1]} on the held-out points.
 - Prediction for 100 nodes and K = 100: {ms(few.seconds)} ms per round with one actor per node, and \
 {ms(most.seconds)} ms with one actor per core. Nearly all of this is the coordinator's time. If only its CPU time is \
-counted, it is {ms(few.floor)} and {ms(most.floor)} ms. The coordinator is the bottleneck in every packing below.
+counted, a round takes {ms(few.floor)} and {ms(most.floor)} ms. The coordinator is the bottleneck in every packing \
+below.
 - A reduction over a fixed tree gives equal bits for any cut into blocks. It makes the round of 100 000 agents on \
 three nodes with 100 Mbit/s {gain:.1f} times faster. It does not lower the cost of an actor."""
 

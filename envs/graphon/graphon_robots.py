@@ -68,17 +68,17 @@ class GraphonRobots(Environment):
 
     @cached_property
     def cache(self) -> Cache:
-        """What was made of this environment, for all seeds of a cell."""
+        """Results computed from this environment; all seeds of a cell share them."""
         return Cache()
 
     @property
     def lumpable(self) -> bool:
-        """Whether ``lumping`` is within reach."""
+        """Whether ``lumping`` is small enough to compute."""
         return self.parameters.lumpable(self.agents)
 
     @staticmethod
     def model(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """P(s' | s, a) float64 [rows, S, A, S] and r [rows, S, A] of an agent, given each row's g [rows, S]."""
+        """P(s' | s, a) float64 [rows, S, A, S] and r [rows, S, A] of an agent, given ``shares`` g [rows, S]."""
         return tables(np.ascontiguousarray(shares[:, WORK]))
 
     def block(self, members: range) -> "Robots":

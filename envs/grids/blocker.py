@@ -87,7 +87,7 @@ class Blocker(TeamProblem):
 
     @cached_property
     def best_return(self) -> float:
-        """The same for the best joint policy that sees everything: the fewest steps T to get through pay 2 - T."""
+        """The same for the best joint policy that sees everything: 2 - T, T the fewest steps to get through."""
         fewest = fewest_steps(self.world(), self.starts)
         return float(np.where(fewest > 0, 2.0 - fewest, -float(self.limit)).mean())
 

@@ -73,12 +73,12 @@ class Digital(Environment):
 
     @property
     def type_of(self) -> np.ndarray:
-        """int64 [N], all of one observation type."""
+        """int64 [N], observation type of each agent: all 0, the only type."""
         return np.zeros(self.agents, np.int64)
 
     @property
     def seen(self) -> list[np.ndarray]:
-        """The coordinates that a type observes: the one there is."""
+        """For every type the coordinates that it observes: here one type and one coordinate."""
         return [np.zeros(1, np.int64)]
 
     @property
@@ -131,7 +131,7 @@ class Digital(Environment):
         )
 
     def play(self) -> "DigitalPlay":
-        """Every agent in its own copy, step by step."""
+        """Episodes step by step; every agent has its own copy of the environment."""
         return DigitalPlay(self)
 
     def parallel(self, render_mode: str | None = None) -> "ParallelFace":

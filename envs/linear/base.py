@@ -124,7 +124,7 @@ class LinearProblem(Environment, Generic[D]):
         raise NotImplementedError
 
     def chunks(self, processes: np.ndarray | None = None) -> Iterator[tuple[slice, D]]:
-        """Draws of ``processes`` (default all), a bounded number at a time, with the rows they belong to."""
+        """Yields pairs (rows, draw) for ``processes`` (default all), a bounded number of processes at a time."""
         listed = np.arange(self.process_count) if processes is None else processes
         for first in range(0, len(listed), CHUNK):
             rows = slice(first, min(first + CHUNK, len(listed)))
@@ -319,7 +319,7 @@ class LinearMRP(LinearProblem[Processes]):
         - subspace_error: r - ||Q^T B*||_F^2, Q an orthonormal basis of the columns of ``basis``
         - head_error: mean ||B*^T (B w_i - theta_i*)||^2;  theta_error: mean ||B w_i - theta_i*||^2
         - value_error: mean ||Phi B w_i - V_i||^2 in the norm of mu_i. An average-reward value is defined up to a
-          constant, so there both sides are centred under mu_i first
+          constant, so both values are then centred under mu_i first
         - gain_error (average): mean (eta_i - J_i)^2
         - value_error_best_head (discounted): value_error with each agent's exact TD head for the learned basis
         """
@@ -347,7 +347,7 @@ class LinearMRP(LinearProblem[Processes]):
         return self.parameter_errors(basis, heads, gains) | {"value_error": value}
 
     def gym(self, agent: int = 0, horizon: int | None = None) -> "TableEnv":
-        """Agent ``agent``'s process as a gymnasium environment; observations are states, the one action is idle."""
+        """Agent ``agent``'s process as a gymnasium environment; observations are states; one action, without effect."""
         from envs.faces.gym_table import TableEnv  # gymnasium is imported only where a face is asked for
 
         drawn = self.draw(self.process_of[agent : agent + 1])

@@ -109,7 +109,7 @@ class MeanFieldProblem(Environment):
 
     @property
     def lumpable(self) -> bool:
-        """Whether the exact chain of all local agents' histogram is within reach."""
+        """Whether the exact chain of all local agents' histogram is small enough to compute."""
         return self.parameters.lumpable(self.agents)
 
     @property
@@ -119,9 +119,9 @@ class MeanFieldProblem(Environment):
         return 8.0 * self.global_states * cells**2 if self.lumpable else 0.0
 
     def lumping(self, policy: np.ndarray, agents: int | None = None) -> Lumping:
-        """The exact chain of so many agents (all of them by default) that follow ``policy`` [S, G, B]; kept.
+        """The exact chain of ``agents`` local agents (default all) that follow ``policy`` [S, G, B].
 
-        The same policy gives the same object: seeds of a cell share it.
+        It is cached: the same policy gives the same object, also for other seeds of a cell.
         """
         members = self.agents if agents is None else agents
         size = 8.0 * self.global_states * histograms.histograms(members, self.local_states) ** 2
@@ -130,15 +130,16 @@ class MeanFieldProblem(Environment):
 
     @cached_property
     def cache(self) -> Cache:
-        """What was made of these arrays, for all seeds of a cell."""
+        """Results computed from these arrays; all seeds of a cell share them."""
         return Cache()
 
     def pooled(self, counts: np.ndarray) -> np.ndarray:
-        """The local agents' part of the team's reward, float64 [rows, G], given who is where and does what.
+        """The local agents' part of the team's reward, float64 [rows, G], given their states and actions.
 
-        ``counts`` int64 [rows, S * B] counts local agents in state s with action b at place s B + b; of k agents that
-        stand for all n it is the reward if all n were like them. Here the mean of r_l; an environment whose reward
-        is of another form overrides this, ``expected`` and ``jointly``, and is of kind ``pooled-mean-field``.
+        Entry s B + b of ``counts`` int64 [rows, S * B] is the number of local agents in state s with action b. If a row
+        counts only k sampled agents, the result is the reward if all n agents had these proportions. Here it is the
+        mean of r_l. An environment whose reward has another form overrides this, ``expected`` and ``jointly``, and has
+        the kind ``pooled-mean-field``.
         """
         return means(np.asarray(counts), self._by_place)
 
@@ -148,7 +149,7 @@ class MeanFieldProblem(Environment):
         return np.ascontiguousarray(self.local_reward.transpose(0, 2, 1).reshape(-1, self.global_states))
 
     def expected(self, cells: np.ndarray, locally: np.ndarray) -> np.ndarray:
-        """Mean of ``pooled`` where local agents draw their actions independently, float64 [cells, G].
+        """Mean of ``pooled`` if local agents draw their actions independently, float64 [cells, G].
 
         ``cells`` int64 [cells, S] are histograms of all n, ``locally`` [cells, G, S, B] the chances of actions.
         """
@@ -156,16 +157,16 @@ class MeanFieldProblem(Environment):
 
     @cached_property
     def jointly(self) -> np.ndarray:
-        """V* float64 [cells, G] where someone who sees everyone decides for all agents, global and local."""
+        """V* float64 [cells, G] of a central controller, which sees all states and chooses all actions."""
         return JointLumping(self).best
 
     @cached_property
     def first(self) -> np.ndarray:
-        """Chance of each histogram of the n local agents at the start, float64 [cells]."""
+        """Probability of each histogram of the n local agents at the start, float64 [cells]."""
         return self.first_of(self.agents)
 
     def first_of(self, members: int) -> np.ndarray:
-        """``first`` of ``members`` local agents."""
+        """As ``first``, for ``members`` local agents instead of n."""
         return np.array([self._first(cell) for cell in histograms.enumerated(members, self.local_states)])
 
     def _first(self, cell: np.ndarray) -> float:
@@ -188,7 +189,7 @@ class MeanFieldProblem(Environment):
     def parallel(
         self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None
     ) -> "PopulationFace":
-        """Agents ``global``, ``local_0`` … as a PettingZoo ``ParallelEnv``, paid as a team. Needs PettingZoo."""
+        """Agents ``global``, ``local_0`` … as a PettingZoo ``ParallelEnv`` with a common reward. Needs PettingZoo."""
         from envs.mean_field.pettingzoo import (
             PopulationFace,  # PettingZoo is imported only where this face is asked for
         )

@@ -1,4 +1,4 @@
-"""Gaussian squeeze: agents choose numbers whose sum should be near mu, and all are paid by that sum.
+"""Gaussian squeeze: agents choose numbers whose sum should be near mu; the reward of all depends on that sum.
 
 Source: Yang et al. (ICML 2018): actions 0..9, x = sum_i a_i, r = x exp(-(x - mu)^2 / sigma^2), mu = 400, sigma = 200.
 Stateless: one global state, one global action, one local state. The reward is **not** of the form
@@ -51,7 +51,7 @@ class GaussianSqueeze(MeanFieldProblem):
         self.local_reward = np.zeros((1, 1, self.local_actions))
 
     def pooled(self, counts: np.ndarray) -> np.ndarray:
-        """The team's reward float64 [rows, 1] at x = (n / k) sum_a counts[., a] a, k the row's sum.
+        """The team's reward float64 [rows, 1] at x = (n / k) sum_a counts[., a] a, where k is the sum of a row.
 
         ``counts`` int64 [rows, B] counts agents by their action.
         """
@@ -65,7 +65,7 @@ class GaussianSqueeze(MeanFieldProblem):
 
     @property
     def best_value(self) -> float:
-        """The most that n agents can earn, discounted: the best of all sums 0..n (B - 1), over 1 - gamma."""
+        """Largest discounted return of n agents: the best reward of all sums 0..n (B - 1), divided by 1 - gamma."""
         return float(self.reward_of(np.arange(self._largest + 1)).max()) / (1 - self.gamma)
 
     def mean_reward(self, probabilities: ArrayLike) -> float:
@@ -79,16 +79,16 @@ class GaussianSqueeze(MeanFieldProblem):
         return float(expectation(self.agents, chance, self.reward_of(np.arange(self._largest + 1))))
 
     def expected(self, cells: np.ndarray, locally: np.ndarray) -> np.ndarray:
-        """``mean_reward`` as [[.]]: there is one histogram of states and one global state."""
+        """``mean_reward`` as an array [1, 1]: there is one histogram of states and one global state."""
         return np.array([[self.mean_reward(locally[0, 0, 0])]])
 
     @property
     def jointly(self) -> np.ndarray:
-        """``best_value`` as [[.]]."""
+        """``best_value`` as an array [1, 1]."""
         return np.array([[self.best_value]])
 
     def lumping(self, policy: np.ndarray, agents: int | None = None) -> NoReturn:
-        """There is none. Raises ValueError: the chain of histograms adds up local rewards."""
+        """Always raises ValueError: the exact chain needs a reward that is a sum of local rewards."""
         raise ValueError("gaussian-squeeze has no lumping: its reward is not a mean of local ones. Use mean_reward.")
 
     @property

@@ -1,8 +1,9 @@
-"""Mode tracking: the global agent is paid by the share of local agents in the state that it is in.
+"""Mode tracking: the global agent's reward is the share of local agents in its own state.
 
-Ours, made for gaps that are free of noise: r_l = 1 where s_i = s_g; s_g' is a_g with probability ``hit``, any other
-state alike otherwise; local agents have no say, each stays with probability ``persistence`` or moves to any other
-state. The best policy goes where most are, and a sample may show another mode than the population has.
+Our own, for gaps without noise. r_l = 1 where s_i = s_g. s_g' is a_g with probability ``hit``, otherwise one of the
+other states, all equally likely. Local agents have no choice: each stays with probability ``persistence`` or moves to
+one of the other states. The best policy goes where most agents are; the mode of a sample may differ from that of the
+population.
 """
 
 import numpy as np

@@ -1,11 +1,12 @@
-"""Message line: agents pass a 1 from the last of a line to the first, who is paid most for it; exact for a few.
+"""Message line: a 1 passes from the last agent to the first, which gets the largest reward; exact for few agents.
 
 Source: arXiv:2305.17568, the synthetic environment, and the authors' public code for it. s_i and a_i are 0 or 1 and all
-start at 1. The first agent takes over its neighbour's state, s_0' = s_1, whatever it does; the last sets its own,
-s_{n-1}' = a_{n-1}; one in between goes to 0 by a_i = 0, and by a_i = 1 to 1: for sure if s_{i+1} = 1, else with chance
-.8. Arriving in state 1 pays agent 0 1, the others .1. There: ten agents, gamma .99, 125 steps, and a return that is the
-undiscounted sum, averaged over agents; all-ones gets 23.75, the uniform policy 10.70 (10.63 once the start is
-forgotten). Reconstructed: occupancies count states 0..steps and are normalised (the code counts 1..steps).
+start at 1. The first agent copies its neighbour's state, s_0' = s_1, for either action. The last sets its own state,
+s_{n-1}' = a_{n-1}. An agent in between goes to 0 with a_i = 0. With a_i = 1 it goes to 1 if s_{i+1} = 1, else
+with chance .8. Arriving in state 1 gives agent 0 the reward 1, the others .1. In the source: ten agents, gamma .99, 125
+steps, and a return that is the undiscounted sum, averaged over agents. Always action 1 gets 23.75, the uniform policy
+10.70 (10.63 from its stationary distribution). Reconstructed: occupancies count states 0..steps and are normalised (the
+code counts 1..steps).
 """
 
 from functools import cached_property
@@ -51,7 +52,7 @@ class MessageLine(Environment):
     states = 2  #: of an agent
     actions = 2  #: of an agent
     gamma: float  #: discount
-    graph: Graph  #: who are neighbours
+    graph: Graph  #: its edges join neighbours
     closed_form = False  #: whether there are closed forms of occupancies, gradients and Q-functions
 
     def __init__(self, parameters: MessageLineParameters, agents: int, instance: int) -> None:
@@ -61,7 +62,7 @@ class MessageLine(Environment):
 
     @property
     def exact_is_cheap(self) -> bool:
-        """Whether ``evaluate`` takes little time; for 13 and 14 agents it still works."""
+        """Whether ``evaluate`` is quick: up to 12 agents. For 13 and 14 agents it works, but slowly."""
         return self.agents <= 12
 
     @property
@@ -82,12 +83,12 @@ class MessageLine(Environment):
 
     @property
     def diameter(self) -> int:
-        """The most hops between two agents: all is seen from there on."""
+        """The largest number of hops between two agents; with kappa >= diameter an agent sees all others."""
         return self.agents - 1
 
     @cached_property
     def available(self) -> np.ndarray:
-        """Actions an agent has, bool [n, 2]: all, although agent 0's do nothing."""
+        """Actions that an agent has, bool [n, 2]: all. The actions of agent 0 have no effect."""
         return np.ones((self.agents, 2), bool)
 
     @cached_property

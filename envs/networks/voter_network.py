@@ -66,10 +66,10 @@ class VoterNetwork(Environment):
     states = 2  #: of an agent
     actions = 2  #: of an agent
     gamma: float  #: discount
-    graph: Graph  #: who are neighbours
-    horizon: int | None = None  #: episodes have no end of their own
-    closed_form = True  #: of occupancies, gradients and Q-functions, under local policies
-    exact_is_cheap = False  #: under policies that observe their neighbours
+    graph: Graph  #: its edges join neighbours
+    horizon: int | None = None  #: None: episodes do not end by themselves
+    closed_form = True  #: closed forms of occupancies, gradients and Q-functions exist, under local policies
+    exact_is_cheap = False  #: exact values are not quick to compute under policies that observe neighbours
 
     def __init__(self, parameters: VoterNetworkParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)
@@ -96,25 +96,26 @@ class VoterNetwork(Environment):
 
     @property
     def diameter(self) -> int:
-        """The most hops between two agents: all is seen from there on."""
+        """The largest number of hops between two agents; with kappa >= diameter an agent sees all others."""
         return int(self.hops.max())
 
     @property
     def available(self) -> np.ndarray:
-        """Everyone has both actions, bool [n, 2]."""
+        """All True, since every agent has both actions, bool [n, 2]."""
         return np.ones((self.agents, 2), np.bool_)
 
     @property
     def reward(self) -> np.ndarray:
-        """For linear utilities: 1 in state 1, float64 [n, 2, 2]."""
+        """Reward of linear utilities: 1 in state 1, else 0; float64 [n, 2, 2]."""
         return np.repeat(np.eye(2)[None, :, 1:], self.agents, axis=0).repeat(2, axis=2)
 
     def rollout(
         self, policy: np.ndarray, indptr: np.ndarray, indices: np.ndarray, horizon: int, rng: np.ndarray
     ) -> np.ndarray:
-        """2 s + a of one episode a stream of ``rng`` uint64 [B, 4], int64 [B, horizon, n].
+        """Codes 2 s_i + a_i int64 [B, horizon, n] of B episodes; episode b draws from row b of ``rng`` uint64 [B, 4].
 
-        Agent i's row of ``policy`` [n, O, 2] is sum_k 2^k s_j over the k-th j of ``indices[indptr[i]:indptr[i + 1]]``.
+        Agent i acts by row sum_k 2^k s_j of ``policy[i]`` (``policy`` is [n, O, 2]), where j is the k-th of
+        ``indices[indptr[i]:indptr[i + 1]]``.
         """
         seen = np.empty((len(rng), horizon, self.agents), np.int64)
         graph, observing = self.graph, checked_policy(self, policy, indptr, indices)
@@ -127,7 +128,7 @@ class VoterNetwork(Environment):
 
     @cached_property
     def mixing(self) -> np.ndarray:
-        """W float64 [n, n]: each row the mean over the neighbours."""
+        """W float64 [n, n]: row i times a vector is the mean over the neighbours of i."""
         matrix = np.zeros((self.agents, self.agents))
         for i in range(self.agents):
             near = self.graph.neighbours(i)
@@ -167,9 +168,9 @@ class VoterNetwork(Environment):
         return AffineQ(gamma * (at_0 / (1 - gamma) + slope * ahead), on_state, on_action)
 
     def q_span(self, pi: np.ndarray, reward: np.ndarray, kappa: int) -> np.ndarray:
-        """How far Q_i can move through agents beyond ``kappa`` hops, the others held: max over those of max - min, [n].
+        """Max - min of Q_i over states and actions of the agents beyond ``kappa`` hops, the others fixed; [n].
 
-        Q_i being affine, it is the same wherever the others are held.
+        Q_i is affine, so the values at which the others are fixed do not matter.
         """
         _, on_state, on_action = self.shadow_q(pi, reward)
         return span_beyond(self.hops, self._radius(kappa), on_state, on_action)
@@ -178,17 +179,17 @@ class VoterNetwork(Environment):
         """dF / d theta [n, 2, 2] of F = (1 / n) sum_i f_i(lambda_i) for softmax policies ``pi`` of theta.
 
         ``reward`` is the shadow reward: r_i = df_i / d lambda_i at the unnormalised occupancy lambda = x / (1 - gamma).
-        By the adjoint system: agent j's action moves F through y_j = sum_i slope_i G_ij.
+        Adjoint system: agent j's action changes F through y_j = sum_i slope_i G_ij.
         """
         pi, reward = self._table(pi, "pi"), self._table(reward, "reward")
         _, slope = reward_slopes(pi, reward)
         return self._ascent(pi, reward, solve_dominant(self._system(pi).T.copy(), slope))
 
     def truncated_gradient(self, pi: np.ndarray, reward: np.ndarray, kappa: int) -> np.ndarray:
-        """As ``gradient``, but each agent j hears only the exact Q_i of the agents i within ``kappa`` hops.
+        """As ``gradient``, but each agent j receives only the exact Q_i of the agents i within ``kappa`` hops.
 
-        This is the limit of the kappa-hop estimator for ever more samples (arXiv:2302.07938); with local policies it
-        is (1 / n) sum over those i of df_i / d theta_j.
+        This is the limit of the kappa-hop estimator as the number of samples grows (arXiv:2302.07938). With local
+        policies it is (1 / n) sum over those i of df_i / d theta_j.
         """
         pi, reward = self._table(pi, "pi"), self._table(reward, "reward")
         _, slope = reward_slopes(pi, reward)

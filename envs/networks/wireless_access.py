@@ -52,11 +52,11 @@ class WirelessAccess(Environment):
     states = 8  #: of an agent
     actions = 5  #: of an agent
     gamma: float  #: discount
-    graph: Graph  #: who are neighbours
+    graph: Graph  #: its edges join neighbours
     closed_form = False  #: whether there are closed forms of occupancies, gradients and Q-functions
-    exact_is_cheap = False  #: whether exact values are quick; 8^n joint states: here they come from rollouts
+    exact_is_cheap = False  #: whether exact values are quick to compute; not here, with 8^n joint states
     points: int  #: number of access points
-    access: np.ndarray  #: int64 [n, 4], a user's own access points, numbered row by row, then -1
+    access: np.ndarray  #: int64 [n, 4], the access points of each user, numbered row by row, filled up with -1
 
     def __init__(self, parameters: WirelessAccessParameters, agents: int, instance: int) -> None:
         side = math.isqrt(max(agents, 0))
@@ -76,7 +76,7 @@ class WirelessAccess(Environment):
 
     @property
     def horizon(self) -> int:
-        """Observations in an episode: what became of the last slot shows in the one after it."""
+        """Observations in an episode: slots + 1, since the result of the last slot is observed after it."""
         return self.parameters.slots + 1
 
     @cached_property
@@ -86,17 +86,17 @@ class WirelessAccess(Environment):
 
     @property
     def diameter(self) -> int:
-        """The most hops between two users: all is seen from there on."""
+        """The largest number of hops between two users; with kappa >= diameter a user sees all others."""
         return self.side - 1
 
     @cached_property
     def available(self) -> np.ndarray:
-        """Actions a user has, bool [n, 5]: idle and as many as it has access points."""
+        """Actions that a user has, bool [n, 5]: idle, and one for each of its access points."""
         return np.concatenate([np.ones((self.agents, 1), bool), self.access >= 0], axis=1)
 
     @cached_property
     def reward(self) -> np.ndarray:
-        """r_i(s_i, a_i) float64 [n, 8, 5]: 1 in the states after a transmission that got through."""
+        """r_i(s_i, a_i) float64 [n, 8, 5]: 1 in the states that follow a successful transmission."""
         reward = np.zeros((self.agents, self.states, self.actions))
         reward[:, GOT_THROUGH::2] = 1.0
         return reward
@@ -106,8 +106,8 @@ class WirelessAccess(Environment):
     ) -> np.ndarray:
         """Codes 5 s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
 
-        Episode b draws from stream b of ``rng`` uint64 [B, 4] alone, advanced in place. Raises ValueError for a horizon
-        below 1 and for a policy that may take an action its user does not have.
+        Episode b draws only from stream b of ``rng`` uint64 [B, 4], which is advanced in place. Raises ValueError for a
+        horizon below 1 and for a policy that may take an action that its user does not have.
         """
         if horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}.")
@@ -118,7 +118,7 @@ class WirelessAccess(Environment):
         return seen
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
-        """(1 / n) sum_i sum_{t >= 1} gamma^(t - 1) [i's packet of slot t - 1 got through] float64 [B].
+        """(1 / n) sum_i sum_{t >= 1} gamma^(t - 1) 1[i's packet of slot t - 1 was received], float64 [B].
 
         ``seen`` is int64 [B, H, n].
         """
@@ -129,7 +129,7 @@ class WirelessAccess(Environment):
         return total / self.agents
 
     def aloha(self, p: float) -> np.ndarray:
-        """Slotted ALOHA: who has a packet sends with probability ``p``, to any of its access points; [n, 8, 5].
+        """Slotted ALOHA: a user with a packet sends with probability ``p``, to one of its access points; [n, 8, 5].
 
         A local policy. Raises ValueError for a ``p`` outside [0, 1].
         """

@@ -96,8 +96,8 @@ def logs(
 ) -> None:
     """Print the log of a sweep or cell, or the output of a job.
 
-    A sweep or cell is first searched in the results folder; it may still be running. If it is not there, or if
-    --address is given, the name is that of a job on a cluster: a job id, or a sweep (its newest job).
+    Looks for a sweep or cell in the results folder first; the sweep may still be running. If there is none, or if
+    --address is given, looks for a job on a cluster, by its id or by the name of a sweep (its newest job).
     """
     from orchestrator.commands import events
 

@@ -40,11 +40,11 @@ def run(
     algorithm: AlgorithmArgument,
     environment: EnvironmentArgument,
     settings: SettingsArgument = None,
-    agents: Annotated[str, typer.Option("--agents", help="Number of agents N; 2,4,8 spans.")] = "2",
+    agents: Annotated[str, typer.Option("--agents", help="Number of agents N; 2,4,8 runs each.")] = "2",
     seeds: SeedsOption = "0..7",
     rounds: Annotated[str, typer.Option("--rounds", help="Communication rounds T.")] = "1000",
     record_every: Annotated[
-        int | None, typer.Option("--record-every", help="Measure every so many rounds (default: rounds / 1000).")
+        int | None, typer.Option("--record-every", help="Rounds between measurements (default: rounds / 1000).")
     ] = None,
     agents_per_actor: PackingOption = "1",
     backend: BackendOption = Backend.ray,
@@ -85,9 +85,9 @@ def check(
 ) -> None:
     """Check that an algorithm is reproducible.
 
-    Runs seeds 0 and 1 interpreted and compiled, repeated, with other block sizes, with fused rounds, resumed from every
-    snapshot and measured at other intervals, and compares all numbers. Nothing is stored. Exits with 1 if a number
-    differs.
+    Runs seeds 0 and 1 in several ways: compiled and not compiled, twice, with other block sizes, with fused rounds,
+    resumed from every snapshot, and measured at other intervals. Compares all numbers and stores nothing. Exits with 1
+    if a number differs.
     """
     from orchestrator.checks import contract
     from orchestrator.commands import printing
@@ -115,7 +115,7 @@ def sweep(
     retry_failed: RetryOption = False,
     results: ResultsOption = "results",
 ) -> None:
-    """Run what is missing of a sweep and judge its claims."""
+    """Run the missing part of a sweep and judge its claims."""
     from orchestrator.planning import sweeps
 
     definition = sweeps.load(reference, options.settings(settings), seeds).placed(strategy, options.labels(label))

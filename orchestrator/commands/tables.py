@@ -19,7 +19,7 @@ def status(
 ) -> None:
     """Count finished, failed and missing replicates.
 
-    It works also while a sweep runs.
+    Also works while a sweep runs.
     """
     from orchestrator.commands import printing
     from orchestrator.results import Results
@@ -39,7 +39,7 @@ def query(
 ) -> None:
     """Read the tables with SQL.
 
-    They are members, runs, metrics, agents, timings, claims, claim_points, summary and curves (docs/tables.md).
+    The tables are members, runs, metrics, agents, timings, claims, claim_points, summary and curves (docs/tables.md).
     """
     from orchestrator.commands import printing
     from orchestrator.store import Store
@@ -73,7 +73,7 @@ def claims(
 def fingerprint(sweep: StoredSweep, results: ResultsOption = "results") -> None:
     """Print the SHA-256 of a sweep's numbers.
 
-    It is equal wherever, however often and on however many processes the sweep was run.
+    It does not depend on where the sweep was run, how often, or in how many processes.
     """
     from orchestrator.results import Results
 

@@ -46,7 +46,7 @@ class Environment:
     not accept; the user is shown the sentence.
     """
 
-    #: What sweep files and the command line call it.
+    #: Its name in sweep files and on the command line.
     name: ClassVar[str]
     #: Algorithms that list this word in their ``kinds`` run on it.
     kind: ClassVar[str]
@@ -54,7 +54,7 @@ class Environment:
     version: ClassVar[int] = 1
     #: The model of its parameters, written ``env.NAME`` on the command line and in grids.
     Parameters: ClassVar[type]
-    #: The classes that stand in for it where an algorithm lists another kind: kind -> class.
+    #: Classes for algorithms of other kinds: kind -> the class that is used in place of this one.
     faces: ClassVar[Mapping[str, "type[Environment]"]] = {}
     #: The smallest number of agents.
     fewest_agents: ClassVar[int] = 1
@@ -71,7 +71,7 @@ class Environment:
     def block(self, members: range) -> object:
         """The arrays for the agents ``members`` (consecutive ids in 0..N-1), ``Block.env`` in an algorithm.
 
-        They must not depend on which agents share the block. None, the default, where agents need no arrays.
+        They must not depend on which agents share the block. None (the default) if agents need no arrays.
         """
         return None
 
@@ -90,5 +90,5 @@ class Environment:
         return ()
 
     def portrait(self) -> np.ndarray | None:
-        """A picture for the report, uint8 [height, width, 3], or None."""
+        """A picture of the environment for the report, uint8 [height, width, 3], or None."""
         return None

@@ -84,7 +84,7 @@ class Graph:
         return self._places[hops]
 
     def passages(self, hops: int) -> int:
-        """Edges crossed in total if every member sends one letter along a shortest path to each within ``hops``."""
+        """Edges crossed in total if every member sends one message along a shortest path to each within ``hops``."""
         return self._reach(hops)[2]
 
     def laplacian(self) -> np.ndarray:

@@ -124,7 +124,7 @@ def draw_alias(probability, alias, rng, i):
     """An index in 0..S-1 drawn from an alias table (Walker 1977; Vose 1991) with stream ``i`` of ``rng``.
 
     ``probability`` float64 [S] and ``alias`` int64 [S] are one row of an environment's tables: the drawn column j is
-    kept with chance ``probability[j]``, else ``alias[j]`` is taken. One 64-bit draw gives both column and coin.
+    kept with chance ``probability[j]``, else ``alias[j]`` is taken. One 64-bit draw gives both random numbers.
     """
     bits = next_uint64(rng, i)
     column = np.int64(((bits >> np.uint64(32)) * np.uint64(probability.shape[0])) >> np.uint64(32))

@@ -12,7 +12,7 @@ def _key(word: str) -> int:
 
 
 def generator(seed: int, group: str, role: str, index: int = 0) -> np.random.Generator:
-    """A numpy generator for draws that one place makes for all, such as those of a coordinator."""
+    """A numpy generator for draws that are made once for all members, such as those of a coordinator."""
     sequence = np.random.SeedSequence(entropy=seed, spawn_key=(_key(group), _key(role), index))
     return np.random.Generator(np.random.PCG64(sequence))
 

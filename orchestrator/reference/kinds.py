@@ -16,9 +16,12 @@ environment offers:
 - to the **coordinator**: attributes and methods of the environment itself, `self.problem`. A `Block` has `self.problem`
   as well, but it should use only what does not grow with the number of agents.
 
-N is the number of agents, n the number of agents in a block. An environment of your own may use a kind of this page if
-it offers the same, and any other word as a new kind. What single environments offer besides stands in their files;
-[their pages](reference/README.md#environments) link to them.
+N is the number of agents, n the number of agents in a block. In the tables for the coordinator, n is the number of all
+agents, and in the mean-field kinds the number of all local agents.
+
+Your own environment may use a kind of this page if it offers everything that the page lists. Any other word is a new
+kind. Some environments have more attributes and methods than their kind. They are described in the environment's file,
+and [its page](reference/README.md#environments) links to the file.
 """.strip()
 
 
