@@ -48,7 +48,7 @@ scaling: install
 scaling-page: install
 	$(BIN)/python -m benchmarks.scaling page
 
-# docs/reference and docs/tables.md from docstrings, parameter models and schemas.
+# docs/reference, docs/tables.md, docs/kinds.md and docs/kernels.md from docstrings, parameter models and schemas.
 reference: install
 	$(BIN)/python -m orchestrator.reference.pages docs
 

@@ -22,7 +22,7 @@ class SubsamplingParameters(Parameters):
     k: int = Field(5, ge=1, description="local agents that the global one sees, drawn afresh each step")
     rollouts: int = Field(50, ge=0, description="simulated episodes at each record; 0: no simulated return")
     steps: int = Field(50, ge=1, description="steps of an episode")
-    samples: Samples = Field("inf", description="draws m a backup and sweep; inf: exact expectations")
+    samples: Samples = Field("inf", description="draws m per backup and sweep; inf: exact expectations")
 
 
 class AlternatingMARLParameters(SubsamplingParameters):
@@ -36,7 +36,7 @@ class AlternatingMARLParameters(SubsamplingParameters):
         description="what a shared local policy is best for: the n agents' team value, its owner alone (in the MDP of "
         "s_i and s_g that the others induce), or the team value of k agents who are all seen",
     )
-    sweeps: int = Field(200, ge=1, description="Bellman sweeps of the global agent's turn; exact ones stop at rest")
+    sweeps: int = Field(200, ge=1, description="Bellman sweeps of the global agent's turn; exact ones stop at the fixed point")
     alternations: int = Field(10, ge=1, description="turns of both at the most")
 
 
@@ -46,7 +46,7 @@ class GraphonMFSParameters(Parameters):
     kappa: int = Field(
         5, ge=1, description="neighbours that an agent draws at each step, with replacement, in proportion to W"
     )
-    samples: Samples = Field("inf", description="draws m a backup and sweep; inf: exact expectations")
+    samples: Samples = Field("inf", description="draws m per backup and sweep; inf: exact expectations")
     follow: Literal["greedy", "average"] = Field(
         "average",
         description="what neighbours do in a backup, and agents when deployed: the actions greedy in the present Q, or "

@@ -50,7 +50,7 @@ class Sweep(Parameters):
     paper: Paper | None = Field(None, description="id and note: where the claims come from")
     env: dict[str, object] = Field(description="name and parameters of the environment")
     cases: dict[str, dict[str, object]] = Field(min_length=1, description="case -> algorithm and its own settings")
-    base: dict[str, object] = Field({}, description="settings of every case that knows them")
+    base: dict[str, object] = Field({}, description="settings of every case that has them")
     grid: dict[str, list[object]] = Field({}, description="key -> values, all combinations")
     zip: dict[str, list[object]] = Field({}, description="key -> values, varied together")
     seeds: Seeds = Field(tuple(range(8)), description="0..7, a list, or one number; more of them are added later")

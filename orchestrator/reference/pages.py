@@ -38,7 +38,7 @@ the message names the nearest known one. The words: [concepts.md](../concepts.md
 """.strip()
 #: Sections of the page about the sweep file: the model that reads it, and a sentence.
 SWEEP_FILE = {
-    "A sweep": (Sweep, "The top level. A key of `base` or `grid` applies to the cases that know it."),
+    "A sweep": (Sweep, "The top level. A key of `base` or `grid` applies to the cases that have it."),
     "record": (Record, "When a run is measured. Measuring changes no number, but the schedule is part of a cell's id."),
     "placement": (Placement, "How agents are packed into processes."),
     "A claim": (
