@@ -52,7 +52,7 @@ class SubsampleMFQ(Subsampling[SubsampleMFQParameters]):
     kinds = ("mean-field", "pooled-mean-field")
     counts_actions = True
     metrics: ClassVar[Mapping[str, str]] = {
-        "gap_full_sup": "largest V* - V over (s_g, histogram), V* of a controller that sees and moves all",
+        "gap_full_sup": "largest V* - V over (s_g, histogram), V* of one who sees and moves all",
         "gap_full_mean": "mean V* - V at the start",
         "return": "discounted return of the deployed policies from the start",
         **SIMULATED,
