@@ -36,7 +36,7 @@ class AlternatingMARLParameters(SubsamplingParameters):
         description="what a shared local policy is best for: the n agents' team value, its owner alone (in the MDP of "
         "s_i and s_g that the others induce), or the team value of k agents who are all seen",
     )
-    sweeps: int = Field(200, ge=1, description="Bellman sweeps of the global agent's turn; exact ones stop at the fixed point")
+    sweeps: int = Field(200, ge=1, description="Bellman sweeps of the global agent's turn; exact ones stop early")
     alternations: int = Field(10, ge=1, description="turns of both at the most")
 
 
