@@ -49,6 +49,7 @@ class SlottedAloha(Coordinator[SlottedAlohaParameters, WirelessAccess]):
     version = 1
     Parameters = SlottedAlohaParameters
     kinds = ("access-network-mdp",)
+    scores = ("return",)
     labels = measures.LABELS
     metrics: ClassVar[Mapping[str, str]] = {
         "return": measures.OUTCOME["return"],

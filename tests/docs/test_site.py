@@ -63,8 +63,8 @@ def test_the_tour_has_its_code_and_its_outputs(site):
 
 
 def test_a_link_to_a_source_file_leads_to_a_page_with_it(site):
-    assert '<a href="repository/orchestrator/core/rounds.py.html">' in article(site / "extending.html")
-    html = article(site / "repository" / "orchestrator" / "core" / "rounds.py.html")
+    assert '<a href="repository/orchestrator/core/calls.py.html">' in article(site / "extending.html")
+    html = article(site / "repository" / "orchestrator" / "core" / "calls.py.html")
     assert "class Call" in re.sub(r"<[^>]+>", "", html)
     assert '<a href="../tables.html#runs">' in article(site / "reference" / "fedtd.html")
 
