@@ -1,6 +1,6 @@
 """Mode tracking: the global agent's reward is the share of local agents in its own state.
 
-Our own, for gaps without noise. r_l = 1 where s_i = s_g. s_g' is a_g with probability ``hit``, otherwise one of the
+Ours, made for gaps without noise. r_l = 1 where s_i = s_g. s_g' is a_g with probability ``hit``, otherwise one of the
 other states, all equally likely. Local agents have no choice: each stays with probability ``persistence`` or moves to
 one of the other states. The best policy goes where most agents are; the mode of a sample may differ from that of the
 population.
