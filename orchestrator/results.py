@@ -105,6 +105,8 @@ class Results:
         from orchestrator.claims.judge import judge
 
         stored = self.stored(sweep)
+        if not stored.claims:
+            return []
         replicates, curves = self._judged_rows(stored)
         verdicts = [judge(claim, replicates, curves, stored.varied, stored.command) for claim in stored.claims]
         self._store_changed(stored, verdicts)
