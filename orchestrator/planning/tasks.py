@@ -16,7 +16,6 @@ from orchestrator.planning.cells import Cell
 class Outlook:
     """What building a cell's problem once says about its run."""
 
-    sizes: Mapping[str, int]  #: members of each group
     memory: float  #: bytes of the environments and of a round's messages, those of all agents together
     calls_per_round: float  #: communications in a round at the most
     warnings: tuple[str, ...]  #: sentences of the environment and the algorithm about these parameters
@@ -60,7 +59,6 @@ class Task:
         with self._errors_as_sentences():
             coordinator = self.coordinator(self.seeds[0])
             return Outlook(
-                sizes=dict(coordinator.groups()),
                 memory=coordinator.problem.memory + coordinator.memory,
                 calls_per_round=coordinator.calls_per_round(),
                 warnings=tuple(coordinator.cautions()),

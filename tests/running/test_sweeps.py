@@ -424,7 +424,7 @@ def test_a_cell_that_kills_its_process_is_recorded_and_takes_no_other_with_it(tm
 
 
 def test_a_node_of_another_version_that_joins_later_ends_the_sweep_in_a_sentence(tmp_path, local_ray, monkeypatch):
-    monkeypatch.setattr(tune, "release", lambda: "another 9.9")  # what the trials are told, after all was checked
+    monkeypatch.setattr(tune, "release", lambda: "another 9.9")  # after the check of the nodes
     with pytest.raises(
         UserError, match=rf"^Node [\d.]+ has {re.escape(release())}, this process another 9\.9\. Install"
     ):
