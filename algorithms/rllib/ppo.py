@@ -35,11 +35,11 @@ class RLlibPPO(Coordinator[RLlibPPOParameters]):
     agents. There are no messages. Everything runs in the process of the coordinator, for any ``agents_per_actor``.
 
     The placement promise does not hold: torch's numbers may differ between machines and versions. On one machine the
-    same seed gives the same numbers, also when resumed and when other seeds run beside it.
+    same seed gives the same numbers, in any process, also when resumed and when other seeds run beside it.
     """
 
     name = "rllib-ppo"
-    version = 1
+    version = 2
     Parameters = RLlibPPOParameters
     kinds = ("observed-mdp", "team-grid")
     needs = ("rllib",)

@@ -10,7 +10,7 @@ import logging
 import random
 import warnings
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, SupportsInt
+from typing import Any, SupportsInt, TypeVar
 
 import gymnasium
 import numpy as np
@@ -24,42 +24,64 @@ from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from algorithms.rllib.parameters import RLlibPPOParameters
 from envs.grids.base import GridProblem
 
+T = TypeVar("T")
+
 EVERYONE = "everyone"  #: the policy that all agents share
 MOST_COPIES = 10  #: copies of the environment that are stepped together
 EPISODES = 2  #: whole episodes that fit into a copy's share of a batch
 
 
 class Encoded(MultiAgentEnv):
-    """A problem as an RLlib environment. An agent observes row i of its ``inputs`` [S, F] instead of the number i."""
+    """A problem as an RLlib environment. An agent observes row i of its ``inputs`` [S, F] instead of the number i.
+
+    Agents are numbers here. RLlib keeps agents in sets and draws in the order of these: the order of strings depends on
+    the process, the order of small numbers does not.
+    """
 
     def __init__(self, problem: GridProblem, inputs: Sequence[np.ndarray]):
         self.face = problem.rllib()
         self.render_mode, self.metadata = None, self.face.metadata
-        self.agents = self.possible_agents = list(self.face.possible_agents)
-        self.inputs = dict(zip(self.possible_agents, inputs, strict=True))
-        self.observation_spaces = {name: Box(0, 1, rows.shape[1:], np.float32) for name, rows in self.inputs.items()}
-        self.action_spaces = dict(self.face.action_spaces or {})
+        self.names: list[str] = list(self.face.possible_agents)
+        self.number = {name: i for i, name in enumerate(self.names)}
+        self.agents = self.possible_agents = list(range(len(self.names)))
+        self.inputs = inputs
+        self.observation_spaces = {i: Box(0, 1, rows.shape[1:], np.float32) for i, rows in enumerate(inputs)}
+        self.action_spaces = self._numbered(self.face.action_spaces or {})
         self.begin: int | None = None  #: seed of the next episodes; RLlib would use the same one again
         super().__init__()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, object] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, object]]]:
+    ) -> tuple[dict[int, np.ndarray], dict[int, dict[str, object]]]:
         """Fresh episodes of all agents."""
         observed, infos = self.face.reset(seed=self.begin)
-        self.begin, self.agents = None, self.face.agents
-        return self._encoded(observed), infos
+        self.begin, self.agents = None, self._live()
+        return self._encoded(observed), self._numbered(infos)
 
     def step(
-        self, action_dict: Mapping[str, SupportsInt]
-    ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, object]]]:
+        self, action_dict: Mapping[int, SupportsInt]
+    ) -> tuple[dict[int, np.ndarray], dict[int, float], dict[Any, bool], dict[Any, bool], dict[int, dict[str, object]]]:
         """As the face's, encoded."""
-        observed, rewards, terminated, truncated, infos = self.face.step(action_dict)
-        self.agents = self.face.agents
-        return self._encoded(observed), rewards, terminated, truncated, infos
+        actions = {self.names[i]: action for i, action in action_dict.items()}
+        observed, rewards, terminated, truncated, infos = self.face.step(actions)
+        self.agents = self._live()
+        return (
+            self._encoded(observed),
+            self._numbered(rewards),
+            self._numbered(terminated),
+            self._numbered(truncated),
+            self._numbered(infos),
+        )
 
-    def _encoded(self, rows: Mapping[str, np.int64]) -> dict[str, np.ndarray]:
-        return {name: self.inputs[name][row] for name, row in rows.items()}
+    def _live(self) -> list[int]:
+        return [self.number[name] for name in self.face.agents]
+
+    def _encoded(self, rows: Mapping[str, np.int64]) -> dict[int, np.ndarray]:
+        return {i: self.inputs[i][row] for i, row in self._numbered(rows).items()}
+
+    def _numbered(self, of_agents: Mapping[str, T]) -> dict[Any, T]:
+        """The same by number; ``__all__`` stays."""
+        return {self.number.get(name, name): value for name, value in of_agents.items()}
 
 
 def encodings(problem: GridProblem, share_policy: bool) -> list[np.ndarray]:
@@ -103,7 +125,7 @@ def settings(
     }
 
     def policy_of(agent: Hashable, *_: object, **__: object) -> str:
-        return EVERYONE if shared else str(agent)
+        return EVERYONE if shared else f"agent_{agent}"
 
     return (
         PPOConfig()

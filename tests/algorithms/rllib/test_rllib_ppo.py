@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import pickle
 import random
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator import Results
 from orchestrator.errors import UserError
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.cells import make_cell
@@ -23,6 +25,7 @@ from orchestrator.running.rows import tables
 pytestmark = pytest.mark.slow  # RLlib and torch take a minute to load, sample and learn
 
 TINY = {"train_batch_size": 60, "minibatch_size": 30, "epochs": 2, "env__limit": 10, "rounds": 2}
+SMALL = ("env.size=3", "env.limit=10", "train_batch_size=60", "minibatch_size=30", "epochs=2", "--rounds", "2")
 ON = {
     "landmarks": {"agents": 3, "env__size": 3},
     "navigation": {"agents": 4, "env__size": 3},
@@ -131,11 +134,11 @@ def test_the_face_pays_what_returns_promise():
         env.begin = k
         seen, _ = env.reset()
         while seen:
-            rows = {a: int((trainer.inputs[int(a[6:])] == code).all(axis=1).argmax()) for a, code in seen.items()}
-            acts = {a: int(table[int(a[6:]), row].argmax()) for a, row in rows.items()}
+            rows = {a: int((trainer.inputs[a] == code).all(axis=1).argmax()) for a, code in seen.items()}
+            acts = {a: int(table[a, row].argmax()) for a, row in rows.items()}
             observed, rewards, ended, cut, _ = env.step(acts)
             for a, reward in rewards.items():
-                total[int(a[6:])] += reward
+                total[a] += reward
             seen = {a: code for a, code in observed.items() if not (ended[a] or cut[a])}
     np.testing.assert_allclose(total / played, problem.returns(table), atol=4 * 0.6 / played**0.5)
 
@@ -226,12 +229,26 @@ def test_an_iteration_is_what_rllib_trains():
             np.testing.assert_array_equal(array, expected[module][name], err_msg=f"{module} {name}")
 
 
+def test_the_numbers_do_not_depend_on_the_hashes_of_a_process(tmp_path):
+    """RLlib keeps agents in sets; it drew in the order of these, which was another one in each process."""
+    program = "import sys; from orchestrator import cli; cli.main()"
+    words = ["run", "rllib-ppo", "landmarks", "agents=3", *SMALL, "--backend", "inline", "--results"]
+    seen = set()
+    for seed in "12":
+        results = str(tmp_path / seed)
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words, results],
+            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        seen.add(repr(Results(results).sql("select seed, return_final, agent_steps from runs order by seed")))
+    assert len(seen) == 1
+
+
 def test_on_ray_it_gives_the_numbers_that_it_gives_here(tmp_path, call):
-    words = ["agents=2", "env.size=3", "env.limit=10", "train_batch_size=60", "minibatch_size=30", "epochs=2"]
-    words += ["--rounds", "2"]
     for backend in ("inline", "ray"):
-        code, _, err = call("run", "rllib-ppo", "landmarks", *words, "--seeds", "0..1", "--backend", backend,
-                            "--results", str(tmp_path / backend))  # fmt: skip
+        words = [*SMALL, "--seeds", "0..1", "--backend", backend, "--results", str(tmp_path / backend)]
+        code, _, err = call("run", "rllib-ppo", "landmarks", "agents=2", *words)
         assert code == 0, err
     asked = "select seed, return_final, agent_steps, note from runs order by seed"
     here, there = (
