@@ -41,9 +41,9 @@ class Encoded(MultiAgentEnv):
     def __init__(self, problem: GridProblem, inputs: Sequence[np.ndarray]):
         self.face = problem.rllib()
         self.render_mode, self.metadata = None, self.face.metadata
-        self.names: list[str] = list(self.face.possible_agents)
+        self.names = [str(name) for name in self.face.possible_agents]
         self.number = {name: i for i, name in enumerate(self.names)}
-        self.agents = self.possible_agents = list(range(len(self.names)))
+        self.possible_agents = self.agents = [*range(len(self.names))]
         self.inputs = inputs
         self.observation_spaces = {i: Box(0, 1, rows.shape[1:], np.float32) for i, rows in enumerate(inputs)}
         self.action_spaces = self._numbered(self.face.action_spaces or {})
@@ -73,13 +73,13 @@ class Encoded(MultiAgentEnv):
             self._numbered(infos),
         )
 
-    def _live(self) -> list[int]:
-        return [self.number[name] for name in self.face.agents]
+    def _live(self) -> list[Any]:
+        return [self.number[str(name)] for name in self.face.agents]
 
     def _encoded(self, rows: Mapping[str, np.int64]) -> dict[int, np.ndarray]:
         return {i: self.inputs[i][row] for i, row in self._numbered(rows).items()}
 
-    def _numbered(self, of_agents: Mapping[str, T]) -> dict[Any, T]:
+    def _numbered(self, of_agents: Mapping[Any, T]) -> dict[Any, T]:
         """The same by number; ``__all__`` stays."""
         return {self.number.get(name, name): value for name, value in of_agents.items()}
 
