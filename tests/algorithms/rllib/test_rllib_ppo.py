@@ -195,34 +195,30 @@ finally:
     assert "rllib-ppo" in done.stdout
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_an_iteration_is_what_rllib_trains():
     """The same weights, seeds and episodes through ``PPO.train()`` end in the same weights."""
-    import ray
     from ray.tune.registry import register_env
 
     from algorithms.rllib.trainer import quiet, seeded, settings
 
     coordinator = started(of(env__limit=15))
     ours, parameters, problem = coordinator.trainer, coordinator.parameters, coordinator.problem
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
-    try:
-        with quiet(), seeded(np.random.default_rng(0)):
-            config: Any = settings(parameters, problem, ours.inputs, 3)
-            register_env("the-same", config.env)  # an Algorithm wants a name
-            theirs: Any = config.environment("the-same").build_algo()
-        theirs.set_state({"learner_group": {"learner": ours.learner.get_state(components=["rl_module"])}})
-        generator = np.random.default_rng(5)
-        with quiet(), seeded(generator):
-            for copy in theirs.env_runner.env.envs:
-                copy.unwrapped.begin = int(generator.integers(2**63))
-            theirs.env_runner_group.sync_weights(from_worker_or_learner_group=theirs.learner_group)
-            theirs.train()
-        ours.iteration(np.random.default_rng(5))
-        expected = theirs.learner_group.get_state()["learner"]["rl_module"]
-        weights_of = ours.state()["weights"]
-        theirs.stop()
-    finally:
-        ray.shutdown()
+    with quiet(), seeded(np.random.default_rng(0)):
+        config: Any = settings(parameters, problem, ours.inputs, 3)
+        register_env("the-same", config.env)  # an Algorithm wants a name
+        theirs: Any = config.environment("the-same").build_algo()
+    theirs.set_state({"learner_group": {"learner": ours.learner.get_state(components=["rl_module"])}})
+    generator = np.random.default_rng(5)
+    with quiet(), seeded(generator):
+        for copy in theirs.env_runner.env.envs:
+            copy.unwrapped.begin = int(generator.integers(2**63))
+        theirs.env_runner_group.sync_weights(from_worker_or_learner_group=theirs.learner_group)
+        theirs.train()
+    ours.iteration(np.random.default_rng(5))
+    expected = theirs.learner_group.get_state()["learner"]["rl_module"]
+    weights_of = ours.state()["weights"]
+    theirs.stop()
     assert set(weights_of) == set(expected)
     for module, arrays in weights_of.items():
         for name, array in arrays.items():
