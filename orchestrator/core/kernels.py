@@ -45,9 +45,10 @@ class Kernel:
         """numba's dispatcher: cached on disk, IEEE arithmetic in the order written, the GIL released."""
         import numba
 
+        from orchestrator.core.kernel_cache import KernelCache
+
         # Without numba's runtime an inlined body counts no references to its arrays, which halves the time of a loop.
         dispatcher = numba.njit(  # pyright: ignore[reportCallIssue] - _nrt is not in the annotations
-            cache=True,
             fastmath=False,
             parallel=False,
             nogil=True,
@@ -56,7 +57,10 @@ class Kernel:
             no_cfunc_wrapper=True,  # nothing calls a kernel from C
             _nrt=not self.inline,
         )(self.py_func)
-        if self.inline and hasattr(dispatcher, "add_overload"):  # not under NUMBA_DISABLE_JIT
+        if not hasattr(dispatcher, "add_overload"):  # NUMBA_DISABLE_JIT
+            return dispatcher
+        dispatcher._cache = KernelCache(self.py_func)
+        if self.inline:
             dispatcher.add_overload = functools.partial(_add_without_arrays, dispatcher.add_overload)
         return dispatcher
 
