@@ -83,8 +83,9 @@ class Chain(Wrapped):
         parts, _ = connected_components(csr_array(grid.max(axis=1)), connection="strong")
         if parts > 1:
             raise ValueError(
-                f"{self.source.title}: it does not come back from every state, and the linear algorithms need a"
-                " process that does; the tabular ones (policy-reciprocity, qd-learning, iql) do not."
+                f"{self.source.title}: some states cannot be reached from all others. The linear algorithms need a"
+                " process in which every state is reached again. The tabular algorithms (policy-reciprocity,"
+                " qd-learning, iql) do not."
             )
         return grid, np.ascontiguousarray(process.reward[self.kept])
 
