@@ -20,7 +20,8 @@ from algorithms.shared_representation.kernels import (
     step_size,
     td_steps,
 )
-from envs.linear.base import LinearBlock, LinearMRP, LinearProblem
+from envs.linear.base import LinearBlock, LinearProblem
+from envs.linear.reward_processes import LinearMRP
 from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters, orthonormal
 
 #: Standard deviation of the initial heads (reconstructed: the papers do not say).

@@ -17,7 +17,8 @@ from algorithms.shared_representation.pfedtd_rep import PFedTDRepParameters
 from algorithms.shared_representation.shared_head_td import SharedHeadAgents
 from algorithms.shared_representation.shared_map import SharedMapTD
 from envs.linear import kernels
-from envs.linear.base import LinearBlock, LinearMRP, LinearProblem
+from envs.linear.base import LinearBlock, LinearProblem
+from envs.linear.reward_processes import LinearMRP
 from orchestrator.core import Block, Call, Conversation, mean_rows
 
 Problem = TypeVar("Problem", bound=LinearProblem)

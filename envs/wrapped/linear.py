@@ -15,7 +15,8 @@ from envs.common import chains
 from envs.common.instances import check_rank, leading
 from envs.grids.digital import optimal_values
 from envs.linear import kernels
-from envs.linear.base import LinearMRP, Processes, own
+from envs.linear.base import own
+from envs.linear.reward_processes import LinearMRP, Processes
 from envs.linear.shared_subspace_mdp import DecisionProcesses, SharedSubspaceMDP
 from envs.wrapped.keywords import WrappedParameters
 from envs.wrapped.source import Wrapped
