@@ -10,18 +10,13 @@ from orchestrator.core import Environment, Graph
 
 
 class NetworkProblem(Environment):
-    """N agents on a graph, each with S states and A actions of its own.
-
-    Policies are float64 [n, O, A]. Agent i acts by row sum_k S^k s_j of ``policy[i]``, where j is the k-th of
-    ``indices[indptr[i]:indptr[i + 1]]``: the agents that it observes, in ascending order. Local policies have indptr =
-    arange(n + 1), indices = arange(n) and O = S. Every method raises ValueError for arrays of other shapes.
-    """
+    """N agents on a graph, each with S states and A actions of its own."""
 
     states: int  #: of an agent
     actions: int  #: of an agent
     gamma: float  #: discount
     graph: Graph  #: its edges join neighbours
-    closed_form: bool = False  #: closed forms of occupancies, gradients and Q-functions exist, under local policies
+    closed_form: bool = False  #: whether occupancies, gradients and Q-functions of local policies have closed forms
 
     @property
     def exact_is_cheap(self) -> bool:
@@ -58,13 +53,16 @@ class NetworkProblem(Environment):
     ) -> np.ndarray:
         """Codes A s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
 
-        Episode b draws only from stream b of ``rng`` uint64 [B, 4], which is advanced in place. Raises ValueError for a
-        horizon below 1 and for a policy that may take an action that its agent does not have.
+        ``policy`` is float64 [n, O, A]. Agent i acts by row sum_k S^k s_j of ``policy[i]``, where j is the k-th of
+        ``indices[indptr[i]:indptr[i + 1]]``: the agents that it observes, in ascending order. A local policy has indptr
+        = arange(n + 1), indices = arange(n) and O = S. Episode b draws only from stream b of ``rng`` uint64 [B, 4],
+        which is advanced in place. Raises ValueError for arrays of other shapes, for a horizon below 1 and for a policy
+        that may take an action that its agent does not have.
         """
         if horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}.")
         seen = np.empty((len(rng), horizon, self.agents), np.int64)
-        self._simulate(*self.checked_policy(policy, indptr, indices), rng, seen)
+        self._simulate(*self._checked_policy(policy, indptr, indices), rng, seen)
         return seen
 
     def _simulate(
@@ -77,7 +75,7 @@ class NetworkProblem(Environment):
         """The return of each of the episodes ``seen`` int64 [B, H, n], mean over agents, float64 [B]."""
         raise NotImplementedError
 
-    def checked_policy(
+    def _checked_policy(
         self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Copies for the kernels, so that one compiled specialisation serves all: policy, indptr, indices.

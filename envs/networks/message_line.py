@@ -102,7 +102,7 @@ class MessageLine(NetworkProblem):
         """
         if self.agents > MOST_AGENTS:
             raise ValueError(f"the exact evaluation takes up to {MOST_AGENTS} agents, got {self.agents}.")
-        policy, indptr, indices = self.checked_policy(policy, indptr, indices)
+        policy, indptr, indices = self._checked_policy(policy, indptr, indices)
         chance = kernels.joint_chances(self.parameters.alone, policy, indptr, indices)
         needed, free, buffer = kernels.plan(indptr, indices, BUFFER)
         shares, counts = kernels.visits(chance, needed, free, buffer, self.parameters.steps, self.gamma)
