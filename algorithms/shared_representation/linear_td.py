@@ -184,9 +184,17 @@ class LinearTD(Coordinator[L, M], Generic[L, M]):
         basis, head = (None if name is None else getattr(self, name) for name in self.shared)
         gradient = None if basis is None else block.zeros(*basis.shape)
         results = fused_rounds(
-            rounds, self.clock, self.step_sizes(), block.env, block.features, self.method(), basis, head, gradient,
+            rounds,
+            self.clock,
+            self.step_sizes(),
+            block.env,
+            block.features,
+            self.method(),
+            basis,
+            head,
+            gradient,
             block.learners(),
-        )  # fmt: skip
+        )
         for name, result in zip(self.shared, results, strict=True):
             if name is not None:
                 setattr(self, name, result)

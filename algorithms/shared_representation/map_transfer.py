@@ -159,9 +159,14 @@ class MapTransfer(SharedMapTD[MapTransferParameters]):
         processes = np.arange(self.problem.process_count, self.wide.process_count)
         truth = self.wide.solution
         value = kernels.mean_value_error(
-            np.array(self.basis), np.array(held_out["head"]), processes,
-            self.wide.phi, truth.values, truth.stationary, self.wide.average,
-        )  # fmt: skip
+            np.array(self.basis),
+            np.array(held_out["head"]),
+            processes,
+            self.wide.phi,
+            truth.values,
+            truth.stationary,
+            self.wide.average,
+        )
         error = {"value_error": float(value)}
         if self.parameters.source == "scratch":
             return error

@@ -133,9 +133,16 @@ class LinearMRP(LinearProblem[Processes]):
         """
         known = self.solution
         updates = kernels.mean_updates(
-            known.a, known.b, self.phi, known.stationary, known.gains, self.process_of,
-            own(basis), own(heads), self.own_gains(gains),
-        )  # fmt: skip
+            known.a,
+            known.b,
+            self.phi,
+            known.stationary,
+            known.gains,
+            self.process_of,
+            own(basis),
+            own(heads),
+            self.own_gains(gains),
+        )
         return dict(zip(("basis", "heads", "gains"), updates, strict=True))
 
     def errors(self, basis: np.ndarray, heads: np.ndarray, gains: np.ndarray | None = None) -> dict[str, float]:

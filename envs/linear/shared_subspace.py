@@ -75,9 +75,14 @@ class DrawnProcesses:
 
 
 def draw_processes(
-    instance: int, processes: np.ndarray, shape: tuple[int, ...], heads: Heads, rank: int, scale: float,
+    instance: int,
+    processes: np.ndarray,
+    shape: tuple[int, ...],
+    heads: Heads,
+    rank: int,
+    scale: float,
     common_kernel: float,
-) -> DrawnProcesses:  # fmt: skip
+) -> DrawnProcesses:
     """The listed base processes of an instance, each from its own stream.
 
     ``shape`` is (S,) or (S, A). Kernels are P_p = c P_0 + (1 - c) of the process's own, c = ``common_kernel``.
