@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from algorithms.general_utilities import batch, critic, utilities
-from algorithms.general_utilities.problems import AnyNetwork
+from envs.networks.base import NetworkProblem
 from envs.networks.kernels import softmax
 from orchestrator.core import Block, ordered_sum
 
 
-def observers(problem: AnyNetwork, hops: int) -> tuple[np.ndarray, np.ndarray, int]:
+def observers(problem: NetworkProblem, hops: int) -> tuple[np.ndarray, np.ndarray, int]:
     """The agents that each policy observes, as CSR (indptr [N + 1], indices), and the rows O of the largest policy."""
     indptr, indices = problem.graph.within(min(hops, problem.diameter))
     return indptr, indices, problem.states ** int(np.diff(indptr).max())

@@ -7,8 +7,10 @@ import numpy as np
 
 from algorithms.general_utilities import batch, utilities
 from algorithms.general_utilities.agents import observers
-from algorithms.general_utilities.problems import AnyNetwork, ClosedFormProblem, ExactProblem
+from envs.networks.base import NetworkProblem
 from envs.networks.kernels import softmax
+from envs.networks.message_line import MessageLine
+from envs.networks.voter_network import VoterNetwork
 from orchestrator.core import member_streams, ordered_mean, ordered_sum
 
 OUTCOME: Mapping[str, str] = {
@@ -43,18 +45,18 @@ STEPS = 60  #: of an episode where the environment has no end and no horizon is 
 
 
 def evaluate(
-    policy: np.ndarray, problem: AnyNetwork, hops: int, steps: int, seed: int, role: str = "evaluation"
+    policy: np.ndarray, problem: NetworkProblem, hops: int, steps: int, seed: int, role: str = "evaluation"
 ) -> tuple[np.ndarray, float]:
     """Occupancies x [N, S, A] and the return of a ``policy`` [N, O, A] of the states within ``hops``.
 
     Where nothing is exact, of ``EPISODES`` of so many ``steps`` on the streams that ``role`` names.
     """
     if problem.closed_form and hops == 0:
-        x = cast(ClosedFormProblem, problem).occupancy(policy)
+        x = cast(VoterNetwork, problem).occupancy(policy)
         return x, float(ordered_sum((x * problem.reward).reshape(-1))) / (problem.agents * (1 - problem.gamma))
     indptr, indices, _ = observers(problem, hops)
     if problem.exact_is_cheap:
-        return cast(ExactProblem, problem).evaluate(policy, indptr, indices)
+        return cast(MessageLine, problem).evaluate(policy, indptr, indices)
     x, received = np.zeros(problem.reward.shape), 0.0
     for first in range(0, EPISODES, AT_ONCE):
         streams = member_streams(seed, "coordinator", role, range(first, first + AT_ONCE))
@@ -65,7 +67,7 @@ def evaluate(
     return x, received
 
 
-def exact(theta: np.ndarray, problem: ClosedFormProblem, each: utilities.Each, hops: int) -> dict[str, float]:
+def exact(theta: np.ndarray, problem: VoterNetwork, each: utilities.Each, hops: int) -> dict[str, float]:
     """The metrics of ``EXACT`` of local softmax policies ``theta`` [N, S, A]."""
     pi, _, reward = _at(theta, problem, each)
     gradient, heard = problem.gradient(pi, reward), problem.truncated_gradient(pi, reward, hops)
@@ -77,9 +79,7 @@ def exact(theta: np.ndarray, problem: ClosedFormProblem, each: utilities.Each, h
     }
 
 
-def sampled(
-    before: np.ndarray, estimate: np.ndarray, problem: ClosedFormProblem, each: utilities.Each
-) -> dict[str, float]:
+def sampled(before: np.ndarray, estimate: np.ndarray, problem: VoterNetwork, each: utilities.Each) -> dict[str, float]:
     """The metrics of ``SAMPLED`` of an ``estimate`` [N, S, A] of the gradient at ``before`` [N, S, A]."""
     pi, _, reward = _at(before, problem, each)
     gradient = problem.gradient(pi, reward)
@@ -91,15 +91,13 @@ def sampled(
     }
 
 
-def truncated(theta: np.ndarray, problem: ClosedFormProblem, each: utilities.Each, hops: int) -> np.ndarray:
+def truncated(theta: np.ndarray, problem: VoterNetwork, each: utilities.Each, hops: int) -> np.ndarray:
     """The exact gradient [N, S, A] with the shadow Q of agents within ``hops`` only."""
     pi, _, reward = _at(theta, problem, each)
     return problem.truncated_gradient(pi, reward, hops)
 
 
-def _at(
-    theta: np.ndarray, problem: ClosedFormProblem, each: utilities.Each
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _at(theta: np.ndarray, problem: VoterNetwork, each: utilities.Each) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Policies, their exact occupancies and the shadow rewards there, [N, S, A] each."""
     pi = softmax(np.array(theta))
     x = problem.occupancy(pi)
@@ -107,7 +105,7 @@ def _at(
 
 
 def known_q(
-    theta: np.ndarray, problem: ClosedFormProblem, each: utilities.Each, hops: int, centred: bool
+    theta: np.ndarray, problem: VoterNetwork, each: utilities.Each, hops: int, centred: bool
 ) -> dict[str, np.ndarray]:
     """The exact shadow Q for ``PolicyAgents.evaluate_known``, agents beyond ``hops`` at their mean states and actions.
 

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, Field
 from typing_extensions import TypeVar
 
 from algorithms.general_utilities import measures, utilities
-from algorithms.general_utilities.problems import AnyNetwork
 from algorithms.general_utilities.utilities import Each
+from envs.networks.base import NetworkProblem
 from envs.networks.kernels import softmax
 from envs.networks.voter_network import VoterNetworkParameters
 from orchestrator.core import Coordinator, Parameters, ordered_mean, pluggable, plugin_names, plugin_words, settled
@@ -79,7 +79,7 @@ class NetworkCoordinator(Coordinator[N], Generic[N]):
     scores = ("return",)
     labels = measures.LABELS
 
-    def __init__(self, parameters: N, problem: AnyNetwork, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: N, problem: NetworkProblem, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         for utility in (*parameters.each, *parameters.constraints):
             if utility not in utilities.NAMES:  # a plug-in

@@ -15,7 +15,7 @@ from typing_extensions import TypeVar
 from algorithms.general_utilities import measures
 from algorithms.general_utilities.agents import Episodes, PolicyAgents, observers
 from algorithms.general_utilities.network import NetworkCoordinator, NetworkParameters
-from algorithms.general_utilities.problems import AnyNetwork
+from envs.networks.base import NetworkProblem
 from orchestrator.core import Block, Call, Conversation, Exchange, Reply
 from orchestrator.errors import UserError
 
@@ -76,7 +76,7 @@ class ShadowPolicyGradient(NetworkCoordinator[G], Generic[G]):
     seconds_per_round = 0.05
     metrics: ClassVar[Mapping[str, str]] = {**measures.OUTCOME, **measures.EXACT, **measures.SAMPLED}
 
-    def __init__(self, parameters: G, problem: AnyNetwork, agents: int, rounds: int, seed: int):
+    def __init__(self, parameters: G, problem: NetworkProblem, agents: int, rounds: int, seed: int):
         super().__init__(parameters, problem, agents, rounds, seed)
         if parameters.critic == "exact" and not self.closed_form:
             raise UserError(

@@ -4,8 +4,8 @@ import numpy as np
 
 from envs.mean_field import histograms
 from envs.mean_field.base import MeanFieldProblem, means
-from envs.mean_field.lumping import average_rows, averaged, drifts, settle, under
-from orchestrator.core import kernel, ordered_sum
+from envs.mean_field.lumping import average_rows, averaged, drifts, settle, start_mean, under
+from orchestrator.core import kernel
 
 
 class Deviation:
@@ -34,7 +34,7 @@ class Deviation:
         reward = self.earned + paid[:, None, :] / problem.agents
         model = self.others.population, chance, self.drift
         value = settle(lambda v: reward + problem.gamma * ahead(v, *model), np.zeros(reward.shape))
-        return float(ordered_sum((self.first[:, :, None] * value).reshape(-1)) / reward.shape[2])
+        return start_mean(self.first, value)
 
 
 @kernel

@@ -206,9 +206,17 @@ class PolicyReciprocity(Coordinator[TabularParameters]):
         elif self.trajectory:
             walker, process = cast(Trajectory, blocks["environment"]), block.process()
             sums = shared_rounds(
-                rounds, mixing, types, self.links.readers(all_as_well=True), process, operators, rates,
-                block.learners(), walker.position, walker.rng,
-            )  # fmt: skip
+                rounds,
+                mixing,
+                types,
+                self.links.readers(all_as_well=True),
+                process,
+                operators,
+                rates,
+                block.learners(),
+                walker.position,
+                walker.rng,
+            )
         else:
             readers, learners = self.links.readers(), block.learners()
             sums = private_rounds(rounds, mixing, types, readers, block.process(), operators, rates, learners)

@@ -94,17 +94,25 @@ class TableAgents(Tables):
         self.clock = np.zeros(self.n, np.int64)
 
     def learn(
-        self, sums: np.ndarray = NOTHING, path: np.ndarray | None = None, reply: bool = True,
+        self,
+        sums: np.ndarray = NOTHING,
+        path: np.ndarray | None = None,
+        reply: bool = True,
         **settings: Unpack[RoundSettings],
-    ) -> dict[str, np.ndarray] | None:  # fmt: skip
+    ) -> dict[str, np.ndarray] | None:
         """A round on the complete graph, given the tables' sums [T, S, A] over all agents of each type."""
         self._steps(self.sums_of_all(sums), path, settings)
         return self.tables() if reply else None
 
     def learn_from(
-        self, halo: Mapping[str, np.ndarray], indptr: np.ndarray, indices: np.ndarray, path: np.ndarray | None = None,
-        reply: bool = True, **settings: Unpack[RoundSettings],
-    ) -> dict[str, np.ndarray] | None:  # fmt: skip
+        self,
+        halo: Mapping[str, np.ndarray],
+        indptr: np.ndarray,
+        indices: np.ndarray,
+        path: np.ndarray | None = None,
+        reply: bool = True,
+        **settings: Unpack[RoundSettings],
+    ) -> dict[str, np.ndarray] | None:
         """A round given the rows of each agent's neighbours, its own among them."""
         self._steps(self.sums_of_neighbours(halo, indptr, indices), path, settings)
         return self.tables() if reply else None

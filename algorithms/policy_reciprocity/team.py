@@ -92,9 +92,14 @@ class TeamAgents(Tables):
         return {"action": action}
 
     def update(
-        self, row: np.ndarray, action: np.ndarray, ahead: np.ndarray, reward: float, done: bool,
+        self,
+        row: np.ndarray,
+        action: np.ndarray,
+        ahead: np.ndarray,
+        reward: float,
+        done: bool,
         **settings: Unpack[RoundSettings],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """The update of every agent after one joint step from ``row`` to ``ahead``, int64 [n]."""
         operators, rates = self.learning(settings)
         sums = self.sums if rates.beta > 0 else self.sums_of_all(NOTHING)

@@ -10,7 +10,7 @@ import numpy as np
 
 from algorithms.shared_representation.linear_td import LinearTD, LinearTDParameters
 from algorithms.shared_representation.own_map import THETA_METRICS, FullAgents
-from envs.linear.base import LinearMRP
+from envs.linear.reward_processes import LinearMRP
 from orchestrator.core import Block, Call, Conversation, mean_rows
 
 

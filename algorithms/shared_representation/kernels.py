@@ -70,8 +70,13 @@ def td_steps(env, features, alpha, method, learners, gradient):
     """
     head, gain, position, rng = learners
     probability, alias, reward, noise, phi, gamma = (
-        env.probability, env.alias, env.reward, env.noise, env.phi, env.gamma,
-    )  # fmt: skip
+        env.probability,
+        env.alias,
+        env.reward,
+        env.noise,
+        env.phi,
+        env.gamma,
+    )
     steps, radius, fresh = method.steps, method.radius, method.fresh
     gain_step = method.gain_step if env.average else 0.0
     d, r = phi.shape[1], features.shape[1]

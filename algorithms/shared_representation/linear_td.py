@@ -20,7 +20,8 @@ from algorithms.shared_representation.kernels import (
     step_size,
     td_steps,
 )
-from envs.linear.base import LinearBlock, LinearMRP, LinearProblem
+from envs.linear.base import LinearBlock, LinearProblem
+from envs.linear.reward_processes import LinearMRP
 from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters, orthonormal
 
 #: Standard deviation of the initial heads (reconstructed: the papers do not say).
@@ -183,9 +184,17 @@ class LinearTD(Coordinator[L, M], Generic[L, M]):
         basis, head = (None if name is None else getattr(self, name) for name in self.shared)
         gradient = None if basis is None else block.zeros(*basis.shape)
         results = fused_rounds(
-            rounds, self.clock, self.step_sizes(), block.env, block.features, self.method(), basis, head, gradient,
+            rounds,
+            self.clock,
+            self.step_sizes(),
+            block.env,
+            block.features,
+            self.method(),
+            basis,
+            head,
+            gradient,
             block.learners(),
-        )  # fmt: skip
+        )
         for name, result in zip(self.shared, results, strict=True):
             if name is not None:
                 setattr(self, name, result)

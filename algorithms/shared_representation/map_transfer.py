@@ -17,7 +17,8 @@ from algorithms.shared_representation.pfedtd_rep import PFedTDRepParameters
 from algorithms.shared_representation.shared_head_td import SharedHeadAgents
 from algorithms.shared_representation.shared_map import SharedMapTD
 from envs.linear import kernels
-from envs.linear.base import LinearBlock, LinearMRP, LinearProblem
+from envs.linear.base import LinearBlock, LinearProblem
+from envs.linear.reward_processes import LinearMRP
 from orchestrator.core import Block, Call, Conversation, mean_rows
 
 Problem = TypeVar("Problem", bound=LinearProblem)
@@ -158,9 +159,14 @@ class MapTransfer(SharedMapTD[MapTransferParameters]):
         processes = np.arange(self.problem.process_count, self.wide.process_count)
         truth = self.wide.solution
         value = kernels.mean_value_error(
-            np.array(self.basis), np.array(held_out["head"]), processes,
-            self.wide.phi, truth.values, truth.stationary, self.wide.average,
-        )  # fmt: skip
+            np.array(self.basis),
+            np.array(held_out["head"]),
+            processes,
+            self.wide.phi,
+            truth.values,
+            truth.stationary,
+            self.wide.average,
+        )
         error = {"value_error": float(value)}
         if self.parameters.source == "scratch":
             return error

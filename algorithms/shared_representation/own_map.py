@@ -4,7 +4,7 @@ import numpy as np
 
 from algorithms.shared_representation.kernels import projected
 from algorithms.shared_representation.linear_td import LinearTD, LinearTDAgents, LinearTDParameters
-from envs.linear.base import LinearMRP
+from envs.linear.reward_processes import LinearMRP
 from orchestrator.core import Call, Conversation
 
 

@@ -7,7 +7,7 @@ from typing_extensions import TypeVar
 
 from algorithms.shared_representation.kernels import server_step
 from algorithms.shared_representation.linear_td import LinearTD, SharedMapParameters
-from envs.linear.base import LinearMRP
+from envs.linear.reward_processes import LinearMRP
 from orchestrator.core import Call, Conversation
 
 #: The parameters of a subclass.

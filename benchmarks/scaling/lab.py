@@ -17,6 +17,37 @@ NODES = 3
 #: Bytes of the stream that measures a link.
 STREAM = 16 << 20
 
+#: Sends back each byte that it gets.
+ECHO = """
+import socket
+with socket.create_server(("0.0.0.0", 9998)) as server:
+    stream, _ = server.accept()
+    with stream:
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while got := stream.recv(1):
+            stream.sendall(got)
+"""
+#: Prints the shortest of 50 round trips of a byte, in ms.
+RTT = """
+import socket, sys, time
+for _ in range(100):
+    try:
+        stream = socket.create_connection((sys.argv[1], 9998))
+        break
+    except OSError:
+        time.sleep(0.05)
+trips = []
+with stream:
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for _ in range(50):
+        began = time.perf_counter()
+        stream.sendall(b"x")
+        stream.recv(1)
+        trips.append(time.perf_counter() - began)
+        time.sleep(0.02)
+print(min(trips) * 1e3)
+"""
+#: Reads a stream and prints its rate, in Mbit/s.
 SINK = f"""
 import socket, time
 with socket.create_server(("0.0.0.0", 9999)) as server:
@@ -80,9 +111,10 @@ class Lab:
         for host in self.hosts:
             host.shape(delay_ms / 2, mbit or None)
         one, other = self.hosts[0], self.hosts[1]
-        ping = one.run(f"ping -q -i 0.02 -c 50 {other.ip}").output
-        rtt = float(ping.split("min/avg/max")[1].split("=")[1].split("/")[0])
         with ThreadPoolExecutor(1) as pool:
+            echo = pool.submit(one.run, f"{sys.executable} -c '{ECHO}'")
+            rtt = float(other.run(f"{sys.executable} -c '{RTT}' {one.ip}").output.split()[-1])
+            echo.result()
             sink = pool.submit(one.run, f"{sys.executable} -c '{SINK}'")
             other.run(f"{sys.executable} -c '{SOURCE}' {one.ip}")
             throughput = float(sink.result().output.split()[-1])

@@ -90,7 +90,7 @@ class GraphonRobots(Environment):
         """The exact chain of the counts in each block. Raises ValueError where W is not constant on blocks."""
         p = self.parameters
         if p.graphon != "block":
-            raise ValueError("the exact chain is one of counts in blocks; it needs the block graphon.")
+            raise ValueError("the exact chain counts the robots in blocks. Only graphon=block has blocks.")
         sizes = p.sizes(self.agents)
         return lumping.BlockLumping(self.model, sizes, STATES, p.within, p.across, self.gamma)
 

@@ -12,25 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from envs.common.instances import (
-    FEATURES,
-    Heads,
+from envs.common.instances import FEATURES, check_rank, stream
+from envs.linear import kernels
+from envs.linear.base import LinearProblem, own
+from envs.linear.shared_subspace import (
+    SharedSubspaceParameters,
     centred_gaussian,
     check_heads,
-    check_rank,
     draw_processes,
     row_normalised,
-    stream,
     true_basis,
 )
-from envs.linear import kernels
-from envs.linear.base import LinearParameters, LinearProblem, own
 
 if TYPE_CHECKING:  # imported only where a face is asked for
     from envs.faces.gym_table import TableEnv
 
 
-class SharedSubspaceMDPParameters(LinearParameters):
+class SharedSubspaceMDPParameters(SharedSubspaceParameters):
     """Size and shape of the drawn problem; the objective is the average reward."""
 
     states: int = Field(default=15, ge=2, description="states S of every process")
@@ -38,20 +36,8 @@ class SharedSubspaceMDPParameters(LinearParameters):
     features: int = Field(
         default=20, ge=1, description="dimension d of the state-action features (Gaussian, columns centred)"
     )
-    rank: int = Field(default=2, ge=1, description="dimension r of the shared subspace")
-    heads: Heads = Field(
-        default="balanced",
-        description="true heads of process p: balanced +-scale sqrt(r) e_(p mod r) with alternating signs, same-sign"
-        " the same without the minus, gaussian scale N(0, I)",
-    )
     head_scale: float = Field(
-        default=2.0, gt=0, description="size of the true heads: how far the actions' values lie apart"
-    )
-    common_kernel: float = Field(
-        default=0.0, ge=0, le=1, description="weight c of a common kernel: P_i = c P_0 + (1 - c) of the agent's own"
-    )
-    reward_noise: float = Field(
-        default=0.0, ge=0, description="standard deviation of the Gaussian noise on every reward"
+        default=2.0, gt=0, description="factor on the true heads: how far the actions' values lie apart"
     )
 
 

@@ -11,38 +11,29 @@ import numpy as np
 from pydantic import Field
 
 from envs.common import chains
-from envs.common.instances import (
-    FEATURES,
-    Heads,
+from envs.common.instances import FEATURES, check_rank, stream
+from envs.linear import kernels
+from envs.linear.reward_processes import LinearMRP, Processes
+from envs.linear.shared_subspace import (
+    SharedSubspaceParameters,
     centred_gaussian,
     check_heads,
-    check_rank,
     draw_processes,
     row_normalised,
-    stream,
     true_basis,
 )
-from envs.linear import kernels
-from envs.linear.base import LinearMRP, LinearParameters, Processes
 
 
-class SharedSubspaceMRPParameters(LinearParameters):
+class SharedSubspaceMRPParameters(SharedSubspaceParameters):
     """Size, objective and shape of the drawn problem."""
 
-    states: int = Field(default=20, ge=2, description="states S of every process")
     features: int = Field(
         default=8, ge=1, description="feature dimension d; not used by one-hot features, where d = states"
     )
-    rank: int = Field(default=2, ge=1, description="dimension r of the shared subspace")
     objective: Literal["average", "discounted"] = Field(
         default="average", description="average: gains and differential values; discounted: values with discount gamma"
     )
     gamma: float = Field(default=0.8, ge=0, lt=1, description="discount factor; used by the discounted objective only")
-    heads: Heads = Field(
-        default="balanced",
-        description="true heads of process p: balanced +-sqrt(r) e_(p mod r) with alternating signs, same-sign the same"
-        " without the minus, gaussian N(0, I)",
-    )
     feature_kind: Literal["gaussian", "one-hot"] = Field(
         default="gaussian", description="gaussian: columns centred, longest row of norm 1; one-hot: tabular, d = states"
     )
@@ -50,12 +41,6 @@ class SharedSubspaceMRPParameters(LinearParameters):
         default="removed",
         description="average objective, where a constant in the features' span leaves the fixed point a line: removed"
         " by centring the features, kept to show the failure, or projected: kept, then phi taken off theta_e",
-    )
-    common_kernel: float = Field(
-        default=0.0, ge=0, le=1, description="weight c of a common kernel: P_i = c P_0 + (1 - c) of the agent's own"
-    )
-    reward_noise: float = Field(
-        default=0.0, ge=0, description="standard deviation of the Gaussian noise on every reward"
     )
     approximation_error: float = Field(
         default=0.0,

@@ -18,7 +18,8 @@ from pydantic import Field
 from envs.common import chains
 from envs.common.instances import PROCESS, check_rank, leading, stream
 from envs.linear import kernels
-from envs.linear.base import LinearMRP, LinearParameters, Processes
+from envs.linear.base import LinearParameters
+from envs.linear.reward_processes import LinearMRP, Processes
 from orchestrator.core import kernel
 
 if TYPE_CHECKING:  # imported only where a face is asked for

@@ -157,8 +157,8 @@ class Lumping:
 
 
 def start_mean(first: np.ndarray, value: np.ndarray) -> float:
-    """sum_c ``first``[c] mean_g ``value``[c, g]."""
-    return float(ordered_sum((first[:, None] * value).reshape(-1)) / value.shape[1])
+    """sum_c ``first``[c] mean_g ``value``[c, g], where c may be several indices."""
+    return float(ordered_sum((first[..., None] * value).reshape(-1)) / value.shape[-1])
 
 
 def under(policy: np.ndarray, table: np.ndarray) -> np.ndarray:

@@ -16,9 +16,8 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from envs.networks import message_line_kernels as kernels
-from envs.networks.kernels import hop_counts
-from envs.networks.rollout import checked_policy
-from orchestrator.core import Environment, Graph, Parameters, named_graph
+from envs.networks.base import NetworkProblem
+from orchestrator.core import Parameters, named_graph
 
 FIRST_REWARD, REWARD = 1.0, 0.1  # for arriving in state 1: agent 0, the others
 MOST_AGENTS = 14  # of an exact evaluation: 2^n joint states
@@ -35,11 +34,9 @@ class MessageLineParameters(Parameters):
     )
 
 
-class MessageLine(Environment):
-    """n >= 2 agents on a line, agent 0 the one that profits.
+class MessageLine(NetworkProblem):
+    """n >= 2 agents on a line, agent 0 the one that profits. The actions of agent 0 have no effect.
 
-    Policies are float64 [n, O, 2]; agent i's row is sum_k 2^k s_j over the k-th j of indices[indptr[i]:indptr[i + 1]],
-    the agents it observes in ascending order. Local ones have indptr = arange(n + 1), indices = arange(n), O = 2.
     Raises ValueError for fewer agents, and in every method for policies of other shapes.
     """
 
@@ -49,11 +46,8 @@ class MessageLine(Environment):
     Parameters = MessageLineParameters
     parameters: MessageLineParameters
     fewest_agents = 2
-    states = 2  #: of an agent
-    actions = 2  #: of an agent
-    gamma: float  #: discount
-    graph: Graph  #: its edges join neighbours
-    closed_form = False  #: whether there are closed forms of occupancies, gradients and Q-functions
+    states = 2
+    actions = 2
 
     def __init__(self, parameters: MessageLineParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)
@@ -76,20 +70,9 @@ class MessageLine(Environment):
         """Observations in an episode: states 0..steps."""
         return self.parameters.steps + 1
 
-    @cached_property
-    def hops(self) -> np.ndarray:
-        """Edges between all pairs of agents, int32 [n, n]."""
-        return hop_counts(self.graph.indptr, self.graph.indices)
-
     @property
     def diameter(self) -> int:
-        """The largest number of hops between two agents; with kappa >= diameter an agent sees all others."""
         return self.agents - 1
-
-    @cached_property
-    def available(self) -> np.ndarray:
-        """Actions that an agent has, bool [n, 2]: all. The actions of agent 0 have no effect."""
-        return np.ones((self.agents, 2), bool)
 
     @cached_property
     def reward(self) -> np.ndarray:
@@ -102,19 +85,10 @@ class MessageLine(Environment):
         reward[0, 1] = FIRST_REWARD
         return reward
 
-    def rollout(
-        self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike, horizon: int, rng: np.ndarray
-    ) -> np.ndarray:
-        """Codes 2 s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
-
-        Episode b draws from stream b of ``rng`` uint64 [B, 4] alone, advanced in place. Raises ValueError for a horizon
-        below 1.
-        """
-        if horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {horizon}.")
-        seen = np.empty((len(rng), horizon, self.agents), np.int64)
-        kernels.rollout(self.parameters.alone, *checked_policy(self, policy, indptr, indices), rng, seen)
-        return seen
+    def _simulate(
+        self, policy: np.ndarray, indptr: np.ndarray, indices: np.ndarray, rng: np.ndarray, seen: np.ndarray
+    ) -> None:
+        kernels.rollout(self.parameters.alone, policy, indptr, indices, rng, seen)
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
         """(1 / n) sum_i sum_{t >= 1} r_i(s_t), undiscounted, float64 [B] of ``seen`` int64 [B, H, n]."""
@@ -128,7 +102,7 @@ class MessageLine(Environment):
         """
         if self.agents > MOST_AGENTS:
             raise ValueError(f"the exact evaluation takes up to {MOST_AGENTS} agents, got {self.agents}.")
-        policy, indptr, indices = checked_policy(self, policy, indptr, indices)
+        policy, indptr, indices = self._checked_policy(policy, indptr, indices)
         chance = kernels.joint_chances(self.parameters.alone, policy, indptr, indices)
         needed, free, buffer = kernels.plan(indptr, indices, BUFFER)
         shares, counts = kernels.visits(chance, needed, free, buffer, self.parameters.steps, self.gamma)

@@ -1,44 +1,10 @@
 """Trajectories of agents on a network, compiled: what they observe, what they do, and the voter network's steps."""
 
-from typing import Protocol
-
 import numpy as np
-from numpy.typing import ArrayLike
 
 from orchestrator.core import kernel, uniform
 
 BASE, BY_ACTION, BY_STATE = 0.1, 0.6, 0.2  # what a voter on its own does: P(s' = 1 | s, a) = .1 + .6 a + .2 s
-
-
-class NetworkSizes(Protocol):
-    """An environment's numbers of agents, and of states and actions of an agent."""
-
-    @property
-    def agents(self) -> int: ...
-    @property
-    def states(self) -> int: ...
-    @property
-    def actions(self) -> int: ...
-
-
-def checked_policy(
-    problem: NetworkSizes, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Copies for the kernels, so that one compiled specialisation serves all: policy, indptr, indices.
-
-    ``policy`` float64 [n, O, A], O at least S^m where at most m agents are observed. Raises ValueError for
-    arrays that do not fit each other or the ``problem``.
-    """
-    policy, indptr = np.array(policy, np.float64, order="C"), np.array(indptr, np.int64)
-    indices, n = np.array(indices, np.int64), problem.agents
-    if indptr.shape != (n + 1,) or indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
-        raise ValueError(f"indptr must be {n + 1} ascending numbers from 0 to the length of indices.")
-    if ((indices < 0) | (indices >= n)).any():
-        raise ValueError(f"indices must name agents 0..{n - 1}.")
-    rows = problem.states ** int(np.diff(indptr).max())
-    if policy.ndim != 3 or policy.shape[::2] != (n, problem.actions) or policy.shape[1] < rows:
-        raise ValueError(f"policy must have shape ({n}, {rows} or more, {problem.actions}), got {policy.shape}.")
-    return policy, indptr, indices
 
 
 @kernel

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import AfterValidator, Field
 
+from envs.networks.base import NetworkProblem
 from envs.networks.kernels import (
     heard_influence,
-    hop_counts,
     hops_from,
     inverse_dominant,
     reward_slopes,
@@ -28,8 +28,8 @@ from envs.networks.kernels import (
     solve_dominant,
     span_beyond,
 )
-from envs.networks.rollout import BASE, BY_ACTION, BY_STATE, checked_policy, discounted_returns, rollout_voters
-from orchestrator.core import GRAPH_NAMES, Environment, Graph, Parameters, check_graph_name, named_graph
+from envs.networks.rollout import BASE, BY_ACTION, BY_STATE, discounted_returns, rollout_voters
+from orchestrator.core import GRAPH_NAMES, Parameters, check_graph_name, named_graph
 
 
 class VoterNetworkParameters(Parameters):
@@ -51,8 +51,8 @@ class AffineQ(NamedTuple):
     on_action: np.ndarray  #: [n, n]
 
 
-class VoterNetwork(Environment):
-    """n binary agents on a connected graph. Policies are ``pi`` float64 [n, 2, 2], pi[i, s, a]; rewards likewise.
+class VoterNetwork(NetworkProblem):
+    """n binary agents on a connected graph. Local policies are ``pi`` float64 [n, 2, 2], pi[i, s, a]; rewards likewise.
 
     An agent without neighbours (n = 1) sees a mean of 0. Raises ValueError for a graph that is not connected and, in
     every method, for arrays of another shape or a negative ``kappa`` (hops).
@@ -63,13 +63,9 @@ class VoterNetwork(Environment):
     version = 1
     Parameters = VoterNetworkParameters
     parameters: VoterNetworkParameters
-    states = 2  #: of an agent
-    actions = 2  #: of an agent
-    gamma: float  #: discount
-    graph: Graph  #: its edges join neighbours
-    horizon: int | None = None  #: None: episodes do not end by themselves
-    closed_form = True  #: closed forms of occupancies, gradients and Q-functions exist, under local policies
-    exact_is_cheap = False  #: exact values are not quick to compute under policies that observe neighbours
+    states = 2
+    actions = 2
+    closed_form = True
 
     def __init__(self, parameters: VoterNetworkParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)
@@ -90,37 +86,15 @@ class VoterNetwork(Environment):
         return np.full(self.agents, self.parameters.start)
 
     @cached_property
-    def hops(self) -> np.ndarray:
-        """Edges between all pairs of agents, int32 [n, n]."""
-        return hop_counts(self.graph.indptr, self.graph.indices)
-
-    @property
-    def diameter(self) -> int:
-        """The largest number of hops between two agents; with kappa >= diameter an agent sees all others."""
-        return int(self.hops.max())
-
-    @property
-    def available(self) -> np.ndarray:
-        """All True, since every agent has both actions, bool [n, 2]."""
-        return np.ones((self.agents, 2), np.bool_)
-
-    @property
     def reward(self) -> np.ndarray:
         """Reward of linear utilities: 1 in state 1, else 0; float64 [n, 2, 2]."""
         return np.repeat(np.eye(2)[None, :, 1:], self.agents, axis=0).repeat(2, axis=2)
 
-    def rollout(
-        self, policy: np.ndarray, indptr: np.ndarray, indices: np.ndarray, horizon: int, rng: np.ndarray
-    ) -> np.ndarray:
-        """Codes 2 s_i + a_i int64 [B, horizon, n] of B episodes; episode b draws from row b of ``rng`` uint64 [B, 4].
-
-        Agent i acts by row sum_k 2^k s_j of ``policy[i]`` (``policy`` is [n, O, 2]), where j is the k-th of
-        ``indices[indptr[i]:indptr[i + 1]]``.
-        """
-        seen = np.empty((len(rng), horizon, self.agents), np.int64)
-        graph, observing = self.graph, checked_policy(self, policy, indptr, indices)
-        rollout_voters(self.beta, graph.indptr, graph.indices, self.start, *observing, rng, seen)
-        return seen
+    def _simulate(
+        self, policy: np.ndarray, indptr: np.ndarray, indices: np.ndarray, rng: np.ndarray, seen: np.ndarray
+    ) -> None:
+        graph = self.graph
+        rollout_voters(self.beta, graph.indptr, graph.indices, self.start, policy, indptr, indices, rng, seen)
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
         """Mean over agents of sum_t gamma^t s_t in episodes ``seen`` int64 [B, H, n], float64 [B]."""

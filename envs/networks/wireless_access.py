@@ -16,12 +16,11 @@ import math
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
 from pydantic import Field
 
-from envs.networks.kernels import hop_counts
-from envs.networks.rollout import checked_policy, draw_action, observed_row
-from orchestrator.core import Environment, Graph, Parameters, kernel, uniform
+from envs.networks.base import NetworkProblem
+from envs.networks.rollout import draw_action, observed_row
+from orchestrator.core import Graph, Parameters, kernel, uniform
 
 GOT_THROUGH, LAST_SLOT, FRESH = 1, 2, 4  # bits of a state: flag, packet with one slot left, packet with two
 
@@ -35,13 +34,12 @@ class WirelessAccessParameters(Parameters):
     success: float = Field(default=0.8, ge=0, le=1, description="chance that a packet sent without collision arrives")
 
 
-class WirelessAccess(Environment):
+class WirelessAccess(NetworkProblem):
     """side * side users, s_i = 4 [a packet with two slots left] + 2 [one with one] + [the last slot's got through].
 
-    Actions are 0, idle, and 1..4, sending to the k-th of the user's own access points in ascending order. Policies are
-    float64 [n, O, 5]; user i's row is sum_k 8^k s_j over the k-th j of indices[indptr[i]:indptr[i + 1]], the users it
-    observes in ascending order. Local ones have indptr = arange(n + 1), indices = arange(n), O = 8. Raises ValueError
-    for a number of users that is not the square of 2 or more, and in every method for policies of other shapes.
+    Actions are 0, idle, and 1..4, sending to the k-th of the user's own access points in ascending order. Raises
+    ValueError for a number of users that is not the square of 2 or more, and in every method for policies of other
+    shapes.
     """
 
     name = "wireless-access"
@@ -49,12 +47,8 @@ class WirelessAccess(Environment):
     version = 1
     Parameters = WirelessAccessParameters
     parameters: WirelessAccessParameters
-    states = 8  #: of an agent
-    actions = 5  #: of an agent
-    gamma: float  #: discount
-    graph: Graph  #: its edges join neighbours
-    closed_form = False  #: whether there are closed forms of occupancies, gradients and Q-functions
-    exact_is_cheap = False  #: whether exact values are quick to compute; not here, with 8^n joint states
+    states = 8
+    actions = 5
     points: int  #: number of access points
     access: np.ndarray  #: int64 [n, 4], the access points of each user, numbered row by row, filled up with -1
 
@@ -79,14 +73,8 @@ class WirelessAccess(Environment):
         """Observations in an episode: slots + 1, since the result of the last slot is observed after it."""
         return self.parameters.slots + 1
 
-    @cached_property
-    def hops(self) -> np.ndarray:
-        """Edges between all pairs of users, int32 [n, n]."""
-        return hop_counts(self.graph.indptr, self.graph.indices)
-
     @property
     def diameter(self) -> int:
-        """The largest number of hops between two users; with kappa >= diameter a user sees all others."""
         return self.side - 1
 
     @cached_property
@@ -101,21 +89,11 @@ class WirelessAccess(Environment):
         reward[:, GOT_THROUGH::2] = 1.0
         return reward
 
-    def rollout(
-        self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike, horizon: int, rng: np.ndarray
-    ) -> np.ndarray:
-        """Codes 5 s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
-
-        Episode b draws only from stream b of ``rng`` uint64 [B, 4], which is advanced in place. Raises ValueError for a
-        horizon below 1 and for a policy that may take an action that its user does not have.
-        """
-        if horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {horizon}.")
-        policy, indptr, indices = self._checked(policy, indptr, indices)
-        seen = np.empty((len(rng), horizon, self.agents), np.int64)
+    def _simulate(
+        self, policy: np.ndarray, indptr: np.ndarray, indices: np.ndarray, rng: np.ndarray, seen: np.ndarray
+    ) -> None:
         p = self.parameters
         rollout(p.arrival, p.success, self.points, self.access, policy, indptr, indices, rng, seen)
-        return seen
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
         """(1 / n) sum_i sum_{t >= 1} gamma^(t - 1) 1[i's packet of slot t - 1 was received], float64 [B].
@@ -151,16 +129,6 @@ class WirelessAccess(Environment):
     def _meet(self, i: int, j: int) -> bool:
         (y, x), (v, u) = divmod(i, self.side), divmod(j, self.side)
         return abs(y - v) <= 1 and abs(x - u) <= 1
-
-    def _checked(
-        self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As the kernel takes them."""
-        policy, indptr, indices = checked_policy(self, policy, indptr, indices)
-        for i in range(self.agents):
-            if policy[i, :, ~self.available[i]].any():
-                raise ValueError(f"policy must be 0 where `available` is False; agent {i} has fewer access points.")
-        return policy, indptr, indices
 
 
 @kernel

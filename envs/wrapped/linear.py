@@ -15,7 +15,8 @@ from envs.common import chains
 from envs.common.instances import check_rank, leading
 from envs.grids.digital import optimal_values
 from envs.linear import kernels
-from envs.linear.base import LinearMRP, Processes, own
+from envs.linear.base import own
+from envs.linear.reward_processes import LinearMRP, Processes
 from envs.linear.shared_subspace_mdp import DecisionProcesses, SharedSubspaceMDP
 from envs.wrapped.keywords import WrappedParameters
 from envs.wrapped.source import Wrapped
@@ -83,8 +84,9 @@ class Chain(Wrapped):
         parts, _ = connected_components(csr_array(grid.max(axis=1)), connection="strong")
         if parts > 1:
             raise ValueError(
-                f"{self.source.title}: it does not come back from every state, and the linear algorithms need a"
-                " process that does; the tabular ones (policy-reciprocity, qd-learning, iql) do not."
+                f"{self.source.title}: some states cannot be reached from all others. The linear algorithms need a"
+                " process in which every state is reached again. The tabular algorithms (policy-reciprocity,"
+                " qd-learning, iql) do not."
             )
         return grid, np.ascontiguousarray(process.reward[self.kept])
 

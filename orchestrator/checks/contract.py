@@ -93,25 +93,33 @@ def examine(task: Task) -> Iterator[Finding]:
         return
     if interpreted and interpreted != expected:
         yield Finding(
-            "compiling", "wrong", "the interpreted run gives other numbers",
+            "compiling",
+            "wrong",
+            "the interpreted run gives other numbers",
             "A kernel means something else to the compiler: an integer that overflows, an array's type that changes, "
             "or an array that is read before it is written.",
-        )  # fmt: skip
+        )
     yield _same(
-        "repeating", numbers(run_task(task, InlineFleet(), fuse=False)) == expected, "the same numbers again",
+        "repeating",
+        numbers(run_task(task, InlineFleet(), fuse=False)) == expected,
+        "the same numbers again",
         "Numbers come from the seed's streams alone: no random state, time or order of a set of Python's own.",
-    )  # fmt: skip
+    )
     cuts = [count for count in (2, task.cell.agents) if count <= task.cell.agents]
     differing = [count for count in cuts if numbers(run_task(task, InlineFleet(count), fuse=False)) != expected]
     yield _same(
-        "placement", not differing, f"the same numbers in 1, {' and '.join(map(str, cuts))} blocks",
+        "placement",
+        not differing,
+        f"the same numbers in 1, {' and '.join(map(str, cuts))} blocks",
         "Key what is drawn by the member, and add over agents with ordered_sum or ordered_mean (docs/determinism.md).",
-    )  # fmt: skip
+    )
     if issubclass(task.cell.algorithm_class, Fusible):
         yield _same(
-            "leap", numbers(run_task(task, InlineFleet())) == expected, "the same numbers in fused rounds",
+            "leap",
+            numbers(run_task(task, InlineFleet())) == expected,
+            "the same numbers in fused rounds",
             "leap(blocks, m) has to do what m rounds do, bit for bit.",
-        )  # fmt: skip
+        )
     yield _snapshots(task, diary, expected, outcome, fleet)
     yield _measuring(task, outcome)
 
@@ -126,9 +134,12 @@ def _interpreted(task: Task) -> tuple[Finding, dict[int, str]]:
     command = [sys.executable, "-W", "ignore", "-m", "orchestrator.checks.contract"]
     try:
         done = subprocess.run(
-            command, input=pickle.dumps(task), capture_output=True, timeout=PATIENCE,
+            command,
+            input=pickle.dumps(task),
+            capture_output=True,
+            timeout=PATIENCE,
             env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired:
         slow = f"not known: interpreted it takes longer than {PATIENCE} s"
         return Finding(what, "note", slow, f"{meaning} Try fewer agents or rounds."), {}
@@ -169,10 +180,12 @@ def _snapshots(task: Task, diary: Diary, expected: dict[int, str], outcome: Outc
             names = sorted(_forgotten(outcome, fleet, resumed, again))
             who = f": {', '.join(names)} {'is' if len(names) == 1 else 'are'} not in persistent" if names else ""
             return Finding(
-                what, "wrong", f"other numbers after going on from round {at}{who}",
+                what,
+                "wrong",
+                f"other numbers after going on from round {at}{who}",
                 "persistent has to name every attribute that a later round reads; what is not named is lost with a "
                 "process that dies.",
-            )  # fmt: skip
+            )
     rounds = f"rounds {min(diary.packed)} to {max(diary.packed)}" if diary.packed else "no round"
     return Finding(what, "ok", f"the same numbers after going on from {rounds}", "A lost process changes no number.")
 
@@ -214,9 +227,11 @@ def _measuring(task: Task, outcome: Outcome) -> Finding:
         for one, other in zip(outcome.replicas, once.replicas, strict=True)
     )
     return _same(
-        "measuring", same, "how often it is measured changes nothing",
+        "measuring",
+        same,
+        "how often it is measured changes nothing",
         "What measure asks of a block must leave its state and its rng alone; stream(role) gives other random numbers.",
-    )  # fmt: skip
+    )
 
 
 def _exact(value: object) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from orchestrator.core.parameters import input_path
 from orchestrator.errors import UserError, nearest
 
 LAWS = ("power", "exponential", "bound", "order", "floor", "value")
@@ -216,15 +217,15 @@ def read_claim(data: Mapping[str, object]) -> Claim:
     try:
         return Claim.model_validate(data)
     except ValidationError as error:
-        reason = _reason(error.errors()[0])
+        reason = _reason(error.errors()[0], data)
         name = data.get("name") if isinstance(data, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         end = "" if reason.endswith("?") else "."
         raise UserError(f"{f'claim {name!r}' if name else 'a claim'}: {reason}{end}") from error
 
 
-def _reason(error: ErrorDetails) -> str:
-    """An error of pydantic's as a sentence that begins with the field."""
-    place = ".".join(str(part) for part in error["loc"])
+def _reason(error: ErrorDetails, data: Mapping[str, object]) -> str:
+    """An error of pydantic's about ``data`` as a sentence that begins with the field."""
+    place = ".".join(input_path(error, data))
     reason = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{place} is missing"

@@ -27,11 +27,7 @@ def usable(labels: Mapping[str, str]) -> list[Node]:
             f"placement.labels is {_shown(labels)}: no node of the cluster has these labels. There are "
             f"{'; '.join(sorted({_shown(_own(node)) or 'nodes without labels' for node in alive}))}."
         )
-    resources = [(node, node["Resources"]) for node in fitting]
-    return [
-        Node(node["NodeID"], node["NodeManagerAddress"], int(has["CPU"]), float(has.get("memory", 0.0)))
-        for node, has in resources
-    ]
+    return [Node(node["NodeID"], node["NodeManagerAddress"], node["Resources"]) for node in fitting]
 
 
 def check_nodes(nodes: Sequence[Node], location: str, token: str) -> list[Node]:

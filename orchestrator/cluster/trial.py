@@ -33,14 +33,12 @@ log = logging.getLogger("orchestrator")
 
 #: What Ray's error (2.60) for an actor that was lost with its node contains.
 NODE_LOST = "its node has died"
-#: Names in ``Coordinator.resources`` -> Ray's.
-RESOURCES = {"cpu": "CPU", "gpu": "GPU"}
 
 
 def bundles(
     batch: Sequence[Unit], placement: Placement, nodes: Sequence[Node], environments: Mapping[str, float]
 ) -> tune.PlacementGroupFactory:
-    """What a batch's trial reserves: the largest resources that its coordinators need, usually one CPU, and memory.
+    """What a batch's trial reserves: what each of its coordinators needs, usually one CPU, and memory.
 
     The memory is that of its process, its actors and its environments (``environments``: cell id -> bytes). Spread over
     ``nodes``, each of the other nodes gives memory for its own actors. Hosts take no CPU slot: they work while the
@@ -54,18 +52,8 @@ def bundles(
     away = {"memory": reserved(each, 0.0, least)}
     labels = {"bundle_label_selector": [placement.labels] * count} if placement.labels else {}
     return tune.PlacementGroupFactory(
-        [resources(batch) | own, *[away] * (count - 1)], strategy="SPREAD" if count > 1 else "PACK", **labels
+        [batch[0].task.resources | own, *[away] * (count - 1)], strategy="SPREAD" if count > 1 else "PACK", **labels
     )
-
-
-def resources(batch: Sequence[Unit]) -> dict[str, float]:
-    """What the coordinators of a batch need, by Ray's names: of each resource the most that one of them needs."""
-    most: dict[str, float] = {}
-    for unit in batch:
-        for key, amount in unit.task.cell.algorithm_class.resources(unit.task.cell.algorithm_model).items():
-            name = RESOURCES.get(key, key)
-            most[name] = max(most.get(name, 0.0), float(amount))
-    return {name: amount for name, amount in most.items() if amount}
 
 
 class CellTrial(tune.Trainable):

@@ -11,6 +11,7 @@ from orchestrator.cluster.nodes import check_nodes, usable
 from orchestrator.errors import line
 from orchestrator.planning.batches import batches, units
 from orchestrator.planning.plan import Plan
+from orchestrator.planning.preflight import check_resources
 from orchestrator.planning.tasks import Unit, unfinished
 from orchestrator.process import release
 from orchestrator.running.rows import failures
@@ -59,6 +60,9 @@ def _attempts(planned: Plan, store: Store, writer: Writer, probe: str) -> None:
     from orchestrator.cluster.trial import bundles
 
     nodes = planned.nodes or usable(planned.sweep.placement.labels)
+    if planned.nodes is None:  # a Ray that was started just now: planning did not know what it has
+        for task in planned.tasks:
+            check_resources(task, nodes)
     slots = sum(node.cpus for node in nodes) or WAITING
     reason = ""
     for alone in (False, True):

@@ -79,7 +79,7 @@ class Graph:
         if hops not in self._places:
             indptr, indices = self.within(hops)
             rows = [indices[first:last] for first, last in itertools.pairwise(indptr)]
-            place = [np.searchsorted(rows[j], i) for i, row in enumerate(rows) for j in row]
+            place = [np.searchsorted(rows[int(j)], i) for i, row in enumerate(rows) for j in row]
             self._places[hops] = np.array(place, dtype=np.int64)
         return self._places[hops]
 

@@ -108,7 +108,7 @@ def _add_without_arrays(add: Callable[[Any], None], compiled: Any) -> None:
 
 
 @kernel
-def next_uint64(rng, i):
+def next_uint64(rng: np.ndarray, i: int) -> np.uint64:
     """The next 64 random bits of member ``i``: xoshiro256++ (Blackman and Vigna, 2019).
 
     ``rng`` uint64 [n, 4] holds the members' streams, ``Block.rng`` in an algorithm; row i is advanced in place.
@@ -128,19 +128,19 @@ def next_uint64(rng, i):
 
 
 @kernel
-def uniform(rng, i):
+def uniform(rng: np.ndarray, i: int) -> float:
     """A uniform draw in [0, 1) with 53 random bits, from stream ``i`` of ``rng``."""
     return np.float64(next_uint64(rng, i) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @kernel
-def draw_integer(upper, rng, i):
+def draw_integer(upper: int, rng: np.ndarray, i: int) -> np.int64:
     """A uniform integer in 0..upper-1 from stream ``i`` of ``rng``; upper < 2^31 (bias below upper / 2^32)."""
     return np.int64(((next_uint64(rng, i) >> np.uint64(32)) * np.uint64(upper)) >> np.uint64(32))
 
 
 @kernel
-def draw_alias(probability, alias, rng, i):
+def draw_alias(probability: np.ndarray, alias: np.ndarray, rng: np.ndarray, i: int) -> np.int64:
     """An index in 0..S-1 drawn from an alias table (Walker 1977; Vose 1991) with stream ``i`` of ``rng``.
 
     ``probability`` float64 [S] and ``alias`` int64 [S] are one row of an environment's tables: the drawn column j is
@@ -153,7 +153,7 @@ def draw_alias(probability, alias, rng, i):
 
 
 @kernel
-def normal(rng, i):
+def normal(rng: np.ndarray, i: int) -> float:
     """A standard normal draw from stream ``i`` of ``rng`` by Marsaglia's polar method.
 
     The method makes pairs; the second draw is not used, so that the stream is the whole state.
@@ -167,7 +167,7 @@ def normal(rng, i):
 
 
 @kernel
-def fill_uniform(out, rng):
+def fill_uniform(out: np.ndarray, rng: np.ndarray) -> None:
     """Fill ``out`` [n, m] with uniform draws in [0, 1), row i from stream i of ``rng``."""
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -175,7 +175,7 @@ def fill_uniform(out, rng):
 
 
 @kernel
-def fill_normal(out, rng):
+def fill_normal(out: np.ndarray, rng: np.ndarray) -> None:
     """Fill ``out`` [n, m] with standard normal draws, row i from stream i of ``rng``."""
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -183,14 +183,14 @@ def fill_normal(out, rng):
 
 
 @kernel
-def fill_integers(out, upper, rng):
+def fill_integers(out: np.ndarray, upper: int, rng: np.ndarray) -> None:
     """Fill ``out`` int64 [n] with uniform integers in 0..upper-1, entry i from stream i of ``rng``."""
     for i in range(out.shape[0]):
         out[i] = draw_integer(upper, rng, i)
 
 
 @kernel
-def sum_rows(rows):
+def sum_rows(rows: np.ndarray) -> np.ndarray:
     """Sum of ``rows`` [n, m] over the members, [m], added in the order 0, 1, ..., n - 1. For use in kernels."""
     out = np.zeros(rows.shape[1])
     for i in range(rows.shape[0]):
@@ -200,7 +200,7 @@ def sum_rows(rows):
 
 
 @kernel
-def mean_rows(rows):
+def mean_rows(rows: np.ndarray) -> np.ndarray:
     """Mean of ``rows`` [n, m] over the members, [m], added in the order 0, 1, ..., n - 1. For use in kernels."""
     return sum_rows(rows) / rows.shape[0]
 
@@ -219,7 +219,7 @@ def ordered_mean(rows: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def orthonormal(matrix):
+def orthonormal(matrix: np.ndarray) -> np.ndarray:
     """Orthonormal basis of the columns of ``matrix`` [d, r], d >= r: modified Gram-Schmidt, twice for accuracy.
 
     The triangular factor has a positive diagonal, so signs never flip from round to round. LAPACK's QR flips them at

@@ -49,10 +49,15 @@ def units(tasks: Sequence[Task], agents_per_actor: int | None, seeds: Sequence[i
 
 
 def batches(units: Sequence[Unit], slots: int) -> list[list[Unit]]:
-    """Batches of about ``WORTH`` seconds, at least one per slot.
+    """Batches of about ``WORTH`` seconds, at least one per slot. The units of a batch reserve the same resources."""
+    alike: dict[tuple[tuple[str, float], ...], list[Unit]] = {}
+    for unit in units:
+        alike.setdefault(tuple(sorted(unit.task.resources.items())), []).append(unit)
+    return [batch for own in alike.values() for batch in _balanced(own, slots)]
 
-    The heaviest units go first, each to the lightest batch.
-    """
+
+def _balanced(units: Sequence[Unit], slots: int) -> list[list[Unit]]:
+    """``batches`` of units that may share one: the heaviest go first, each to the lightest batch."""
     total = sum(effort(unit.task, unit.agents_per_actor) for unit in units)
     count = min(len(units), max(slots, math.ceil(total / WORTH)))
     heap: list[tuple[float, int]] = [(0.0, k) for k in range(count)]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from orchestrator.core.environment import Environment
-from orchestrator.core.parameters import Parameters
+from orchestrator.core.parameters import Parameters, input_path
 from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError, nearest
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
@@ -204,7 +204,7 @@ def validated(model: type[Model], values: Mapping[str, object], owner: str, pref
     try:
         return model(**values)
     except ValidationError as error:
-        raise UserError(f"{owner}: {explain(error, prefix)}") from error
+        raise UserError(f"{owner}: {explain(error, values, prefix)}") from error
 
 
 #: Pydantic's phrases and plain ones.
@@ -220,11 +220,11 @@ PLAIN = (
 )
 
 
-def explain(error: ValidationError, prefix: str = "") -> str:
-    """A pydantic error as sentences: field, value, what is accepted."""
+def explain(error: ValidationError, values: Mapping[str, object], prefix: str = "") -> str:
+    """A pydantic error about ``values`` as sentences: field, value, what is accepted."""
     reasons: dict[str, list[str]] = {}
     for item in error.errors():
-        name = prefix + ".".join(str(part) for part in item["loc"] if not _is_branch(part))
+        name = prefix + ".".join(input_path(item, values))
         reason = item["msg"].removeprefix("Value error, ")
         for pattern, plain in PLAIN:
             reason = re.sub(pattern, plain, reason)
@@ -238,13 +238,6 @@ def explain(error: ValidationError, prefix: str = "") -> str:
         f"{head}; {' or '.join(dict.fromkeys(tails))}" if any(tails) else head for head, tails in reasons.items()
     )
     return sentences if sentences.endswith("?") else f"{sentences}."
-
-
-def _is_branch(part: object) -> bool:
-    """Whether part of a pydantic location is the name of a union's member type, which is not a field."""
-    return isinstance(part, str) and (
-        part.removeprefix("constrained-") in ("int", "float", "str", "list[int]") or "[" in part
-    )
 
 
 def parse_seeds(value: object) -> tuple[int, ...]:

@@ -54,7 +54,8 @@ def plan(
 ) -> Plan:
     """Find what is missing, and build each missing cell's problem once to see whether it fits.
 
-    Raises ``UserError`` for parameters that an environment or algorithm refuses, and for a packing that does not fit.
+    Raises ``UserError`` for parameters that an environment or algorithm refuses, for a packing that does not fit, and
+    for resources that no node has.
     """
     if backend not in ("ray", "inline"):
         raise UserError(f"backend is {backend!r}; it takes ray or inline.")
@@ -68,6 +69,8 @@ def plan(
     costs: dict[str, Estimate] = {}
     portraits: dict[str, np.ndarray] = {}
     for task in tasks:
+        if backend == "ray" and nodes:
+            preflight.check_resources(task, nodes)
         costs[task.cell.id] = preflight.check_fits(task, agents_per_actor, memory, sharing)
         _add_portrait(portraits, task)
         if backend == "ray" or sum(cost.environments for cost in costs.values()) > KEPT_BYTES:

@@ -1,6 +1,7 @@
 """Before anything starts: does it fit, and how long will it take? Costs as measured on two cores with ray 2.60."""
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,26 @@ def check_fits(task: Task, agents_per_actor: int | None, memory: float, nodes: i
     return cost
 
 
+def check_resources(task: Task, nodes: Sequence["Node"]) -> None:
+    """Raises ``UserError`` where none of the cluster's ``nodes`` has what the coordinator reserves.
+
+    Its trial would wait for ever.
+    """
+    needs = task.resources
+    if any(all(node.resources.get(name, 0.0) >= amount for name, amount in needs.items()) for node in nodes):
+        return
+    there = sorted({_listed({name: node.resources.get(name, 0.0) for name in needs}) for node in nodes})
+    raise UserError(
+        f"{task.cell.algorithm_class.name} needs a node with {_listed(needs)}, and the cluster has only nodes with "
+        f"{'; '.join(there)}."
+    )
+
+
+def _listed(resources: Mapping[str, float]) -> str:
+    """For example ``2 CPU and 0.5 GPU``."""
+    return " and ".join(f"{amount:g} {name}" for name, amount in sorted(resources.items()))
+
+
 def instances(task: Task) -> int:
     """Environments that the seeds of a task need."""
     return len(task.seeds) if getattr(task.cell.environment_model, "instance", 0) == "seed" else 1
@@ -94,5 +115,14 @@ class Node(NamedTuple):
 
     id: str
     address: str
-    cpus: int
-    memory: float  #: bytes that Ray gives to tasks and actors
+    resources: Mapping[str, float]  #: what it gives to trials, by Ray's names
+
+    @property
+    def cpus(self) -> int:
+        """Its CPUs, whole ones."""
+        return int(self.resources.get("CPU", 0.0))
+
+    @property
+    def memory(self) -> float:
+        """Bytes that Ray gives to tasks and actors."""
+        return self.resources.get("memory", 0.0)

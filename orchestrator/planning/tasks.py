@@ -11,6 +11,9 @@ from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError, error_place, line
 from orchestrator.planning.cells import Cell
 
+#: Names in ``Coordinator.resources`` -> Ray's.
+RESOURCES = {"cpu": "CPU", "gpu": "GPU"}
+
 
 @dataclass(frozen=True)
 class Outlook:
@@ -91,6 +94,12 @@ class Task:
             with contextlib.suppress(Exception):  # a seed whose problem cannot be built fails alone, with its error
                 return self.coordinator(seed).groups()
         return {"agents": self.cell.agents}
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What the trial reserves for its coordinator, by Ray's names."""
+        asked = self.cell.algorithm_class.resources(self.cell.algorithm_model)
+        return {RESOURCES.get(name, name): float(amount) for name, amount in asked.items() if amount}
 
     def hosts(self, agents_per_actor: int | None) -> int:
         """Number of hosts that hold the cell's blocks with so many agents each. None is one host."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from orchestrator import core
 from orchestrator.core.kernels import Kernel
-from orchestrator.reference.markdown import escaped, table
+from orchestrator.reference.markdown import table, table_cell
 
 INTRODUCTION = """
 The inner loop of a block is a kernel: a function of arrays and numbers that [numba](https://numba.pydata.org) compiles
@@ -117,4 +117,4 @@ def _signature(function: Callable) -> str:
 
 
 def _text(part: Callable) -> str:
-    return escaped(" ".join((inspect.getdoc(part) or "").split()))
+    return table_cell(inspect.getdoc(part) or "")

@@ -5,7 +5,7 @@ import typing
 from collections.abc import Mapping, Sequence
 
 from orchestrator.core import Environment
-from orchestrator.reference.markdown import escaped, table
+from orchestrator.reference.markdown import escaped, table, table_cell
 from orchestrator.reference.members import Member, members
 
 INTRODUCTION = """
@@ -68,7 +68,7 @@ def _block(environment: type) -> list[str]:
 
 
 def _member_table(every: Mapping[str, Member]) -> list[str]:
-    rows = [(f"`{member.name}{member.signature}`", escaped(" ".join(member.text.split()))) for member in every.values()]
+    rows = [(f"`{member.name}{member.signature}`", table_cell(member.text)) for member in every.values()]
     return table(("name", "meaning"), rows)
 
 

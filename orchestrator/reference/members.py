@@ -45,7 +45,7 @@ def _own(cls: type) -> dict[str, Member]:
     assert isinstance(body, ast.ClassDef)
     for node in body.body:
         if isinstance(node, ast.FunctionDef):
-            names, text = [node.name], (ast.get_docstring(node) or "").replace("\n", " ")
+            names, text = [node.name], ast.get_docstring(node) or ""
         elif isinstance(node, ast.AnnAssign | ast.Assign):
             targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
             names = [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]

@@ -10,7 +10,7 @@ import numpy as np
 from orchestrator.core.calls import Traffic
 from orchestrator.core.rounds import Fusible
 from orchestrator.fleet.base import Deadly, Failure, Fleet, HostsLost, Request, Result
-from orchestrator.fleet.clock import COMPILER, Clock
+from orchestrator.fleet.clock import COMPILER
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.tasks import Task
 from orchestrator.process import single_thread
@@ -18,6 +18,7 @@ from orchestrator.running.checkpoint import Keeper, Snapshot
 from orchestrator.running.lockstep import converse
 from orchestrator.running.recorder import Recorder
 from orchestrator.running.replica import Replica
+from orchestrator.running.stopwatch import Seconds, Stopwatch
 
 log = logging.getLogger("orchestrator")
 
@@ -27,21 +28,6 @@ LOSSES = 10
 LONGEST_LEAP = 100_000
 #: Seconds between two pulses of a running cell.
 PULSE = 1.0
-
-
-@dataclass
-class Seconds:
-    """Where the time of a cell went."""
-
-    startup: float  #: building environments and agents, starting processes, compiling
-    agents: float  #: in members' methods, those of the slowest host in every call
-    transport: float  #: between coordinator and members
-    coordinator: float  #: in the coordinator: the rest
-
-    @property
-    def total(self) -> float:
-        """All of it."""
-        return self.startup + self.agents + self.transport + self.coordinator
 
 
 @dataclass
@@ -110,44 +96,29 @@ class CellRun:
         self._cost_of_round: dict[int, Traffic] = {}
         self._started = self._loaded = False
         self._furthest, self._losses = -1, 0  # round of the last loss, and losses since then
-        self._all, self._loading, self._calling, self._leaping = Clock(), Clock(), Clock(), Clock()
-        self._before = fleet.agents_seconds, fleet.compile_seconds
+        self._watch = Stopwatch(fleet)
 
     def advance(self) -> Pulse | Outcome:
         """Go on for ``PULSE`` seconds or to the end."""
         single_thread()
         until = time.monotonic() + PULSE
-        with self._all, np.errstate(all="ignore"):  # the recorder finds divergence, not warnings
+        with self._watch.all, np.errstate(all="ignore"):  # the recorder finds divergence, not warnings
             while self._step():
                 if time.monotonic() >= until:
                     steps = sum(replica.traffic.agent_steps for replica in self.replicas)
                     return Pulse(self.round / max(self.task.cell.rounds, 1), steps)
-        return Outcome(self.replicas, self.seconds(), self.events, self.fleet.nodes)
+        return Outcome(self.replicas, self._watch.seconds(), self.events, self.fleet.nodes)
 
     def call(self, requests: Sequence[Request]) -> list[Result]:
         """Pass requests on to the fleet and count the seconds."""
-        with self._calling:
+        with self._watch.calling:
             return self.fleet.call(requests)
-
-    def seconds(self) -> Seconds:
-        """Where the time has gone so far."""
-        agents = self.fleet.agents_seconds - self._before[0]
-        compiling = self.fleet.compile_seconds - self._before[1]
-        elsewhere = max(0.0, compiling - self._calling.compiling)  # by other processes
-        return Seconds(
-            startup=self._loading.working + self._all.compiling + elsewhere,
-            agents=agents + self._leaping.working,
-            transport=max(0.0, self._calling.working - agents - elsewhere),
-            coordinator=self._all.working - sum(
-                clock.working for clock in (self._loading, self._calling, self._leaping)
-            ),
-        )  # fmt: skip
 
     def _step(self) -> bool:
         """Load, or do a round with all that goes with it. False when every seed has ended."""
         try:
             if not self._loaded:
-                with self._loading:
+                with self._watch.loading:
                     self._load()
                 self._loaded = True
             return self._go_on()
@@ -282,7 +253,7 @@ class CellRun:
         coordinator, blocks = replica.coordinator, self.fleet.sole_blocks(replica.seed)
         assert isinstance(coordinator, Fusible)
         assert blocks is not None
-        with self._leaping:
+        with self._watch.leaping:
             try:
                 coordinator.leap(blocks, rounds)
             except Exception as error:

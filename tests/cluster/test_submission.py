@@ -18,6 +18,7 @@ import pytest
 from orchestrator import Results
 from orchestrator.api import carry_out
 from orchestrator.errors import UserError
+from orchestrator.planning.batches import batches
 from orchestrator.planning.preflight import PROCESS_BYTES, Node
 from orchestrator.planning.sweep import Placement
 from orchestrator.planning.sweeps import checked, load
@@ -255,7 +256,7 @@ def test_a_trial_reserves_a_cpu_and_memory():
         content = {"name": "m", "env": {"name": "shared-subspace-mrp"}, "cases": {"a": {"algorithm": "independent-td"}}}
         sweep = checked(content | {"base": {"agents": 6, "rounds": 1}}, "m")
         task = Task(sweep.cells[0][1], (0,))
-        nodes = [Node(str(k), "", 4, 1e9) for k in range(count)]
+        nodes = [Node(str(k), "", {"CPU": 4, "memory": 1e9}) for k in range(count)]
         found = bundles([Unit(task, per_actor)], Placement.model_validate(placement), nodes, {task.cell.id: 3e7})
         return [{name: round(size, 3) for name, size in b.items()} for b in found.bundles], found.strategy
 
@@ -271,7 +272,7 @@ def test_a_trial_reserves_a_cpu_and_memory():
 
 
 def test_a_trial_reserves_what_its_coordinators_need(monkeypatch):
-    """Of each resource the most that one algorithm of the batch asks for, by Ray's names; none of what nobody needs."""
+    """By Ray's names, and none of what it does not need. Coordinators with other needs are in other batches."""
     from orchestrator.cluster.trial import bundles
 
     def unit(algorithm: str, needs: dict[str, float] | None) -> Unit:
@@ -288,7 +289,10 @@ def test_a_trial_reserves_what_its_coordinators_need(monkeypatch):
     deep = unit("independent-td", {"cpu": 2, "gpu": 0.5, "licence": 1})
     assert reserved(deep) == [{"CPU": 2.0, "GPU": 0.5, "licence": 1.0}]
     more = unit("fedtd", {"cpu": 1, "gpu": 1, "licence": 0})
-    assert reserved(deep, more) == [{"CPU": 2.0, "GPU": 1.0, "licence": 1.0}]
+    assert [reserved(*batch) for batch in batches([deep, more, deep], 1)] == [
+        reserved(deep),
+        [{"CPU": 1.0, "GPU": 1.0}],
+    ]
 
 
 def test_the_job_runs_this_very_source(lone):

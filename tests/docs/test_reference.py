@@ -16,6 +16,7 @@ from orchestrator import core
 from orchestrator.core import Environment
 from orchestrator.core.kernels import Kernel
 from orchestrator.reference import kernels, kinds, pages
+from orchestrator.reference.markdown import table_cell
 from orchestrator.reference.members import members
 from orchestrator.reference.words import parameter_rows
 
@@ -186,3 +187,10 @@ def test_the_example_of_a_kernel_runs(tmp_path):
     values = [float(word) for word in done.stdout.strip("[] \n").split()]
     # After a round of 5 steps the distance to (1, 2) is 0.9^5 of what it was.
     assert values == pytest.approx([1 - 0.9**500, 2 - 2 * 0.9**500], rel=1e-8)
+
+
+def test_a_list_in_a_table_stays_a_list():
+    text = "Distance to the *truth*:\n\n- one: a\n  and b\n- two: ``c``\n\nRaises nothing\nat all."
+    found = "Distance to the \\*truth\\*: <ul><li>one: a and b</li><li>two: `c`</li></ul> Raises nothing at all."
+    assert table_cell(text) == found
+    assert table_cell("a - b\n- c") == "a - b <ul><li>c</li></ul>"

@@ -12,10 +12,11 @@ import pytest
 from pydantic import Field, create_model
 
 from orchestrator.core.calls import Traffic
+from orchestrator.core.parameters import Parameters
 from orchestrator.errors import UserError
 from orchestrator.planning import preflight
 from orchestrator.planning.batches import batches, effort, missing, units
-from orchestrator.planning.cells import Record, make_cell, parse_seeds, reserved_columns
+from orchestrator.planning.cells import Record, make_cell, parse_seeds, reserved_columns, validated
 from orchestrator.planning.plain_yaml import parse_value
 from orchestrator.planning.plan import Plan, plan
 from orchestrator.planning.preflight import Node
@@ -279,6 +280,40 @@ def test_mistakes_in_a_sweep_are_told(change, sentence):
     assert "\n" not in str(told.value)
 
 
+class Corner(Parameters):
+    x: int
+
+
+class Shape(Parameters):
+    bounds: dict[str, list[int] | int] = {}
+    corner: Corner | list[Corner] | None = None
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            {"bounds": {"int": "z"}},
+            "shape: bounds.int is 'z'; it should be a valid list or it should be a whole number.",
+        ),
+        (
+            {"bounds": {"k": ["q"]}},
+            "shape: bounds.k.0 is 'q'; it should be a whole number. bounds.k is ['q']; it should",
+        ),
+        (
+            {"corner": {"x": "q"}},
+            "shape: corner.x is 'q'; it should be a whole number. corner is {'x': 'q'}; it should",
+        ),
+        ({"corner": [{}]}, "corner.0.x is missing."),
+    ],
+)
+def test_a_mistake_in_a_union_is_told_by_the_path_of_the_input(values, sentence):
+    """Pydantic also names the member of the union that it tried, which is not a field."""
+    with pytest.raises(UserError) as told:
+        validated(Shape, values, "shape")
+    assert sentence in str(told.value)
+
+
 def test_mistakes_in_names_of_sweeps_and_files(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"Unknown sweep 'shared-representation/nothing'"):
         load("shared-representation/nothing")
@@ -375,7 +410,7 @@ def test_what_is_admitted_finds_room_on_empty_nodes(per_actor, gigabytes, strate
     """Otherwise its trial would wait for ever."""
     from orchestrator.cluster.trial import bundles
 
-    nodes = [Node(str(k), "", 4, (gigabytes + k) * 1e9) for k in range(count)]
+    nodes = [Node(str(k), "", {"CPU": 4, "memory": (gigabytes + k) * 1e9}) for k in range(count)]
     for agents in (2, 4, 16, 64, 256):
         given = {"agents": [agents], "rounds": [7], "env.states": [200]}
         definition = adhoc(JOINT, MRP, given, "0..3", None, per_actor or "auto")
@@ -412,6 +447,37 @@ def test_planning_refuses_what_does_not_fit(tmp_path, monkeypatch):
     assert plan(definition, None, "ray", "auto").total == 1
     with pytest.raises(UserError, match="backend is 'cluster'; it takes ray or inline"):
         plan(definition, None, "cluster", None)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("needs", "sentence"),
+    [
+        (
+            {"cpu": 1, "gpu": 1},
+            "1 CPU and 1 GPU, and the cluster has only nodes with 2 CPU and 0.5 GPU; 8 CPU and 0 GPU.",
+        ),
+        ({"cpu": 4, "gpu": 0.5}, "4 CPU and 0.5 GPU, and the cluster has only nodes with 2 CPU and 0.5 GPU; 8 CPU and"),
+        ({"cpu": 16}, "16 CPU, and the cluster has only nodes with 2 CPU; 8 CPU."),
+        ({"cpu": 2, "gpu": 0.5}, None),
+    ],
+)
+def test_planning_refuses_resources_that_no_node_has(monkeypatch, needs, sentence):
+    """Ray would keep the trial waiting for ever."""
+    monkeypatch.setattr(registry.algorithm(JOINT), "resources", classmethod(lambda cls, parameters: needs))
+    sizes = [
+        {"CPU": 8.0, "memory": 4e9},
+        {"CPU": 2.0, "GPU": 0.5, "memory": 4e9},
+        {"CPU": 2.0, "GPU": 0.5, "memory": 8e9},
+    ]
+    nodes = [Node(str(k), "", size) for k, size in enumerate(sizes)]
+    definition = adhoc(JOINT, MRP, {"agents": [4], "rounds": [7]}, "0", None, "auto")
+    assert plan(definition, None, "ray", None, nodes=[]).total == 1  # no worker yet: nobody knows what it will have
+    assert plan(definition, None, "inline", None, nodes=nodes).total == 1
+    if sentence is None:
+        assert plan(definition, None, "ray", None, nodes=nodes).total == 1
+    else:
+        with pytest.raises(UserError, match=re.escape(f"{JOINT} needs a node with {sentence}")):
+            plan(definition, None, "ray", None, nodes=nodes)
 
 
 # What is missing, and how it is cut.

@@ -5,8 +5,9 @@ import time
 import pytest
 
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.running.drive import CellRun, Outcome, Pulse, Seconds, run_task
+from orchestrator.running.drive import CellRun, Outcome, Pulse, run_task
 from orchestrator.running.rows import tables
+from orchestrator.running.stopwatch import Seconds
 from tests.tools.engine import Diary, Flaky, run, task
 
 

@@ -24,6 +24,7 @@ from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.plan import Backend, plan
 from orchestrator.planning.preflight import Node
 from orchestrator.planning.sweeps import checked, load
+from orchestrator.plugins import registry
 from orchestrator.process import release, source_hash
 from orchestrator.progress.watcher import Watcher
 from orchestrator.running.checkpoint import Keeper, pack, unpack
@@ -35,6 +36,7 @@ pytestmark = pytest.mark.usefixtures("watchdog")
 
 DRIFT, LINE = WORKED["drift"]
 TROUBLE, NOWHERE = WORKED["trouble"]
+GPU = {"cpu": 1, "gpu": 1}
 KEY = "SELECT cell_id, seed, count(*) AS times FROM {} GROUP BY ALL"
 
 
@@ -443,12 +445,30 @@ def test_a_node_that_does_not_see_the_results_is_named(tmp_path, local_ray, monk
 def test_on_a_cluster_all_trials_may_wait_for_nodes(tmp_path, local_ray, monkeypatch, nodes, most):
     """It gets more by what waits, also while the head has no CPU to give and no worker is there."""
     told = []
-    monkeypatch.setattr(tune, "usable", lambda labels: [Node("n", "10.0.0.1", 2, 1e9)] if nodes is None else [])
+    here = [Node("n", "10.0.0.1", {"CPU": 2, "memory": 1e9})] if nodes is None else []
+    monkeypatch.setattr(tune, "usable", lambda labels: here)
     monkeypatch.setattr(tune, "_trials", lambda given, placements, most, writer: told.append(most) or "no node")
     store = Store.open(tmp_path / "r", create=True)
     planned = plan(definition(), store, "ray", None, nodes=nodes)
     execution.execute(planned, store, "ray", None, Watcher())
     assert told == [most] * 2
+
+
+def test_a_gpu_that_no_node_has_ends_the_sweep_in_a_sentence(tmp_path, local_ray, monkeypatch, call):
+    """Ray would keep its trial waiting for ever."""
+    monkeypatch.setattr(registry.algorithm(DRIFT), "resources", classmethod(lambda cls, parameters: GPU))
+    code, _, said = call("run", DRIFT, LINE, "agents=2", "--backend", "ray", "--results", str(tmp_path / "r"))
+    assert code == 2
+    assert "needs a node with 1 CPU and 1 GPU, and the cluster has only nodes with 2 CPU and 0 GPU." in said
+
+
+def test_a_ray_that_is_started_for_the_sweep_is_asked_for_its_gpus(tmp_path, local_ray, monkeypatch):
+    """Planning does not know it yet."""
+    monkeypatch.setattr(registry.algorithm(DRIFT), "resources", classmethod(lambda cls, parameters: GPU))
+    store = Store.open(tmp_path / "r", create=True)
+    planned = plan(definition(), store, "ray", None)
+    with pytest.raises(UserError, match="needs a node with 1 CPU and 1 GPU"):
+        execution.execute(planned, store, "ray", None, Watcher())
 
 
 @pytest.mark.slow

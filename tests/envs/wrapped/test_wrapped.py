@@ -205,7 +205,7 @@ def test_what_cannot_be_wrapped_is_told(reference, settings, sentence):
 
 
 def test_the_linear_algorithms_refuse_what_does_not_come_back():
-    with pytest.raises(UserError, match="it does not come back from every state"):
+    with pytest.raises(UserError, match="some states cannot be reached from all others"):
         _ = Task(make_cell("fedtd", "gym:Forever-v0", {"agents": 2}), (0,)).outlook
     with pytest.raises(UserError, match="a keyword with a range makes them differ"):
         _ = Task(make_cell("fedtd", LAKE, {"agents": 2, "env.rank": 2}), (0,)).outlook
