@@ -1,3 +1,5 @@
+# pyright: basic
+# numba has no types.
 """Compiled kernels on disk: one file for each kernel and each types of its arguments. Imports numba.
 
 numba's own cache keeps one index for each kernel: all types of arguments so far. Two faults follow from it. Types that
@@ -5,6 +7,7 @@ can no longer be imported (a tuple of an edited plug-in file) make the whole ind
 compile at the same time may give two machine codes the same number, so that one is later run in place of the other.
 """
 
+import contextlib
 import hashlib
 import pickle
 import re
@@ -36,11 +39,12 @@ class KernelCache(FunctionCache):
     def _save_overload(self, sig: Any, data: Any) -> None:
         if not self._impl.check_cachable(data):
             return
-        self._impl.locator.ensure_cache_path()
         key = self._index_key(sig, data.codegen)
-        file = self._file(key)
-        with self._cache_file._open_for_write(str(file)) as stream:  # another name first, then renamed
-            stream.write(dumps((self._stamp, key, self._impl.reduce(data))))
+        content = dumps((self._stamp, key, self._impl.reduce(data)))
+        with contextlib.suppress(OSError):  # a full or read-only disk costs the next start, not this run
+            self._impl.locator.ensure_cache_path()
+            with self._cache_file._open_for_write(str(self._file(key))) as stream:  # another name first, then renamed
+                stream.write(content)
 
     @property
     def _stamp(self) -> Any:

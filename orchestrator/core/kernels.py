@@ -8,7 +8,7 @@ import contextlib
 import functools
 import gc
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,8 @@ class Kernel:
         from orchestrator.core.kernel_cache import KernelCache
 
         # Without numba's runtime an inlined body counts no references to its arrays, which halves the time of a loop.
-        dispatcher = numba.njit(  # pyright: ignore[reportCallIssue] - _nrt is not in the annotations
+        njit: Any = numba.njit  # its annotations know nothing of _nrt
+        dispatcher = njit(
             fastmath=False,
             parallel=False,
             nogil=True,
@@ -89,7 +90,7 @@ def inlined(function: Callable[..., Any]) -> Kernel:
 
 
 @contextlib.contextmanager
-def _without_collection() -> Iterator[None]:
+def _without_collection() -> Generator[None]:
     """Stop the search for garbage: a sixth of the time of compiling went there, and it found nothing."""
     collecting = gc.isenabled()
     gc.disable()
