@@ -1,6 +1,7 @@
 """Which values travel between processes and are kept in snapshots, and the sentence that refuses all others."""
 
 import copy
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +11,10 @@ DTYPES = frozenset(
     np.dtype(name) for name in ("float64", "float32", "int64", "int32", "uint64", "uint32", "uint8", "bool")
 )
 DTYPE_NAMES = "float64, float32, int64, int32, uint64, uint32, uint8 or bool"
+
+
+#: Types of values that cannot be changed.
+FIXED = (bool, int, float, complex, str, bytes, np.generic, range, FunctionType, BuiltinFunctionType, type)
 
 
 def plain_array(title: str, value: Any) -> np.ndarray:
@@ -36,6 +41,24 @@ def copied(title: str, value: Any) -> Any:
         return np.array(plain_array(title, value), order="C")
     _check_plain(title, value)
     return copy.deepcopy(value)
+
+
+def frozen(value: object) -> tuple[bool, Any]:
+    """Whether nothing in ``value`` can be changed, and the value with views of its arrays that cannot be written.
+
+    Numbers, texts, arrays of these, functions, and tuples of all of them can be shared by seeds; lists, dicts and other
+    objects cannot, because one seed would see what another has changed.
+    """
+    if isinstance(value, np.ndarray):
+        view = cast("np.ndarray[Any, Any]", value).view()
+        view.flags.writeable = False
+        return not view.dtype.hasobject, view
+    if isinstance(value, tuple):
+        parts = [frozen(part) for part in cast("tuple[object, ...]", value)]
+        whole: list[object] = [part for _, part in parts]
+        make = getattr(cast(object, value), "_make", tuple)  # a NamedTuple stays one
+        return all(fixed for fixed, _ in parts), make(whole)
+    return value is None or isinstance(value, FIXED), value
 
 
 def _check_plain(title: str, value: Any) -> None:

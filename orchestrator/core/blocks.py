@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from typing_extensions import TypeVar
 
 from orchestrator.core import kernels
-from orchestrator.core.arrays import copied
+from orchestrator.core.arrays import copied, frozen
 from orchestrator.core.environment import Environment
 from orchestrator.core.streams import member_streams
 
@@ -79,14 +79,23 @@ class Block(Persistent, Generic[P, E, Arrays]):
         self.seed = seed
         #: Arrays of the environment by members; the engine lets blocks of the same problem share it.
         self.environments: dict[range, Arrays] = {}
+        self._env: Arrays | None = None
         self.rng = self.stream("steps")
 
     @property
     def env(self) -> Arrays:
-        """The environment's arrays for these members (``problem.block``), built once for all seeds that share them."""
-        if self.members not in self.environments:
-            self.environments[self.members] = cast(Arrays, self.problem.block(self.members))
-        return self.environments[self.members]
+        """The environment's arrays for these members (``problem.block``): read-only, and shared by all seeds.
+
+        What can be changed, such as a simulator or a list, is built for every seed anew.
+        """
+        if self._env is None:
+            shared = self.environments.get(self.members)
+            if shared is None:
+                fixed, shared = frozen(self.problem.block(self.members))
+                if fixed:
+                    self.environments[self.members] = shared
+            self._env = cast(Arrays, shared)
+        return self._env
 
     def start(self) -> None:
         """Create the members' state before round 1."""

@@ -3,15 +3,15 @@
 Planning a sweep pins its references, ``/path/file.py:Name@HASH``, so that what runs is what was planned.
 """
 
-import hashlib
 import importlib.util
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.errors import UserError
+from orchestrator.plugins.sources import Sources, read
 
-#: A shipped file's name begins so and ends with the hash of its contents.
+#: The name of a folder with a shipped plug-in's files begins so and ends with the hash of their contents.
 SHIPPED = "marl_orchestrator_plugin_"
 
 #: A reference among the words of a text. Its path may contain spaces if it begins with . or /.
@@ -35,9 +35,9 @@ def located(reference: str) -> str:
 
 
 def pinned(reference: str) -> str:
-    """``located``, with the hash of the file's present contents. Raises ``UserError`` if the file cannot be read."""
+    """``located``, with the hash of the present contents of its sources. Raises ``UserError`` if one cannot be read."""
     path, name, pin = parts(reference)
-    return f"{path}:{name}@{pin or content_hash(path)}" if name else reference
+    return f"{path}:{name}@{pin or read(path).pin}" if name else reference
 
 
 def fingerprint(reference: str) -> str:
@@ -86,26 +86,22 @@ def ship(references: Iterable[str], folder: Path) -> None:
     for reference in references:
         path, name, pin = parts(reference)
         if name:
-            (folder / f"{SHIPPED}{pin}.py").write_bytes(file_of(path, pin).read_bytes())
+            sources_of(path, pin).write(folder / f"{SHIPPED}{pin}")
 
 
-def content_hash(path: Path) -> str:
-    """The hash of the file's contents, 16 hex digits. Raises ``UserError`` if the file cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except FileNotFoundError as error:
-        raise UserError(f"Cannot read {path}: no such file.") from error
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
-
-
-def file_of(path: Path, pin: str) -> Path:
-    """The file with the pinned contents: the shipped copy if there is one, else ``path``.
+def sources_of(path: Path, pin: str) -> Sources:
+    """The sources with the pinned contents: the shipped copy if there is one, else those of ``path``.
 
     Raises ``UserError`` if the contents are no longer those that were pinned.
     """
     shipped = importlib.util.find_spec(f"{SHIPPED}{pin}")
-    file = Path(shipped.origin) if shipped and shipped.origin else path
-    if content_hash(file) != pin:
-        raise UserError(f"{path} was edited after this sweep was planned. Run the same command again.")
-    return file
+    for root in map(Path, shipped.submodule_search_locations or () if shipped else ()):
+        # The path is that of another machine; how much of it lies below the root is not known here.
+        for name in map(PurePosixPath, ["/".join(path.parts[-k:]) for k in range(1, len(path.parts))]):
+            if (root / name).is_file() and (own := read(root / name, root)).pin == pin:
+                return own
+    own = read(path)
+    if own.pin != pin:
+        edited = "or a file that it imports was edited" if len(own.files) > 1 else "was edited"
+        raise UserError(f"{path} {edited} after this sweep was planned. Run the same command again.")
+    return own

@@ -5,16 +5,15 @@ The kinds are algorithms, environments, utilities and graphs; sweeps are files a
 the name after the colon.
 """
 
-import hashlib
 import importlib.util
-import sys
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from orchestrator.errors import UserError, line, nearest
-from orchestrator.plugins import references
+from orchestrator.plugins import modules, references, sources
 from orchestrator.process import HOME
 
 GROUPS = {
@@ -173,25 +172,16 @@ def _name(reference: str) -> str:
     return reference.partition("@")[0]
 
 
+@cache
+def _module(path: Path, pin: str) -> ModuleType:
+    return modules.load(references.sources_of(path, pin))
+
+
 def _member(path: Path, name: str, pin: str) -> Any:
-    """The object ``name`` of a plug-in file. The file is imported once for each version of its contents."""
-    # The hash of the contents is part of the module's name: an edited file is another algorithm, in this process too.
-    pin = pin or references.content_hash(path)
-    module_name = f"marl_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{pin}"
-    if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, references.file_of(path, pin))
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[module_name]
-            raise UserError(f"{path} cannot be imported: {type(error).__name__}: {line(error)}.") from error
-    module = sys.modules[module_name]
+    """The object ``name`` of a plug-in file. An edited file is another algorithm, in this process too."""
+    module = _module(path, pin or sources.read(path).pin)
     if not hasattr(module, name):
-        own = [word for word, member in vars(module).items() if getattr(member, "__module__", "") == module_name]
+        own = [word for word, member in vars(module).items() if getattr(member, "__module__", "") == module.__name__]
         raise UserError(f"{path.name} has no {name!r}: {nearest(name, own)}")
     return getattr(module, name)
 

@@ -14,9 +14,6 @@ from orchestrator.process import source_hash
 from orchestrator.running.drive import Outcome
 from orchestrator.store.schema import table
 
-LIBRARIES = ("marl-orchestrator", "numpy", "numba", "scipy", "ray", "pyarrow")
-
-
 def tables(task: Task, outcome: Outcome, attempt: str) -> dict[str, pa.Table]:
     """Rows of ``metrics``, ``agents``, ``timings`` and ``runs`` of a finished cell; failed seeds have no metrics."""
     runs, metrics, agents = [], [], []
@@ -71,31 +68,9 @@ def _identity(task: Task, seed: int) -> dict[str, object]:
         "cell_id": task.cell.id,
         "seed": seed,
         **task.cell.columns(),
-        "versions": versions(),
+        "versions": versions(task.cell),
         "cpu": cpu(),
     }
-
-
-@cache
-def versions() -> str:
-    """Versions of this program, its source tree and the libraries that make numbers, as JSON."""
-    known = {"python": platform.python_version(), "source": source_hash()}
-    for library in LIBRARIES:
-        try:
-            known[library] = version(library)
-        except PackageNotFoundError:
-            known[library] = "unknown"
-    return json.dumps(known, sort_keys=True)
-
-
-@cache
-def cpu() -> str:
-    """The CPU's model name: numbers are promised to agree within one class of CPUs."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def peak_memory() -> int:

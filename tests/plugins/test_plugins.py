@@ -65,7 +65,7 @@ def test_ids_and_columns_follow_the_contents_not_the_place(there):
     (there / "own.py").write_text(SOURCE + "\n")
     assert cell().id != first.id
     with pytest.raises(UserError, match=r"own\.py was edited after this sweep was planned"):
-        references.file_of(there / "own.py", hash_)  # what a process that starts now would read
+        references.sources_of(there / "own.py", hash_)  # what a process that starts now would read
 
 
 def test_a_sweep_ships_pins_and_claims_them(there):
