@@ -2,7 +2,7 @@
 
 Every registered algorithm runs 50 rounds inline in a new process, once with an empty kernel cache (cold) and once with
 the kernels of the first run (warm). CPU seconds (user and system, child processes included) hardly depend on what else
-the machine does.
+the machine does. Python keeps compiled files, as it does unless it is told not to.
 """
 
 import os
@@ -83,7 +83,7 @@ def cpu_seconds(words: Sequence[str], variables: Mapping[str, str] = os.environ)
         [sys.executable, "-c", PROGRAM, *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **variables},
+        env={**os.environ, **variables, "PYTHONDONTWRITEBYTECODE": ""},
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

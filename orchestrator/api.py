@@ -12,7 +12,7 @@ from orchestrator.execution import execute
 from orchestrator.fleet.base import Failure
 from orchestrator.planning import sweeps
 from orchestrator.planning.batches import effort
-from orchestrator.planning.plain_yaml import is_list
+from orchestrator.planning.plain import is_list
 from orchestrator.planning.plan import Backend, Plan, plan
 from orchestrator.planning.sweep import Sweep
 from orchestrator.planning.sweeps import Packing

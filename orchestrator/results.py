@@ -4,7 +4,7 @@ Reading imports no algorithm and no environment. It writes nothing, except verdi
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from orchestrator.claims.claim import Claim
     from orchestrator.claims.columns import Columns
     from orchestrator.claims.verdict import Verdict
     from orchestrator.report.style import Width
+    from orchestrator.store.store import Ask
 
+#: Rows of tables by name, before they are stored.
+Rows = dict[str, list[dict[str, object]]]
+#: The views that judging reads; claims along curves read ``curves`` as well.
+JUDGED = ("members", "summary", "claims", "claim_points")
 STATES = ("done", "diverged", "failed", "missing")
 
 
@@ -45,19 +51,20 @@ class Results:
 
     def sweeps(self) -> list[str]:
         """Names of the sweeps that were run into this folder."""
-        rows = self.store.query("SELECT DISTINCT sweep FROM members ORDER BY sweep").to_pylist()
-        return [row["sweep"] for row in rows]
+        return _sweeps(self.store.query)
 
     def loadable_sweeps(self) -> list[str]:
         """The sweeps whose files ``sweeps/NAME.json`` can be read. The others are logged as warnings."""
-        names = []
-        for name in self.sweeps():
+        return [stored.name for stored in self._loadable(self.sweeps())]
+
+    def _loadable(self, names: Iterable[str]) -> list[StoredSweep]:
+        loaded = []
+        for name in names:
             try:
-                self.stored(name)
-                names.append(name)
+                loaded.append(self.stored(name))
             except UserError as error:
                 log.warning("%s is left out: %s", name, error)
-        return names
+        return loaded
 
     def stored(self, sweep: str) -> StoredSweep:
         """The sweep as it was last run into this folder. Raises ``UserError`` for an unknown name."""
@@ -102,37 +109,59 @@ class Results:
 
     def judge(self, sweep: str) -> "list[Verdict]":
         """Judge the sweep's claims by the rule (docs/claims.md). Verdicts that have changed are stored."""
-        from orchestrator.claims.judge import judge
-
         stored = self.stored(sweep)
         if not stored.claims:
             return []
-        replicates, curves = self._judged_rows(stored)
-        verdicts = [judge(claim, replicates, curves, stored.varied, stored.command) for claim in stored.claims]
-        self._store_changed(stored, verdicts)
-        return verdicts
+        return self._judged(lambda _: [stored])[sweep]
 
-    def _store_changed(self, stored: StoredSweep, verdicts: "list[Verdict]") -> None:
-        rows = [verdict.to_rows(stored.name, stored.hash) for verdict in verdicts]
-        new = {"claims": [row for row, _ in rows], "claim_points": [point for _, points in rows for point in points]}
-        where = f"sweep = {sql_text(stored.name)} AND sweep_hash = {sql_text(stored.hash)}"
-        before = {name: self.store.query(f"SELECT * FROM {name} WHERE {where}").to_pylist() for name in new}
-        if all(_same_rows(before[name], new[name]) for name in new):
-            return
+    def judge_all(self) -> "dict[str, list[Verdict]]":
+        """``judge`` for every sweep that can be loaded: name -> its verdicts. The tables are read once for all."""
+        return self._judged(lambda ask: self._loadable(_sweeps(ask)))
+
+    def _judged(self, chosen: "Callable[[Ask], Sequence[StoredSweep]]") -> "dict[str, list[Verdict]]":
+        def work(ask: "Ask") -> "list[tuple[StoredSweep, list[Verdict], Rows | None]]":
+            judged = []
+            for stored in chosen(ask):
+                verdicts = self._verdicts(stored, ask) if stored.claims else []
+                judged.append((stored, verdicts, _changed(stored, verdicts, ask) if verdicts else None))
+            return judged
+
+        judged = self.store.reading(JUDGED, work)
+        for _, _, changed in judged:
+            if changed is not None:
+                self._keep(changed)
+        return {stored.name: verdicts for stored, verdicts, _ in judged}
+
+    def _verdicts(self, stored: StoredSweep, ask: "Ask") -> "list[Verdict]":
+        from orchestrator.claims.judge import judge
+
+        replicates, curves = self._judged_rows(stored, ask, stored.claims)
+        return [judge(claim, replicates, curves, stored.varied, stored.command) for claim in stored.claims]
+
+    def _keep(self, rows: "Rows") -> None:
         from orchestrator.store.schema import table
 
         try:
-            self.store.append({name: table(name, rows) for name, rows in new.items() if rows})
+            self.store.append({name: table(name, held) for name, held in rows.items() if held})
         except UserError as error:  # what a read-only folder holds can still be judged
             log.warning("The verdicts are not stored. %s", error)
 
     def status_rows(self, sweep: str | None = None) -> list[dict[str, Any]]:
         """Numbers of planned, done, diverged, failed and missing replicates: one row per sweep and case."""
+        given = [self.stored(sweep)] if sweep else None
+        # One query finds the sweeps and their replicates; a cell without any has one row, without a seed.
+        found = self.store.query(
+            'SELECT sweep, "case", cell_id, seed, status FROM members LEFT JOIN runs USING (cell_id)'
+            + (f" WHERE sweep = {sql_text(sweep)}" if sweep else "")
+        )
+        of_sweeps: dict[str, dict[tuple[object, object, object], str]] = {}
+        for row in found.to_pylist():
+            states = of_sweeps.setdefault(row["sweep"], {})
+            if row["seed"] is not None:
+                states[row["case"], row["cell_id"], row["seed"]] = row["status"]
         rows = []
-        for name in [sweep] if sweep else self.loadable_sweeps():
-            stored = self.stored(name)
-            runs = self.store.query(f'SELECT "case", cell_id, seed, status FROM summary WHERE sweep = {sql_text(name)}')
-            states = {(row["case"], row["cell_id"], row["seed"]): row["status"] for row in runs.to_pylist()}
+        for stored in given or self._loadable(sorted(of_sweeps)):
+            name, states = stored.name, of_sweeps.get(stored.name, {})
             cells = {(row["case"], row["cell_id"]) for row in stored.rows}
             # Seeds accumulate: those of an earlier run of the same cells count as well.
             keys = {key for key in states if key[:2] in cells}
@@ -204,7 +233,8 @@ class Results:
 
         stored = self.stored(sweep)
         wanted = write.claim_named(stored, claim)
-        verdict = judge(wanted, *self._judged_rows(stored), stored.varied, stored.command)
+        rows = self._judged_rows(stored, self.store.query, [wanted])
+        verdict = judge(wanted, *rows, stored.varied, stored.command)
         return write.claim_axes(stored, wanted, verdict, width)
 
     def _of(self, sweep: str, view: str, order: str) -> "pd.DataFrame":
@@ -213,8 +243,8 @@ class Results:
         rows = self.sql(f"SELECT * FROM {view} WHERE sweep = {sql_text(sweep)} ORDER BY {order}")
         return in_reading_order(rows.dropna(axis="columns", how="all") if len(rows) else rows)
 
-    def _judged_rows(self, stored: StoredSweep) -> "tuple[Columns, Columns]":
-        """What claims are judged on: replicates, those that are missing included, and records.
+    def _judged_rows(self, stored: StoredSweep, ask: "Ask", claims: "Sequence[Claim]") -> "tuple[Columns, Columns]":
+        """What ``claims`` are judged on: replicates, those that are missing included, and records if they need any.
 
         Seeds accumulate: all that are stored of the sweep's cells count, whichever run stored them.
         """
@@ -223,8 +253,10 @@ class Results:
         from orchestrator.claims.columns import PLANNED_ROUNDS, columns_of, columns_of_rows, with_missing
 
         where = f"WHERE sweep = {sql_text(stored.name)}"
-        summary = columns_of(self.store.query(f'SELECT * FROM summary {where} ORDER BY "case", cell_id, seed'))
-        curves = columns_of(self.store.query(f'SELECT * FROM curves {where} ORDER BY "case", cell_id, seed, round'))
+        summary = columns_of(ask(f'SELECT * FROM summary {where} ORDER BY "case", cell_id, seed'))
+        curves = columns_of_rows(())
+        if any(claim.along_curves for claim in claims):
+            curves = columns_of(self.store.query(f'SELECT * FROM curves {where} ORDER BY "case", cell_id, seed, round'))
         if summary.rows:
             planned = {(row["case"], row["cell_id"]) for row in stored.rows}
             pairs = zip(summary["case"], summary["cell_id"], strict=True)
@@ -232,6 +264,20 @@ class Results:
             rounds = np.array([stored.planned_rounds[cell] for cell in summary["cell_id"]], dtype=np.int64)
             summary = summary.replace(**{PLANNED_ROUNDS: rounds})
         return with_missing(summary, columns_of_rows(stored.replicates)), curves
+
+
+def _sweeps(ask: "Ask") -> list[str]:
+    """Names of the sweeps that were run into the folder."""
+    return [row["sweep"] for row in ask("SELECT DISTINCT sweep FROM members ORDER BY sweep").to_pylist()]
+
+
+def _changed(stored: StoredSweep, verdicts: "Sequence[Verdict]", ask: "Ask") -> "Rows | None":
+    """The rows of ``verdicts`` by table; None if the folder holds the same already."""
+    rows = [verdict.to_rows(stored.name, stored.hash) for verdict in verdicts]
+    new = {"claims": [row for row, _ in rows], "claim_points": [point for _, points in rows for point in points]}
+    where = f"sweep = {sql_text(stored.name)} AND sweep_hash = {sql_text(stored.hash)}"
+    before = {name: ask(f"SELECT * FROM {name} WHERE {where}").to_pylist() for name in new}
+    return None if all(_same_rows(before[name], new[name]) for name in new) else new
 
 
 def _same_rows(stored: Sequence[dict[str, object]], new: Sequence[dict[str, object]]) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from orchestrator import Results
 from orchestrator.api import carry_out
 from orchestrator.planning.sweeps import checked
+from orchestrator.store import views
 
 CONTENT = {
     "name": "family/small",
@@ -78,6 +79,15 @@ def test_reading_imports_no_algorithm_and_no_environment(folder, words):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [["status"], ["claims"], ["query", "FROM members"]], ids=lambda words: words[0])
+def test_reading_starts_duckdb_once(folder, call, monkeypatch, words):
+    """Its start and the definition of the views take longer than the statements of a small folder."""
+    started, connect = [], views.connect
+    monkeypatch.setattr(views, "connect", lambda *tables: started.append(tables) or connect(*tables))
+    assert call(*words, "--results", str(folder))[0] == 0
+    assert len(started) == 1
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,11 @@ class Claim(BaseModel):
             raise ValueError(f"level is only for a metric rounds_to_<m>, not for {self.metric}")
 
     @property
+    def along_curves(self) -> bool:
+        """Whether it is judged on the records of learning curves and not only on numbers of whole replicates."""
+        return self.versus == ROUND or self.level is not None
+
+    @property
     def accepted(self) -> tuple[float, float]:
         """The accepted range [low, high] of the estimate; of a bound and an order, that of the ratio or difference.
 

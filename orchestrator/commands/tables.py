@@ -63,7 +63,7 @@ def claims(
     folder = Results(results)
     if sweep and not folder.stored(sweep).claims:
         print(f"{sweep} makes no claims.", file=sys.stderr)
-    verdicts = {name: folder.judge(name) for name in ([sweep] if sweep else folder.loadable_sweeps())}
+    verdicts = {sweep: folder.judge(sweep)} if sweep else folder.judge_all()
     printing.verdicts(verdicts, format.value)
     if strict and any(verdict.verdict == "refuted" for of_sweep in verdicts.values() for verdict in of_sweep):
         raise typer.Exit(1)

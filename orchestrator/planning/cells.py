@@ -16,7 +16,7 @@ from orchestrator.core.parameters import Parameters, input_path
 from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError, nearest
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
-from orchestrator.planning.plain_yaml import is_sequence
+from orchestrator.planning.plain import is_sequence
 from orchestrator.plugins import references, registry
 
 

@@ -1,11 +1,10 @@
 """YAML as plain data. Sweep files and the values of the command line are read by the same rules."""
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable
 from pathlib import Path
 
 import yaml
-from typing_extensions import TypeIs
 
 from orchestrator.errors import UserError
 
@@ -82,32 +81,6 @@ def read(path: Path) -> object:
         raise UserError(f"{path.name} is not plain YAML: {_place_of(error)}.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def is_mapping(value: object) -> TypeIs[Mapping[str, object]]:
-    """Whether a value is a mapping. The keys of plain YAML are words."""
-    return isinstance(value, Mapping)
-
-
-def part(content: Mapping[str, object], key: str) -> Mapping[str, object]:
-    """The mapping under ``key``. It is empty where there is none."""
-    value = content.get(key)
-    return value if is_mapping(value) else {}
-
-
-def lists(content: Mapping[str, object]) -> dict[str, list[object]]:
-    """The values that are lists, by key."""
-    return {key: value for key, value in content.items() if is_list(value)}
-
-
-def is_list(value: object) -> TypeIs[list[object]]:
-    """Whether a value is a list."""
-    return isinstance(value, list)
-
-
-def is_sequence(value: object) -> TypeIs[Sequence[object]]:
-    """Whether a value is a list, a tuple or a range. A word is not one."""
-    return isinstance(value, list | tuple | range)
 
 
 def _place_of(error: Exception) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from orchestrator.claims.claim import Claim
 from orchestrator.claims.columns import PLANNED_ROUNDS
 from orchestrator.errors import UserError
-from orchestrator.planning.plain_yaml import is_mapping
+from orchestrator.planning.plain import is_mapping
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from typing import Literal
 from orchestrator.errors import UserError, nearest
 from orchestrator.planning import plain_yaml
 from orchestrator.planning.cells import parse_seeds, validated
-from orchestrator.planning.plain_yaml import is_list, is_mapping, part
+from orchestrator.planning.plain import is_list, is_mapping, part
 from orchestrator.planning.sweep import Sweep
 from orchestrator.plugins import registry
 

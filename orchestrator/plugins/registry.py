@@ -6,11 +6,12 @@ the name after the colon.
 """
 
 import importlib.util
+from collections.abc import Callable
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.errors import UserError, line, nearest
 from orchestrator.plugins import modules, references, sources
@@ -106,7 +107,7 @@ def sweeps() -> dict[str, Path]:
 @cache
 def _points(kind: str) -> dict[str, EntryPoint]:
     points: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUPS[kind]):
+    for point in _installed().select(group=GROUPS[kind]):
         before = points.setdefault(point.name, point)
         if before.value != point.value:
             raise UserError(
@@ -115,14 +116,21 @@ def _points(kind: str) -> dict[str, EntryPoint]:
     return points
 
 
+@cache
+def _installed() -> EntryPoints:
+    """The entry points of all installed packages, read once for all kinds: they are in one file per package."""
+    return cast("EntryPoints", entry_points())  # before Python 3.12 another class, which has select as well
+
+
 def _origin(point: EntryPoint) -> str:
+    """Where a plug-in comes from, for messages: the package's name is parsed from all of its metadata."""
     return f"{point.dist.name if point.dist else 'an unknown package'} ({point.value})"
 
 
 def _load(kind: str, reference: str) -> type:
     path, name, pin = references.parts(reference)
     if name:
-        return _checked(kind, _member(path, name, pin), f"{path.name}:{name}")
+        return _checked(kind, _member(path, name, pin), lambda: f"{path.name}:{name}")
     wrapper, colon, rest = reference.partition(":")
     if kind == "environment" and colon and wrapper in _points("wrapper"):
         return _wrapped(wrapper, rest)
@@ -149,7 +157,7 @@ def _registered(kind: str, reference: str) -> type:
         if kind in ("algorithm", "environment") and name in _points(other):
             raise UserError(f"{name!r} is an {other}, not an {kind}; the order is ALGORITHM ENV.")
         raise UserError(f"Unknown {kind} {name!r}: {nearest(name, points)}")
-    plugin = _checked(kind, _entry(kind, name), f"{name!r} of {_origin(points[name])}")
+    plugin = _checked(kind, _entry(kind, name), lambda: f"{name!r} of {_origin(points[name])}")
     if reference not in (name, f"{name}@{plugin.version}"):
         raise UserError(f"{kind} {name!r} has version {plugin.version} here; {reference} was planned with another.")
     return plugin
@@ -186,14 +194,14 @@ def _member(path: Path, name: str, pin: str) -> Any:
     return getattr(module, name)
 
 
-def _checked(kind: str, member: object, title: str) -> type:
-    """``member`` if it is a class with all that the kind needs. Raises ``UserError``."""
+def _checked(kind: str, member: object, title: Callable[[], str]) -> type:
+    """``member`` if it is a class with all that the kind needs. Raises ``UserError``, which begins with ``title()``."""
     if not isinstance(member, type):
-        raise UserError(f"{title} is not a class. {WHAT[kind]} (docs/extending.md).")
+        raise UserError(f"{title()} is not a class. {WHAT[kind]} (docs/extending.md).")
     if missing := _missing(kind, member):
         article = "an" if kind[0] in "ae" else "a"
         raise UserError(
-            f"{title} is not {article} {kind}: it lacks {', '.join(missing)}. {WHAT[kind]} (docs/extending.md)."
+            f"{title()} is not {article} {kind}: it lacks {', '.join(missing)}. {WHAT[kind]} (docs/extending.md)."
         )
     return member
 
@@ -209,8 +217,12 @@ def _undefined(member: object) -> bool:
     return member is None or getattr(member, "__isabstractmethod__", False)
 
 
+@cache
 def _check_shadowing() -> None:
-    """Raises ``UserError`` if a folder of the user has the name of one of our packages: Python would import it."""
+    """Raises ``UserError`` if a folder of the user has the name of one of our packages: Python would import it.
+
+    Once none has, our packages are the ones that are imported, to the end of the process.
+    """
     for package in OURS:
         spec = importlib.util.find_spec(package)
         folders = [] if spec is None else [Path(folder).resolve() for folder in spec.submodule_search_locations or ()]

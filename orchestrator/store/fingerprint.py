@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from orchestrator.errors import UserError
 from orchestrator.store.schema import FLOAT, INT, TABLES
@@ -78,6 +77,8 @@ def _run_columns(connection: "duckdb.DuckDBPyConnection") -> str:
 
 
 def _add_column(digest: Digest, name: str, values: pa.ChunkedArray) -> None:
+    import pyarrow.compute as pc  # here, because every command that reads imports this file
+
     if values.null_count == len(values):
         return
     _add_bytes(digest, name.encode())

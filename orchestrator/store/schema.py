@@ -13,7 +13,6 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 #: A value of a free column.
 Value = bool | int | float | str
@@ -177,6 +176,8 @@ def conform(name: str, rows: pa.Table, written: datetime | None = None) -> pa.Ta
 
     ``written`` fills the column of that name where it is null.
     """
+    import pyarrow.compute as pc  # takes longer to import than a small table to read, and only writing needs it
+
     schema = TABLES[name]
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     for column, type_ in schema.types().items():

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MARKER, WHAT, FORMAT = "store.json", "marl-orchestrator results", 1
 
 T = TypeVar("T")
+#: The rows of one reading statement.
+Ask = Callable[[str], pa.Table]
 
 
 class Checkpoints:
@@ -128,7 +130,7 @@ class Store:
         wanted = set(cell_ids)
         sql = """SELECT cell_id, seed, status FROM runs
             WHERE status <> 'done' OR replicate_id IN (SELECT replicate_id FROM metrics)"""
-        rows = self._on_views(views.needed(sql), lambda db: db.sql(sql).fetchall())
+        rows = self._on_views(views.named(sql), lambda db: db.sql(sql).fetchall())
         return {(cell_id, seed): status for cell_id, seed, status in rows if cell_id in wanted}
 
     def query(self, sql: str) -> pa.Table:
@@ -142,10 +144,25 @@ class Store:
         """
         import duckdb
 
+        def answer(db: "duckdb.DuckDBPyConnection") -> pa.Table:
+            return views.run(db, sql)
+
+        names = views.named(sql)
         try:
-            return self._on_views(views.needed(sql), lambda db: views.run(db, sql))
+            try:
+                return self._on_views(names, answer)
+            except duckdb.CatalogException:  # the message says which views there are, so all have to be there
+                return self._on_views(names, answer, all_views=True)
         except duckdb.Error as error:
             raise UserError(views.explained(error, sql)) from error
+
+    def reading(self, names: Sequence[str], work: Callable[[Ask], T]) -> T:
+        """``work`` with a function that answers statements over the views ``names``, as ``query`` does.
+
+        All statements see the same rows, and DuckDB is started once for all of them. ``work`` must only read: it is
+        repeated if a compaction takes a segment away.
+        """
+        return self._on_views(names, lambda db: work(lambda sql: views.run(db, sql)))
 
     def compact(self) -> dict[str, tuple[int, int]]:
         """Merge each table's segments into one; table → number of segments before and after."""
@@ -153,14 +170,18 @@ class Store:
 
     def fingerprint(self, sweep: str) -> str:
         """SHA-256 over the results of a sweep (see ``fingerprint.fingerprint``)."""
-        return self._on_views(views.NEEDS["curves"], lambda db: fingerprint(db, sweep))
+        return self._on_views(("members", "runs", "metrics"), lambda db: fingerprint(db, sweep))
 
-    def _on_views(self, tables: Sequence[str], work: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
+    def _on_views(
+        self, names: Sequence[str], work: "Callable[[duckdb.DuckDBPyConnection], T]", all_views: bool = False
+    ) -> T:
+        """``work`` on a DuckDB with these views, or with all of them, of which the others are empty."""
+
         def connected(parts: Parts, _: Paths) -> T:
-            with views.connect(parts) as connection:
+            with views.connect(parts, () if all_views else names) as connection:
                 return work(connection)
 
-        return self.segments.reading(tables, connected)
+        return self.segments.reading(views.needed(names), connected)
 
 
 def _check_marker(where: str, marker: bytes) -> None:

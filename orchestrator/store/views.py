@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,12 @@ NEEDS = {
     "summary": ("runs", "members"),
     "curves": ("metrics", "runs", "members"),
     "first_crossing": ("metrics", "runs", "members"),
+}
+#: The views that a view is made of.
+MADE_OF = {
+    "summary": ("members", "runs"),
+    "curves": ("members", "runs", "metrics", "summary"),
+    "first_crossing": ("members", "runs", "metrics", "summary"),
 }
 #: Words that let a query reach tables or columns without naming them.
 INDIRECT = ("query", "information_schema", "duckdb_", "pg_", "show", "pragma", "sqlite_")
@@ -69,30 +75,44 @@ _FIRST_CROSSING = """CREATE MACRO first_crossing(metric_column, level) AS TABLE
     ) USING (replicate_id)"""
 
 
-def needed(sql: str) -> tuple[str, ...]:
-    """The tables that ``sql`` may need."""
+def named(sql: str) -> tuple[str, ...]:
+    """The views that ``sql`` may read."""
     text = sql.lower()
-    views = NEEDS if any(word in text for word in INDIRECT) else [view for view in NEEDS if view in text]
-    tables = {table for view in views for table in NEEDS[view]}
+    everything = any(word in text for word in INDIRECT)
+    return tuple(view for view in NEEDS if everything or view in text)
+
+
+def needed(names: Iterable[str]) -> tuple[str, ...]:
+    """The tables that the views ``names`` read."""
+    tables = {table for view in names for table in NEEDS[view]}
     return tuple(table for table in TABLES if table in tables)
 
 
-def connect(tables: Mapping[str, Sequence[Part]]) -> "duckdb.DuckDBPyConnection":
-    """A fresh in-memory DuckDB with all views over the parts of ``tables``. A table that is not given is empty."""
+def connect(tables: Mapping[str, Sequence[Part]], names: Iterable[str] = ()) -> "duckdb.DuckDBPyConnection":
+    """A fresh in-memory DuckDB with views over the parts of ``tables``. A table that is not given is empty.
+
+    Only the views ``names``, and what they are made of, are there; without names all are. To define one takes DuckDB
+    longer than to read a small table.
+    """
     import duckdb  # here, because trials and --help need none of it
 
+    wanted = set(names) or set(NEEDS)
+    wanted |= {below for name in wanted for below in MADE_OF.get(name, ())}
     connection = duckdb.connect(":memory:")
     _silence(connection)
     for setting in LOCKED:
         connection.execute(f"SET {setting}")
     rows: dict[str, str] = {}
-    for name, schema in TABLES.items():
-        parts = tables.get(name) or [empty_table(schema.types())]
+    for name in needed(wanted):
+        parts = tables.get(name) or [empty_table(TABLES[name].types())]
         rows[name] = f"({_distinct(name, _united(connection, name, parts))})"
     for view, select in _SELECTS.items():
-        connection.execute(f"CREATE VIEW {view} AS {select.format_map(rows)}")
-    connection.execute(f"CREATE VIEW curves AS {_curves(connection)}")
-    connection.execute(_FIRST_CROSSING)
+        if view in wanted:
+            connection.execute(f"CREATE VIEW {view} AS {select.format_map(rows)}")
+    if "curves" in wanted:
+        connection.execute(f"CREATE VIEW curves AS {_curves(connection)}")
+    if "first_crossing" in wanted:
+        connection.execute(_FIRST_CROSSING)
     connection.execute("SET lock_configuration = true")
     return connection
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.commands import catalogue
-from orchestrator.planning import plain_yaml
+from orchestrator.planning import plain, plain_yaml
 from orchestrator.planning.sweeps import checked
 from orchestrator.plugins import registry
 from orchestrator.reference import words
@@ -231,7 +231,7 @@ def test_list_reads_what_a_sweep_would_read():
     """Description and minutes of the shipped files, although it builds no cells."""
     for name, path in registry.sweeps().items():
         content = plain_yaml.read(path)
-        assert plain_yaml.is_mapping(content)
+        assert plain.is_mapping(content)
         sweep = checked(content, name)
         assert catalogue._head_of_sweep(path) == (sweep.description, sweep.minutes), name
 

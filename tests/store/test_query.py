@@ -32,7 +32,7 @@ def test_an_empty_store_has_no_crossings(store):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_only_the_tables_that_a_view_needs_are_read(view):
-    assert set(views.needed(f"select * from {view.upper()}")) == set(views.NEEDS[view])
+    assert set(views.needed(views.named(f"select * from {view.upper()}"))) == set(views.NEEDS[view])
 
 
 def test_nothing_is_drawn_into_what_is_printed():
@@ -44,6 +44,12 @@ def test_nothing_is_drawn_into_what_is_printed():
 def test_a_query_that_names_no_table_itself_sees_them_all(store, append, rows):
     append(store, rows(1, 0))
     assert values(store, "SELECT count(*) FROM query('SELECT * FROM ru' || 'ns')") == [(1,)]
+
+
+def test_a_name_that_is_not_there_is_compared_with_every_view(store):
+    """Only the views that a statement names are defined, but a message says what else there is."""
+    with pytest.raises(UserError, match='Did you mean "timings"'):
+        store.query("FROM runs, nothing")
 
 
 def test_summary_has_one_row_for_each_sweep_case_and_replicate(store, append, rows):
