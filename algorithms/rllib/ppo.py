@@ -53,6 +53,7 @@ class RLlibPPO(Coordinator[RLlibPPOParameters]):
     }
     scores = ("return", "return_gap")
     reproducible = False
+    libraries = ("torch",)
     seconds_per_round = 1.5
 
     def __init__(self, parameters: RLlibPPOParameters, problem: "GridProblem", agents: int, rounds: int, seed: int):

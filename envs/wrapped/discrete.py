@@ -5,10 +5,12 @@ texts have, ``P[s][a]`` = [(chance, next state, reward, ended), …]. Else it is
 happen during the random steps.
 """
 
+import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
@@ -22,8 +24,6 @@ MOST_ENTRIES = 10**6
 SLOTS = 10_000
 #: Largest difference of the sum of chances from 1.
 SURE = 1e-6
-#: Number of steps of two runs with the same seed that are compared.
-REPEATED = 1000
 
 
 class Finite:
@@ -86,6 +86,14 @@ class Process:
     reward: np.ndarray  # float64 [S, A], mean reward of a step
     start: np.ndarray  # float64 [S]
     seen: np.ndarray  # bool [S, A]: pairs that can be reached from a start
+
+    @property
+    def digest(self) -> str:
+        """Hash of all its arrays, 16 hex digits."""
+        digest = hashlib.sha256()
+        for array in (self.successor, self.chance, self.reward, self.start):
+            digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
 
     @property
     def slots(self) -> np.ndarray:
@@ -158,22 +166,24 @@ Step: TypeAlias = tuple[list[int], list[int], list[int], list[float], list[bool]
 def count_steps(begin: Begin, act: Act, sizes: tuple[int, int], agents: int, samples: int, seed: int) -> list[Counts]:
     """Count ``samples`` steps of all ``agents``, which act uniformly at random. ``sizes`` are S and A.
 
-    Raises ValueError if the first steps of two runs with the same seed differ.
+    All steps are taken twice. Raises ValueError if the two runs, which have the same seed, differ.
     """
     states, actions = sizes
     counts = [Counts({}, np.zeros(sizes), Counter()) for _ in range(agents)]
-    first = [step for step, _ in zip(_steps(begin, act, actions, agents, seed), range(min(samples, REPEATED)))]
-    for k, (now, chosen, ahead, rewards, ended, fresh) in enumerate(_steps(begin, act, actions, agents, seed)):
-        if k < len(first) and (now, chosen, ahead, rewards, ended, fresh) != first[k]:
-            raise ValueError("two runs with the same seed differ, so results could not be repeated")
-        if k == samples:
-            break
+    first, again = hashlib.sha256(), hashlib.sha256()
+    for step in islice(_steps(begin, act, actions, agents, seed), samples):
+        first.update(repr(step).encode())
+        now, chosen, ahead, rewards, ended, fresh = step
         for i, of_agent in enumerate(counts):
             if fresh:
                 of_agent.starts[now[i]] += 1
             to = states if ended[i] else ahead[i]
             of_agent.moves.setdefault((now[i], chosen[i]), Counter())[to] += 1
             of_agent.total_reward[now[i], chosen[i]] += rewards[i]
+    for step in islice(_steps(begin, act, actions, agents, seed), samples):
+        again.update(repr(step).encode())
+    if first.digest() != again.digest():
+        raise ValueError("two runs with the same seed differ, so results could not be repeated")
     return counts
 
 

@@ -7,14 +7,17 @@ means for each state and action. The observation is treated as the state.
 
 import ast
 import importlib
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from envs.wrapped.discrete import MOST_ENTRIES, Finite, count_steps, from_table
+from envs.wrapped.discrete import MOST_ENTRIES, Finite, Process, count_steps, from_table
 from envs.wrapped.keywords import with_keywords
 from envs.wrapped.linear import WrappedControl, WrappedEvaluation
 from envs.wrapped.source import Built, Source, Wrapped
@@ -25,6 +28,8 @@ if TYPE_CHECKING:  # imported only where an environment of theirs is wrapped
     from pettingzoo import ParallelEnv
 
 Instance = TypeVar("Instance")
+#: What a PettingZoo environment has, also one that does not derive from PettingZoo's classes.
+PARALLEL = ("reset", "step", "observation_space", "action_space")
 
 
 def classes(source: Source) -> type[Wrapped]:
@@ -33,6 +38,7 @@ def classes(source: Source) -> type[Wrapped]:
     def of(face: type[Wrapped], **more: object) -> type[Wrapped]:
         model = with_keywords(face.Base, source.signature, source.given)
         own = {"name": source.title, "source": source, "Parameters": model, "__doc__": face.__doc__, **more}
+        own["libraries"] = source.libraries
         return cast(type[Wrapped], type(face.__name__, (face,), own))
 
     faces = {face.kind: of(face) for face in (WrappedEvaluation, WrappedControl)}
@@ -57,17 +63,28 @@ def gym(name: str) -> type[Wrapped]:
     signature = maker.__init__ if isinstance(maker, type) else maker
     title = f"gym:{name.partition(':')[0] + ':' if colon else ''}{spec.id}"
 
-    @lru_cache(maxsize=4096)
-    def build(chosen: str, samples: int, seed: int) -> Built:
+    @contextmanager
+    def made(chosen: str) -> Iterator["Env[object, object]"]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             env = _instance(lambda: gymnasium.make(spec, disable_env_checker=True, **_pairs(chosen)))
             try:
-                return _single(env, samples, seed)
+                yield env
             finally:
                 env.close()
 
-    return classes(Source(title, signature, spec.kwargs, spec.max_episode_steps, build))
+    @lru_cache(maxsize=4096)
+    def build(chosen: str, samples: int, seed: int) -> Built:
+        with made(chosen) as env:
+            return _single(env, samples, seed)
+
+    @lru_cache(maxsize=4096)
+    def look(chosen: str) -> tuple[Process | None, frozenset[str]]:
+        with made(chosen) as env:
+            return _table(env), _packages(env.unwrapped)
+
+    libraries = ("gymnasium", maker.__module__.partition(".")[0])
+    return classes(Source(title, signature, spec.kwargs, spec.max_episode_steps, build, look, libraries))
 
 
 def pettingzoo(name: str) -> type[Wrapped]:
@@ -80,6 +97,7 @@ def pettingzoo(name: str) -> type[Wrapped]:
         maker = getattr(importlib.import_module(module), function or "parallel_env")
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"it cannot be imported ({_line(error)}).") from error
+    _check_maker(maker, importlib.import_module(module))
 
     @lru_cache(maxsize=4096)
     def build(chosen: str, samples: int, seed: int) -> Built:
@@ -89,18 +107,41 @@ def pettingzoo(name: str) -> type[Wrapped]:
         finally:
             env.close()
 
+    @lru_cache(maxsize=4096)
+    def look(chosen: str) -> tuple[Process | None, frozenset[str]]:
+        env = _instance(lambda: maker(**_pairs(chosen)))
+        try:
+            return None, _packages(env)
+        finally:
+            env.close()
+
     signature = maker.__init__ if isinstance(maker, type) else maker
-    return classes(Source(f"pettingzoo:{name}", signature, {}, None, build))
+    libraries = ("pettingzoo", module.partition(".")[0])
+    return classes(Source(f"pettingzoo:{name}", signature, {}, None, build, look, libraries))
+
+
+def _check_maker(maker: object, module: ModuleType) -> None:
+    """Raises ValueError unless ``maker`` is a PettingZoo environment, or a function of a module that has one.
+
+    A sweep file may name any function that is installed. Nothing is called that does not make environments.
+    """
+
+    def makes_environments(member: object) -> bool:
+        return isinstance(member, type) and all(hasattr(member, word) for word in PARALLEL)
+
+    fine = makes_environments(maker)
+    if not isinstance(maker, type) and callable(maker):
+        own = getattr(maker, "__module__", "").partition(".")[0] in (module.__name__.partition(".")[0], "pettingzoo")
+        fine = own and any(makes_environments(member) for member in vars(module).values())
+    if not fine:
+        raise ValueError("it is neither an environment nor a function of a module with environments")
 
 
 def _single(env: "Env[object, object]", samples: int, seed: int) -> Built:
     """The process of one agent, read from the environment's table if it has one."""
     seen, actions = Finite(env.observation_space, "observations"), Finite(env.action_space, "actions")
     _check_size(seen, actions)
-    bare = env.unwrapped
-    start, table = getattr(bare, "initial_state_distrib", None), getattr(bare, "P", None)
-    if table is not None and start is not None and len(seen.counts) == len(actions.counts) == 1:
-        process = from_table(table, np.array(start, np.float64), seen.size, actions.size)
+    if (process := _table(env)) is not None:
         return Built([process], seen.coordinates)
 
     def begin(with_seed: int | None) -> list[int]:
@@ -113,6 +154,27 @@ def _single(env: "Env[object, object]", samples: int, seed: int) -> Built:
     (counts,) = count_steps(begin, act, (seen.size, actions.size), 1, samples, seed)
     how = f"its process is estimated from {samples} random steps; observations are treated as states"
     return Built([counts.process(seen.size, actions.size)], seen.coordinates, how)
+
+
+def _table(env: "Env[object, object]") -> Process | None:
+    """The process of an environment that has a table of transitions, such as gymnasium's toy texts."""
+    bare = env.unwrapped
+    start, table = getattr(bare, "initial_state_distrib", None), getattr(bare, "P", None)
+    if table is None or start is None:
+        return None
+    seen, actions = Finite(env.observation_space, "observations"), Finite(env.action_space, "actions")
+    if len(seen.counts) != 1 or len(actions.counts) != 1:
+        return None
+    return from_table(table, np.array(start, np.float64), seen.size, actions.size)
+
+
+def _packages(env: object) -> frozenset[str]:
+    """Top-level packages of an environment's classes, those that it wraps included; Python's own are left out."""
+    found: set[str] = set()
+    while env is not None:
+        found |= {made.__module__.partition(".")[0] for made in type(env).__mro__}
+        env = getattr(env, "env", getattr(env, "aec_env", None))
+    return frozenset(found - sys.stdlib_module_names)
 
 
 def _joint(env: "ParallelEnv[str, object, object]", samples: int, seed: int) -> Built:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from pydantic import BaseModel
 
 from envs.common.instances import PROCESS, stream
 from envs.wrapped.discrete import Process
 from envs.wrapped.keywords import WrappedParameters, draw_keywords, has_range, keywords, whole
-from orchestrator.core import Environment
+from orchestrator.core import Environment, package_identity
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Source:
     steps: int | None  #: steps of an episode, if the environment limits them
     #: (repr of the sorted pairs of keyword and value, samples, seed) -> one process for each role
     build: Callable[[str, int, int], Built]
+    #: The same pairs -> the process if the environment has a table of it, else None; and the packages of its classes
+    look: Callable[[str], tuple[Process | None, frozenset[str]]]
+    libraries: tuple[str, ...]  #: packages whose code makes its numbers, as far as its name tells
 
 
 class Wrapped(Environment):
@@ -40,6 +44,20 @@ class Wrapped(Environment):
     version = 1
     Base: ClassVar[type[WrappedParameters]]
     parameters: WrappedParameters
+
+    @classmethod
+    def identity(cls, parameters: BaseModel) -> str:
+        """The hash of the process if the environment has a table, else its packages with versions and source files.
+
+        With ranged keywords there is one process for each draw: then the source files count. Raises ValueError if the
+        environment cannot be made.
+        """
+        given = keywords(parameters, cls.Base)
+        values = draw_keywords(given, whole(cls.Parameters), np.random.default_rng(0))
+        process, packages = cls.source.look(repr(sorted(values.items())))
+        if process is not None and not has_range(given):
+            return f"process {process.digest}"
+        return ", ".join(package_identity(name) for name in sorted({*cls.libraries, *packages}))
 
     def _read(self, parameters: WrappedParameters, agents: int, instance: int) -> None:
         Environment.__init__(self, parameters, agents, instance)

@@ -111,7 +111,7 @@ def _threads() -> Finding:
 
 
 def _cpu(results: str) -> Finding:
-    from orchestrator.running.rows import cpu
+    from orchestrator.running.versions import cpu
 
     here, others = cpu(), _other_cpus(results)
     if platform.machine().lower() not in ("x86_64", "amd64"):
@@ -124,7 +124,7 @@ def _cpu(results: str) -> Finding:
 
 def _other_cpus(results: str) -> str:
     """The other CPU models whose runs are in the results folder."""
-    from orchestrator.running.rows import cpu
+    from orchestrator.running.versions import cpu
     from orchestrator.store.store import existing
 
     try:

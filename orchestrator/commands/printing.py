@@ -6,6 +6,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -185,6 +186,15 @@ def announce(planned: "Plan") -> None:
         seconds = sum(cost.calls for cost in costs) + max(cost.start for cost in costs)
         words += f", up to {actors} agent processes per cell, about {seconds:.0f} s to start and to call them"
     print(words + ".", file=sys.stderr)
+
+
+def own_files(files: Sequence[Path], imported: bool) -> None:
+    """Print which files of the user's own a sweep file makes this program import, before it does."""
+    there = Path.cwd()
+    shown = [str(file.relative_to(there)) if file.is_relative_to(there) else str(file) for file in files]
+    print(f"The sweep {'imports' if imported else 'would import'} {', '.join(shown)}.", file=sys.stderr)
+    if not imported:
+        print("--dry-run imports no file, so it does not know the cells of this sweep.", file=sys.stderr)
 
 
 def plan_table(planned: "Plan") -> None:

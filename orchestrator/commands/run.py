@@ -116,12 +116,17 @@ def sweep(
     results: ResultsOption = "results",
 ) -> None:
     """Run the missing part of a sweep and judge its claims."""
+    from orchestrator.commands import printing
     from orchestrator.planning import sweeps
 
-    definition = sweeps.load(reference, options.settings(settings), seeds).placed(strategy, options.labels(label))
+    definition = sweeps.read(reference, options.settings(settings), seeds).placed(strategy, options.labels(label))
     packing = options.packing(agents_per_actor)
+    if own := definition.own_files:
+        printing.own_files(own, imported=not dry_run)
+        if dry_run:
+            return
+    definition.check()
     if dry_run:
-        from orchestrator.commands import printing
         from orchestrator.planning.plan import plan
         from orchestrator.store.store import existing
 

@@ -24,6 +24,7 @@ from orchestrator.core.kernels import (
 from orchestrator.core.parameters import Parameters
 from orchestrator.core.rounds import Coordinator, Fusible
 from orchestrator.core.streams import generator, member_streams
+from orchestrator.plugins.packages import identity_of as package_identity
 from orchestrator.plugins.references import title as plugin_title
 from orchestrator.plugins.references import words as plugin_words
 from orchestrator.plugins.registry import names as plugin_names
@@ -61,6 +62,7 @@ __all__ = [
     "ordered_mean",
     "ordered_sum",
     "orthonormal",
+    "package_identity",
     "pluggable",
     "plugin_names",
     "plugin_title",

@@ -1,6 +1,7 @@
 """Which values travel between processes and are kept in snapshots, and the sentence that refuses all others."""
 
 import copy
+import dataclasses
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, cast
 
@@ -43,11 +44,11 @@ def copied(title: str, value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def frozen(value: object) -> tuple[bool, Any]:
+def frozen(value: Any) -> tuple[bool, Any]:
     """Whether nothing in ``value`` can be changed, and the value with views of its arrays that cannot be written.
 
-    Numbers, texts, arrays of these, functions, and tuples of all of them can be shared by seeds; lists, dicts and other
-    objects cannot, because one seed would see what another has changed.
+    Numbers, texts, arrays of these, functions, tuples and frozen dataclasses of all of them can be shared by seeds.
+    Lists, dicts and other objects cannot, because one seed would see what another has changed.
     """
     if isinstance(value, np.ndarray):
         view = cast("np.ndarray[Any, Any]", value).view()
@@ -58,7 +59,13 @@ def frozen(value: object) -> tuple[bool, Any]:
         whole: list[object] = [part for _, part in parts]
         make = getattr(cast(object, value), "_make", tuple)  # a NamedTuple stays one
         return all(fixed for fixed, _ in parts), make(whole)
-    return value is None or isinstance(value, FIXED), value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if not cast(Any, value).__dataclass_params__.frozen:
+            return False, value
+        fields = {field.name: frozen(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        changed = dataclasses.replace(value, **{name: part for name, (_, part) in fields.items()})
+        return all(fixed for fixed, _ in fields.values()), changed
+    return value is None or isinstance(value, FIXED), cast(object, value)
 
 
 def _check_plain(title: str, value: Any) -> None:

@@ -56,6 +56,8 @@ class Environment:
     Parameters: ClassVar[type]
     #: Classes for algorithms of other kinds: kind -> the class that is used in place of this one.
     faces: ClassVar[Mapping[str, "type[Environment]"]] = {}
+    #: Other packages whose code makes its numbers, by import name; ``runs.versions`` has their versions.
+    libraries: ClassVar[Sequence[str]] = ()
     #: The smallest number of agents.
     fewest_agents: ClassVar[int] = 1
 
@@ -67,6 +69,15 @@ class Environment:
         if agents < self.fewest_agents:
             raise ValueError(f"agents must be at least {self.fewest_agents}, got {agents}.")
         self.parameters, self.agents, self.instance = parameters, agents, instance
+
+    @classmethod
+    def identity(cls, parameters: BaseModel) -> str:
+        """What makes its numbers besides name, version and parameters, as a text that becomes part of the cell's id.
+
+        Empty, the default, for an environment whose code is this program's or a plug-in file's. An environment of an
+        installed package returns the hash of its process, or of its source files: after an edit it is another one.
+        """
+        return ""
 
     def block(self, members: range) -> object:
         """The arrays for the agents ``members`` (consecutive ids in 0..N-1), ``Block.env`` in an algorithm.

@@ -119,6 +119,8 @@ class Coordinator(Persistent, Generic[P, E]):
     #: Whether its numbers are those of every placement and after every fault. If False, the algorithm promises nothing
     #: of the kind: ``warnings`` should say so, and it is left out of the contract and golden tests.
     reproducible: ClassVar[bool] = True
+    #: Other packages whose code makes its numbers, by import name; ``runs.versions`` has their versions.
+    libraries: ClassVar[Sequence[str]] = ()
     #: Seconds that a round takes besides its members' steps, roughly. Used to balance work; it changes no number.
     seconds_per_round: ClassVar[float] = 3e-6
 

@@ -34,6 +34,8 @@ class Record(Parameters):
         return max(1, rounds // 1000) if self.every == "auto" else self.every
 
 
+#: Packages of this program.
+OURS = {"orchestrator", "algorithms", "envs"}
 #: Integers of the tables have 64 bits.
 LARGEST = 2**63
 MOST_SEEDS = 1_000_000
@@ -54,6 +56,8 @@ class Cell:
     agents: int
     rounds: int
     record: Mapping[str, object] = field(default_factory=dict[str, object])
+    #: ``Environment.identity`` where the cell was planned: elsewhere another package may have the environment's name.
+    origin: str = ""
 
     @cached_property
     def algorithm_model(self) -> BaseModel:
@@ -93,6 +97,7 @@ class Cell:
             "rounds": self.rounds,
             "record": {**self.schedule.model_dump(), "every": self.schedule.interval(self.rounds)},
         }
+        content |= {"origin": self.origin} if self.origin else {}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -106,6 +111,20 @@ class Cell:
         env = {f"env_{name}": _column_value(value) for name, value in self.environment_model.model_dump().items()}
         names = {"algorithm": self.algorithm_class.name, "env": self.environment_class.name}
         return {**names, "agents": self.agents, **own, **env}
+
+    @property
+    def plugins(self) -> set[str]:
+        """The pinned references of all plug-in files: of algorithm and environment, and in their parameters."""
+        values = (*self.algorithm_model.model_dump().values(), *self.environment_model.model_dump().values())
+        texts = [text for text in (self.algorithm, self.environment, *values) if isinstance(text, str)]
+        return {name for text in texts for name in references.within(text)}
+
+    @property
+    def packages(self) -> set[str]:
+        """Other packages whose code makes its numbers: those that its classes name, and those that plug-ins import."""
+        named = {*self.algorithm_class.libraries, *self.environment_class.libraries}
+        modules = {made.__module__.partition(".")[0] for made in (self.algorithm_class, self.environment_class)}
+        return named.union(modules - OURS, *(registry.packages(reference) for reference in self.plugins))
 
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that its runs record."""
@@ -148,8 +167,23 @@ def make_cell(
     schedule = validated(Record, record or {}, "record", prefix="record.")
     _check_columns(coordinator, model, env_model, agents)
     return Cell(
-        algorithm, model.model_dump(), environment, env_model.model_dump(), agents, rounds, schedule.model_dump()
+        algorithm,
+        model.model_dump(),
+        environment,
+        env_model.model_dump(),
+        agents,
+        rounds,
+        schedule.model_dump(),
+        origin_of(problem, env_model),
     )
+
+
+def origin_of(problem: type[Environment], model: BaseModel) -> str:
+    """``Environment.identity``. Raises ``UserError`` if the environment cannot be built with these parameters."""
+    try:
+        return problem.identity(model)
+    except ValueError as error:
+        raise UserError(f"{problem.name}: {str(error).removeprefix(f'{problem.name}: ').rstrip('.')}.") from error
 
 
 def _check_fits(coordinator: type[Coordinator], problem: type[Environment]) -> None:

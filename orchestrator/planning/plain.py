@@ -1,6 +1,6 @@
 """Plain data, as YAML and JSON hold it: what a value is, and the parts of a mapping."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from typing_extensions import TypeIs
 
@@ -19,6 +19,14 @@ def part(content: Mapping[str, object], key: str) -> Mapping[str, object]:
 def lists(content: Mapping[str, object]) -> dict[str, list[object]]:
     """The values that are lists, by key."""
     return {key: value for key, value in content.items() if is_list(value)}
+
+
+def strings(value: object) -> Iterator[str]:
+    """All strings in a value, at any depth; keys are left out."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if is_mapping(value) else value if is_list(value) else ():
+        yield from strings(inner)
 
 
 def is_list(value: object) -> TypeIs[list[object]]:

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Literal, NoReturn
 
 from pydantic import Field
@@ -15,8 +16,8 @@ from orchestrator.core.parameters import Parameters
 from orchestrator.errors import UserError, nearest
 from orchestrator.planning.cells import Cell, Seeds, make_cell
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
-from orchestrator.planning.plain import is_list, is_mapping, lists, part
-from orchestrator.plugins import references, registry
+from orchestrator.planning.plain import is_list, is_mapping, lists, part, strings
+from orchestrator.plugins import references, registry, sources
 
 #: Parts of a sweep in which plug-in files are named.
 NAMING = ("env", "cases", "base", "grid", "zip", "claims")
@@ -141,17 +142,20 @@ class Sweep(Parameters):
     @property
     def plugins(self) -> set[str]:
         """The pinned references of all plug-in files."""
-        texts = [
-            text
-            for _, cell in self.cells
-            for text in (
-                cell.algorithm,
-                cell.environment,
-                *cell.algorithm_model.model_dump().values(),
-                *cell.environment_model.model_dump().values(),
-            )
+        return {name for _, cell in self.cells for name in cell.plugins}
+
+    @property
+    def own_files(self) -> list[Path]:
+        """All files of plug-ins that planning will import, those beside them included. Imports nothing.
+
+        Raises ``UserError`` if one cannot be read.
+        """
+        texts = strings([getattr(self, name) for name in NAMING])
+        named = {references.parts(reference)[0] for text in texts for reference in references.within(text)}
+        files = [
+            (own.root / name).resolve() for path in sorted(named) for own in [sources.read(path)] for name in own.files
         ]
-        return {name for text in texts if isinstance(text, str) for name in references.within(text)}
+        return sorted(set(files))
 
     def _renamed(self, renamed: Callable[[str], str]) -> "Sweep":
         """A copy in which every reference to a file is changed."""

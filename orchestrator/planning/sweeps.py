@@ -17,7 +17,16 @@ Packing = int | Literal["auto"]
 
 
 def load(reference: str, overrides: Mapping[str, Sequence[object]] | None = None, seeds: object = None) -> Sweep:
+    """``read``, and checked: plug-in files are imported. Raises ``UserError`` for settings that do not fit as well."""
+    sweep = read(reference, overrides, seeds)
+    sweep.check()
+    return sweep
+
+
+def read(reference: str, overrides: Mapping[str, Sequence[object]] | None = None, seeds: object = None) -> Sweep:
     """A shipped sweep by name, or a YAML file. An override has one value for a key, or several to span.
+
+    Its settings are not looked at, and no plug-in file is imported.
 
     Raises ``UserError`` for unknown names, for YAML that does not parse and for content that does not fit.
     """
@@ -32,9 +41,7 @@ def load(reference: str, overrides: Mapping[str, Sequence[object]] | None = None
     content = plain_yaml.read(path)
     if not is_mapping(content):
         raise UserError(f"{path.name} is not a sweep: it takes name, env, cases, … at the top level.")
-    sweep = overridden(checked(content, path.name), overrides or {}, seeds)
-    sweep.check()
-    return sweep
+    return overridden(checked(content, path.name), overrides or {}, seeds)
 
 
 def checked(content: Mapping[str, object], owner: str) -> Sweep:

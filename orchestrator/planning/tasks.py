@@ -9,7 +9,7 @@ from functools import cached_property
 from orchestrator.core.environment import Environment
 from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError, error_place, line
-from orchestrator.planning.cells import Cell
+from orchestrator.planning.cells import Cell, origin_of
 
 #: Names in ``Coordinator.resources`` -> Ray's.
 RESOURCES = {"cpu": "CPU", "gpu": "GPU"}
@@ -41,6 +41,11 @@ class Task:
         instance = getattr(cell.environment_model, "instance", 0)
         instance = seed if instance == "seed" else instance
         if instance not in self._problems:
+            if cell.origin and cell.origin != origin_of(cell.environment_class, cell.environment_model):
+                raise UserError(
+                    f"{cell.environment_class.name} is not the environment here that the sweep was planned with. "
+                    "Install the same packages on all machines, and run the command again."
+                )
             self._problems[instance] = cell.environment_class(cell.environment_model, cell.agents, instance)
         return self._problems[instance]
 

@@ -21,6 +21,11 @@ def versions_of(package: str) -> dict[str, str]:
     return {package: f"source {code}"} if code else {}
 
 
+def identity_of(package: str) -> str:
+    """A package by name, versions and source files, as a text: another text, another code."""
+    return " ".join([package, *versions_of(package).values(), code_of(package)])
+
+
 @cache
 def code_of(package: str) -> str:
     """16 hex digits: the hash of a package's ``.py`` files, or of a module and of what it imports beside it.
@@ -34,10 +39,12 @@ def code_of(package: str) -> str:
     folders = [] if spec is None else [Path(folder) for folder in spec.submodule_search_locations or ()]
     if spec is not None and not folders and spec.origin and spec.origin.endswith(".py"):
         return sources.read(Path(spec.origin)).pin
-    digest, files = hashlib.sha256(), [(folder, file) for folder in folders for file in sorted(folder.rglob("*.py"))]
-    for folder, file in files:
-        digest.update(f"{file.relative_to(folder).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()[:16] if files else ""
+    digest, empty = hashlib.sha256(), True
+    for folder in folders:
+        for file in sorted(folder.rglob("*.py")):
+            content, empty = hashlib.sha256(file.read_bytes()).hexdigest(), False
+            digest.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
+    return "" if empty else digest.hexdigest()[:16]
 
 
 @cache

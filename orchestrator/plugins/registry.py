@@ -66,6 +66,13 @@ def graph(reference: str) -> type:
     return _load("graph", reference)
 
 
+@cache
+def packages(reference: str) -> frozenset[str]:
+    """Top-level names of the packages that a plug-in file and its own files import; those of Python are left out."""
+    path, name, pin = references.parts(reference)
+    return references.sources_of(path, pin).packages if name else frozenset()
+
+
 def find(reference: str) -> tuple[str, type]:
     """The kind of a plug-in file's class, and the class. Raises ``UserError`` for a class of no kind."""
     path, name, pin = references.parts(reference)

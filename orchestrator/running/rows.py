@@ -1,18 +1,13 @@
 """The rows of a finished cell in the store's tables."""
 
-import json
-import platform
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-
 import pyarrow as pa
 
 from orchestrator.core.rounds import Coordinator
 from orchestrator.planning.tasks import Task
-from orchestrator.process import source_hash
 from orchestrator.running.drive import Outcome
+from orchestrator.running.versions import cpu, versions
 from orchestrator.store.schema import table
+
 
 def tables(task: Task, outcome: Outcome, attempt: str) -> dict[str, pa.Table]:
     """Rows of ``metrics``, ``agents``, ``timings`` and ``runs`` of a finished cell; failed seeds have no metrics."""

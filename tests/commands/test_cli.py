@@ -326,3 +326,22 @@ def test_a_damaged_definition_is_told(call, folder, tmp_path):
     code, _, err = call("claims", "test/small", "--results", str(tmp_path / "r"))
     assert code == 2
     assert err.startswith("sweeps/test/small.json of the results folder is damaged (")
+
+
+def test_a_sweep_file_says_what_it_imports_and_a_dry_run_imports_nothing(call, tmp_path, monkeypatch):
+    """A file from somebody else may name any file: the user is told before its code runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "helper.py").write_text("from pathlib import Path\nPath('imported').write_text('')\n")
+    (tmp_path / "own.py").write_text("import helper\n")
+    (tmp_path / "s.yaml").write_text(
+        "name: s\nenv: {name: voter-network, graph: ./own.py:Ring}\ncases: {a: {algorithm: exact-gradient}}\n"
+    )
+    code, out, err = call("sweep", "s.yaml", "--dry-run")
+    assert (code, out) == (0, "")
+    assert err.splitlines()[0] == "The sweep would import helper.py, own.py."
+    assert not (tmp_path / "imported").exists()
+    code, _, err = call("sweep", "s.yaml", "--backend", "inline")
+    assert code == 2
+    assert err.splitlines()[0] == "The sweep imports helper.py, own.py."
+    assert "own.py has no 'Ring'" in err
+    assert (tmp_path / "imported").exists()

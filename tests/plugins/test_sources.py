@@ -55,7 +55,8 @@ def test_every_form_of_import_of_a_file_beside_it(tmp_path, statement):
 
 
 def test_imports_inside_functions_count(tmp_path):
-    own = "class Ring:\n    version = 1\n    def edges(self, n):\n        from helper import ring\n        return ring(n)\n"
+    own = RING.format(expression="0") + "        from helper import ring\n        return ring(n)\n"
+    own = own.replace("return 0\n", "\n")
     files(tmp_path, own=own, helper=HELPER)
     assert edges(f"{tmp_path}/own.py:Ring") == [(0, 1), (1, 2), (2, 0)]
     assert set(sources.read(tmp_path / "own.py").files) == {"own.py", "helper.py"}

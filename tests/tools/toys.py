@@ -47,6 +47,16 @@ class Unseeded(Stairs):
         return self.stream.random()
 
 
+class Unreliable(Stairs):
+    """Draws once in a while, about every 3000 steps, from a stream that no seed reaches."""
+
+    stream = np.random.default_rng(0)
+
+    def _chance(self) -> float:
+        drawn = self.np_random.random()
+        return self.stream.random() if drawn < 0.0003 else drawn
+
+
 class Nested(Stairs):
     """Its observations are a dictionary."""
 
@@ -93,6 +103,6 @@ class Meeting:
 
 
 made: Any
-for made in (Stairs, Unseeded, Nested, Forever):
+for made in (Stairs, Unseeded, Unreliable, Nested, Forever):
     if f"{made.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{made.__name__}-v0", entry_point=made)

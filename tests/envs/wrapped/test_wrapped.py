@@ -1,5 +1,7 @@
 """Environments of gymnasium and PettingZoo by name: their processes, and what is refused."""
 
+import functools
+import json
 from typing import Any
 
 import gymnasium
@@ -10,6 +12,8 @@ from orchestrator.errors import UserError
 from orchestrator.planning.cells import make_cell
 from orchestrator.planning.classes import algorithm_class, environment_class, suited
 from orchestrator.planning.tasks import Task
+from orchestrator.plugins import packages, registry
+from orchestrator.running.versions import versions
 from tests.tools import toys
 from tests.tools.engine import numbers, run, task  # pyright: ignore[reportMissingImports]
 
@@ -184,6 +188,10 @@ WRONG = [
     (LAKE, {"env.success_rate": "0.9..0.3"}, "it takes a number, or LOW..HIGH for one drawn for each environment"),
     ("gym:Unseeded-v0", {}, "two runs with the same seed differ"),
     ("gym:Stairs-v0", {"env.samples": 3}, "which was reached; raise env.samples."),
+    ("gym:Unreliable-v0", {}, "two runs with the same seed differ"),
+    ("pettingzoo:subprocess:getoutput", {"env.cmd": "touch ran"}, "neither an environment nor a function of a module"),
+    ("pettingzoo:subprocess:Popen", {"env.args": "touch ran"}, "neither an environment nor a function of a module"),
+    ("gym:subprocess:Popen", {"env.args": "touch ran"}, "gymnasium has no such environment here"),
     ("pettingzoo:nowhere", {}, "pettingzoo:nowhere: it cannot be imported (No module named 'nowhere')."),
     ("pettingzoo:tests.tools.toys", {}, "has no attribute 'parallel_env'"),
     (
@@ -211,3 +219,55 @@ def test_the_linear_algorithms_refuse_what_does_not_come_back():
         _ = Task(make_cell("fedtd", LAKE, {"agents": 2, "env.rank": 2}), (0,)).outlook
     with pytest.raises(UserError, match=r"subsample-q does not run on gym:FrozenLake-v1"):
         make_cell("subsample-q", LAKE, {"agents": 2})
+
+
+def cell_of(reference: str = LAKE, **settings: Any):
+    return make_cell("iql", reference, {"agents": 2, **settings})
+
+
+def test_an_edited_table_is_another_environment(monkeypatch):
+    """Two more seeds after an edit of the rewards would otherwise join the cell of the old ones."""
+    from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
+
+    before, ranged = cell_of(LAKE, **{"env.samples": 7}), cell_of(LAKE, **{"env.success_rate": "0.3..0.9"})
+    made = FrozenLakeEnv.__init__
+
+    @functools.wraps(made)
+    def edited(self, *args, **kwargs):
+        made(self, *args, **kwargs)
+        self.P = {
+            s: {a: [(p, t, 50 * r, e) for p, t, r, e in to] for a, to in row.items()} for s, row in self.P.items()
+        }
+
+    registry._wrapped.cache_clear()
+    monkeypatch.setattr(FrozenLakeEnv, "__init__", edited)
+    after = cell_of(LAKE, **{"env.samples": 7})
+    assert before.origin.startswith("process ")
+    assert after.origin != before.origin
+    assert after.id != before.id
+    assert ranged.origin.startswith(f"gymnasium {gymnasium.__version__} ")
+    with pytest.raises(
+        UserError, match="gym:FrozenLake-v1 is not the environment here that the sweep was planned with"
+    ):
+        Task(before, (0,)).problem(0)
+    registry._wrapped.cache_clear()
+
+
+def test_an_edited_package_is_another_environment(tmp_path, monkeypatch):
+    """A simulated environment is identified by the version and the source files of its package."""
+    monkeypatch.syspath_prepend(tmp_path)
+    source = "from tests.tools.toys import Meeting as Base\n\nclass Meeting(Base):\n    pass\n"
+    (tmp_path / "own_meeting.py").write_text(source)
+    first = cell_of("pettingzoo:own_meeting:Meeting")
+    assert "own_meeting source" in first.origin
+    assert first.packages >= {"own_meeting", "pettingzoo"}
+    (tmp_path / "own_meeting.py").write_text(source + "    pay = 50\n")
+    packages.code_of.cache_clear()
+    packages.versions_of.cache_clear()
+    registry._wrapped.cache_clear()
+    assert cell_of("pettingzoo:own_meeting:Meeting").id != first.id
+
+
+def test_versions_name_the_packages_that_make_numbers():
+    assert json.loads(versions(cell_of()))["gymnasium"] == gymnasium.__version__
+    assert "gymnasium" not in json.loads(versions(make_cell("iql", "digital", {"agents": 2})))
