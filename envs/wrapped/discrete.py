@@ -11,12 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TypeAlias
 
 import numpy as np
-
-if TYPE_CHECKING:  # gymnasium is not needed to number its spaces
-    from gymnasium.spaces import Discrete, MultiBinary, MultiDiscrete
 
 #: Largest number of entries (observations times actions) of a table.
 MOST_ENTRIES = 10**6
@@ -24,51 +21,6 @@ MOST_ENTRIES = 10**6
 SLOTS = 10_000
 #: Largest difference of the sum of chances from 1.
 SURE = 1e-6
-
-
-class Finite:
-    """A discrete space as the numbers 0..size-1. Raises ValueError for any other space."""
-
-    def __init__(self, space: object, title: str):
-        parts = getattr(space, "spaces", None)
-        self._tuple = isinstance(parts, tuple)
-        self._space = space
-        counts: list[int] = []
-        starts: list[int] = []
-        for part in parts if isinstance(parts, tuple) else [space]:
-            kind = type(part).__name__
-            if kind == "Discrete":
-                one = cast("Discrete", part)
-                counts.append(int(one.n))
-                starts.append(int(one.start))
-            elif kind == "MultiDiscrete" and np.ndim((several := cast("MultiDiscrete", part)).nvec) == 1:
-                counts += several.nvec.tolist()
-                starts += np.asarray(getattr(part, "start", np.zeros(len(several.nvec), np.int64))).tolist()
-            elif kind == "MultiBinary" and np.ndim((bits := cast("MultiBinary", part)).n) == 0:
-                counts += [2] * int(cast(int, bits.n))
-                starts += [0] * int(cast(int, bits.n))
-            else:
-                raise ValueError(f"its {title} are a {kind}; only discrete ones can be numbered")
-        self.counts, self._starts = tuple(counts), np.array(starts, np.int64)
-        self.size = math.prod(self.counts)
-
-    def number(self, value: object) -> int:
-        """The number of an element."""
-        parts = cast(Iterable[object], value) if self._tuple else [value]
-        flat = np.concatenate([np.atleast_1d(np.asarray(part, np.int64)).reshape(-1) for part in parts])
-        return int(np.ravel_multi_index(tuple(flat - self._starts), self.counts))
-
-    def element(self, number: int) -> object:
-        """The element of a number, for spaces that are one Discrete, MultiDiscrete or MultiBinary."""
-        parts = np.array(np.unravel_index(number, self.counts)) + self._starts
-        if self._tuple:
-            return tuple(int(part) for part in parts)
-        return int(parts[0]) if type(self._space).__name__ == "Discrete" else parts
-
-    @property
-    def coordinates(self) -> np.ndarray:
-        """int64 [size, d]: the components of every element, counted from 1."""
-        return np.stack(np.unravel_index(np.arange(self.size), self.counts), axis=1) + 1
 
 
 #: (state, action) -> next state -> chance.
@@ -174,6 +126,8 @@ def count_steps(begin: Begin, act: Act, sizes: tuple[int, int], agents: int, sam
     for step in islice(_steps(begin, act, actions, agents, seed), samples):
         first.update(repr(step).encode())
         now, chosen, ahead, rewards, ended, fresh = step
+        if not np.isfinite(rewards).all():
+            raise ValueError(f"it paid a reward of {rewards[0] if agents == 1 else rewards}, which is not a number")
         for i, of_agent in enumerate(counts):
             if fresh:
                 of_agent.starts[now[i]] += 1

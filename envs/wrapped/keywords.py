@@ -2,9 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Annotated, Any, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, cast, get_args
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, create_model
@@ -34,17 +33,39 @@ class WrappedParameters(Parameters):
     )
 
 
+def keyword_arguments(*makers: object) -> dict[str, inspect.Parameter]:
+    """The named arguments of the first of ``makers``, and those that its ``**kwargs`` are handed on to.
+
+    A class hands them on to its base classes, in the order in which Python looks for methods; a function to the next
+    of ``makers``. What is not a function or class is left out.
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for maker in makers:
+        bases = [base for base in maker.__mro__ if "__init__" in vars(base)] if isinstance(maker, type) else [maker]
+        for base in bases:
+            function = cast(Any, base).__init__ if isinstance(base, type) else base
+            if not callable(function) or base is object:
+                continue
+            own = inspect.signature(function).parameters
+            for name, argument in own.items():
+                named = argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
+                if named and name not in SHOWN and not name.startswith("_"):
+                    found.setdefault(name, argument)
+            if not any(argument.kind == argument.VAR_KEYWORD for argument in own.values()):
+                return found
+    return found
+
+
 def with_keywords(
-    base: type[WrappedParameters], of: Callable[..., object], given: Mapping[str, object]
+    base: type[WrappedParameters], of: Mapping[str, inspect.Parameter], given: Mapping[str, object]
 ) -> type[BaseModel]:
-    """``base`` with one more field for each keyword of ``of`` that is not a parameter of ``base`` already.
+    """``base`` with one more field for each of the arguments ``of`` that is not a parameter of ``base`` already.
 
     ``given`` are values that replace the defaults of ``of``.
     """
     fields: dict[str, Any] = {}
-    for name, argument in inspect.signature(of).parameters.items():
-        named = argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
-        if not named or name in SHOWN or name in base.model_fields or name.startswith("_"):
+    for name, argument in of.items():
+        if name in base.model_fields:
             continue
         default = given.get(name, argument.default)
         default = list(default) if isinstance(default, tuple) else default
@@ -69,12 +90,15 @@ def has_range(given: Mapping[str, object]) -> bool:
 def draw_keywords(
     given: Mapping[str, object], integer: Mapping[str, bool], rng: np.random.Generator
 ) -> dict[str, object]:
-    """The keywords of one environment: a range becomes a uniform draw, a whole number where ``integer`` is True."""
+    """The keywords of one environment: a range becomes a uniform draw.
+
+    It is a whole number where ``integer`` is True and both ends are whole.
+    """
     values: dict[str, object] = {}
     for name, value in sorted(given.items()):
         if span := _span(value):
             low, high = span
-            whole_number = integer[name]
+            whole_number = integer[name] and low == int(low) and high == int(high)
             values[name] = int(rng.integers(int(low), int(high) + 1)) if whole_number else float(rng.uniform(low, high))
         else:
             values[name] = value
@@ -99,24 +123,18 @@ def _field(default: object) -> tuple[object, object]:
     if isinstance(default, bool):
         return bool, Field(default, description=about)
     if isinstance(default, int | float):
-        check = partial(_number, isinstance(default, int))
         about += "; LOW..HIGH draws one for each environment"
-        return Annotated[int | float | str, AfterValidator(check)], Field(default, description=about)
+        return Annotated[int | float | str, AfterValidator(_number)], Field(default, description=about)
     if isinstance(default, str):
         return str, Field(default, description=about)
     return Annotated[Any, AfterValidator(_plain)], Field(default, description=about)
 
 
-def _number(integer: bool, value: int | float | str) -> int | float | str:
-    kind = "a whole number" if integer else "a number"
+def _number(value: int | float | str) -> int | float | str:
     span = _span(value)
-    wrong = ValueError(f"it takes {kind}, or LOW..HIGH for one drawn for each environment")
     if isinstance(value, bool) or (isinstance(value, str) and (span is None or span[0] > span[1])):
-        raise wrong
-    numbers = span or (value,)
-    if integer and any(number != int(number) for number in numbers):
-        raise wrong
-    return value if span else (int(value) if integer else float(value))
+        raise ValueError("it takes a number, or LOW..HIGH for one drawn for each environment")
+    return value
 
 
 _PLAIN = bool | int | float | str | None

@@ -8,6 +8,7 @@ means for each state and action. The observation is treated as the state.
 import ast
 import importlib
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from envs.wrapped.discrete import MOST_ENTRIES, Finite, Process, count_steps, from_table
-from envs.wrapped.keywords import with_keywords
+from envs.wrapped.discrete import MOST_ENTRIES, Process, count_steps, from_table
+from envs.wrapped.keywords import keyword_arguments, with_keywords
 from envs.wrapped.linear import WrappedControl, WrappedEvaluation
 from envs.wrapped.source import Built, Source, Wrapped
+from envs.wrapped.spaces import Finite
 from envs.wrapped.tabular import WrappedTables
 
 if TYPE_CHECKING:  # imported only where an environment of theirs is wrapped
@@ -60,7 +62,7 @@ def gym(name: str) -> type[Wrapped]:
     except (gymnasium.error.Error, ImportError, AttributeError) as error:
         raise ValueError(f"gymnasium has no such environment here ({_line(error)}).") from error
     assert maker is not None
-    signature = maker.__init__ if isinstance(maker, type) else maker
+    signature = keyword_arguments(maker)
     title = f"gym:{name.partition(':')[0] + ':' if colon else ''}{spec.id}"
 
     @contextmanager
@@ -75,7 +77,7 @@ def gym(name: str) -> type[Wrapped]:
 
     @lru_cache(maxsize=4096)
     def build(chosen: str, samples: int, seed: int) -> Built:
-        with made(chosen) as env:
+        with made(chosen) as env, _own_errors():
             return _single(env, samples, seed)
 
     @lru_cache(maxsize=4096)
@@ -103,7 +105,8 @@ def pettingzoo(name: str) -> type[Wrapped]:
     def build(chosen: str, samples: int, seed: int) -> Built:
         env = _instance(lambda: maker(**_pairs(chosen)))
         try:
-            return _joint(env, samples, seed)
+            with _own_errors():
+                return _joint(env, samples, seed)
         finally:
             env.close()
 
@@ -115,7 +118,8 @@ def pettingzoo(name: str) -> type[Wrapped]:
         finally:
             env.close()
 
-    signature = maker.__init__ if isinstance(maker, type) else maker
+    inner = getattr(importlib.import_module(module), "raw_env", None)  # what PettingZoo's makers wrap
+    signature = keyword_arguments(maker, inner)
     libraries = ("pettingzoo", module.partition(".")[0])
     return classes(Source(f"pettingzoo:{name}", signature, {}, None, build, look, libraries))
 
@@ -149,7 +153,7 @@ def _single(env: "Env[object, object]", samples: int, seed: int) -> Built:
 
     def act(chosen: list[int]) -> tuple[list[int], list[float], list[bool], bool]:
         observed, reward, ended, cut, _ = env.step(actions.element(chosen[0]))
-        return [seen.number(observed)], [float(reward)], [bool(ended)], bool(ended or cut)
+        return [seen.number(observed)], [_number(reward)], [bool(ended)], bool(ended or cut)
 
     (counts,) = count_steps(begin, act, (seen.size, actions.size), 1, samples, seed)
     how = f"its process is estimated from {samples} random steps; observations are treated as states"
@@ -196,13 +200,36 @@ def _joint(env: "ParallelEnv[str, object, object]", samples: int, seed: int) -> 
         moves = {name: of.element(a) for name, of, a in zip(names, actions, chosen, strict=True)}
         observed, rewards, ended, cut, _ = env.step(moves)
         # Once one agent has left, the others meet another process: all agents start a new episode.
+        if absent := [name for name in names if name not in rewards]:
+            raise ValueError(f"its step gave no reward to {absent[0]}")
         over = any(ended.values()) or any(cut.values()) or set(env.agents) != set(names)
         ahead = [of.number(observed[name]) if name in observed else 0 for of, name in zip(seen, names, strict=True)]
-        return ahead, [float(rewards[name]) for name in names], [bool(ended[name]) for name in names], over
+        return ahead, [_number(rewards[name]) for name in names], [bool(ended[name]) for name in names], over
 
     counts = count_steps(begin, act, (seen[0].size, actions[0].size), len(names), samples, seed)
     how = f"an agent's process is what it meets while all agents act at random, estimated from {samples} steps"
     return Built([of.process(seen[0].size, actions[0].size) for of in counts], seen[0].coordinates, how)
+
+
+def _number(reward: object) -> float:
+    """A reward. Raises ValueError if it is not one number."""
+    value = np.asarray(reward)
+    if value.size != 1 or value.dtype.kind not in "biuf":
+        raise ValueError(f"it paid the reward {reward!r}; a reward is one number")
+    return float(value.reshape(-1)[0])
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """The environment's own errors as ValueErrors, which are shown to the user."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{place.filename.rpartition('/')[2]}, line {place.lineno}"
+        raise ValueError(f"it fails ({where}): {type(error).__name__}: {_line(error)}") from error
 
 
 def _instance(make: Callable[[], Instance]) -> Instance:

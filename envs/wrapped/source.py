@@ -1,5 +1,6 @@
 """What the faces of a wrapped environment share: where its processes come from, and which agent has which process."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -27,7 +28,7 @@ class Source:
     """Where processes come from: a set of keywords gives one for each role (each agent of one joint environment)."""
 
     title: str
-    signature: Callable[..., object]  #: the function whose keywords become parameters
+    signature: Mapping[str, inspect.Parameter]  #: the keywords that become parameters
     given: Mapping[str, object]  #: keyword -> default, where it is not the function's own default
     steps: int | None  #: steps of an episode, if the environment limits them
     #: (repr of the sorted pairs of keyword and value, samples, seed) -> one process for each role

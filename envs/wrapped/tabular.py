@@ -14,6 +14,8 @@ from orchestrator.core import kernel
 
 #: Steps of an episode if neither the environment nor the user limits them.
 LIMIT = 200
+#: Keywords by which environments are told the length of an episode.
+LIMITS = ("max_cycles", "max_steps", "max_episode_steps")
 
 
 class TableParameters(WrappedParameters):
@@ -38,7 +40,9 @@ class WrappedTables(Wrapped):
     def __init__(self, parameters: TableParameters, agents: int, instance: int) -> None:
         self._read(parameters, agents, instance)
         self.gamma = parameters.gamma
-        self.limit = parameters.limit or self.source.steps or LIMIT
+        own = [getattr(parameters, name, None) for name in LIMITS] + [self.source.steps]
+        known = [int(steps) for steps in own if isinstance(steps, int | float) and steps > 0]
+        self.limit = parameters.limit or min(known, default=LIMIT)
         self.dimension = self.coordinates_of.shape[1]
 
     @property

@@ -57,6 +57,42 @@ class Unreliable(Stairs):
         return self.stream.random() if drawn < 0.0003 else drawn
 
 
+class Taller(Stairs):
+    """It hands keywords on to its base, and pays ``bonus`` times as much."""
+
+    def __init__(self, bonus: int = 1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.bonus = bonus
+        self.observation_space = MultiDiscrete([self.height, 2], start=[5, 0])
+
+    def step(self, action):
+        observed, paid, *rest = super().step(action)
+        return observed, self.bonus * paid, *rest
+
+
+class Broken(gymnasium.Env):
+    """Its fault shows at the tenth step."""
+
+    observation_space = Discrete(2)
+    action_space = Discrete(2)
+
+    def __init__(self, fault: str = "none"):
+        self.fault = fault
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return 0, {}
+
+    def step(self, action):
+        self.steps += 1
+        fault = self.fault if self.steps == 10 else ""
+        paid = {"shape": [1.0, 2.0], "nan": float("nan")}.get(fault, 0.0)
+        if fault == "index":
+            paid = [0.0][self.steps]
+        return 7 if fault == "range" else int(action), paid, False, self.steps == 20, {}
+
+
 class Nested(Stairs):
     """Its observations are a dictionary."""
 
@@ -102,7 +138,23 @@ class Meeting:
         """Nothing is open."""
 
 
+class raw_env(Meeting):
+    """A meeting in which both have ``num_actions`` choices, cut off after ``max_cycles`` steps."""
+
+    def __init__(self, num_actions: int = 2, max_cycles: int = 25):
+        super().__init__()
+        self.num_actions, self.max_cycles = num_actions, max_cycles
+
+    def action_space(self, name: str) -> Discrete:
+        return Discrete(self.num_actions)
+
+
+def parallel_env(**kwargs: Any) -> raw_env:
+    """As PettingZoo's modules make their environments."""
+    return raw_env(**kwargs)
+
+
 made: Any
-for made in (Stairs, Unseeded, Unreliable, Nested, Forever):
+for made in (Stairs, Unseeded, Unreliable, Taller, Broken, Nested, Forever):
     if f"{made.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{made.__name__}-v0", entry_point=made)

@@ -7,7 +7,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 
+from envs.wrapped.spaces import Finite
 from orchestrator.errors import UserError
 from orchestrator.planning.cells import make_cell
 from orchestrator.planning.classes import algorithm_class, environment_class, suited
@@ -180,7 +182,11 @@ def test_placement_changes_no_number(pair):
 
 WRONG = [
     ("gym:CartPole-v1", {}, "its observations are a Box; only discrete ones can be numbered"),
-    ("gym:Nested-v0", {}, "its observations are a Dict; only discrete ones can be numbered"),
+    ("gym:Nested-v0", {}, "one of its observations is array([5, 0]), which is not in Dict('step': Discrete(3))"),
+    ("gym:Broken-v0", {"env.fault": "shape"}, "it paid the reward [1.0, 2.0]; a reward is one number"),
+    ("gym:Broken-v0", {"env.fault": "nan"}, "it paid a reward of nan, which is not a number"),
+    ("gym:Broken-v0", {"env.fault": "range"}, "one of its observations is 7, which is not in Discrete(2)"),
+    ("gym:Broken-v0", {"env.fault": "index"}, "IndexError: list index out of range"),
     ("gym:FrozenLak-v1", {}, "gymnasium has no such environment here (Environment `FrozenLak` doesn't exist"),
     (LAKE, {"env.map_name": "9x9"}, "it cannot be made: KeyError: '9x9'."),
     (LAKE, {"env.map_nam": "8x8"}, "has no parameter 'env.map_nam': did you mean 'env.map_name'"),
@@ -193,7 +199,7 @@ WRONG = [
     ("pettingzoo:subprocess:Popen", {"env.args": "touch ran"}, "neither an environment nor a function of a module"),
     ("gym:subprocess:Popen", {"env.args": "touch ran"}, "gymnasium has no such environment here"),
     ("pettingzoo:nowhere", {}, "pettingzoo:nowhere: it cannot be imported (No module named 'nowhere')."),
-    ("pettingzoo:tests.tools.toys", {}, "has no attribute 'parallel_env'"),
+    ("pettingzoo:json", {}, "has no attribute 'parallel_env'"),
     (
         "pettingzoo:tests.tools.toys:Meeting",
         {"agents": 3, "env.samples": 500},
@@ -271,3 +277,60 @@ def test_an_edited_package_is_another_environment(tmp_path, monkeypatch):
 def test_versions_name_the_packages_that_make_numbers():
     assert json.loads(versions(cell_of()))["gymnasium"] == gymnasium.__version__
     assert "gymnasium" not in json.loads(versions(make_cell("iql", "digital", {"agents": 2})))
+
+
+SPACES = [
+    (Discrete(4, start=2), 3),
+    (MultiDiscrete([3, 2], start=[5, 0]), np.array([6, 1])),
+    (MultiDiscrete(np.array([[2, 3], [4, 2]])), np.array([[1, 2], [3, 0]])),
+    (MultiBinary(3), np.array([1, 0, 1], np.int8)),
+    (MultiBinary([2, 2]), np.array([[1, 0], [0, 1]], np.int8)),
+    (Box(-1, 2, (2, 2), np.int32), np.array([[-1, 2], [0, 1]], np.int32)),
+    (Tuple((Discrete(2), Dict(a=Discrete(3), b=Box(0, 1, (2,), np.uint8)))),
+     (1, {"a": 2, "b": np.array([0, 1], np.uint8)})),
+    (Dict(x=Tuple((Discrete(2), MultiBinary(2)))), {"x": (1, np.array([0, 1], np.int8))}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("space", "element"), SPACES, ids=[str(space)[:40] for space, _ in SPACES])
+def test_discrete_spaces_are_numbered(space, element):
+    finite = Finite(space, "observations")
+    assert space.contains(element)
+    assert repr(finite.element(finite.number(element))) == repr(element)
+    everything = [finite.element(k) for k in range(finite.size)]
+    assert all(space.contains(one) for one in everything)
+    assert [finite.number(one) for one in everything] == list(range(finite.size))
+    assert len(np.unique(finite.coordinates, axis=0)) == finite.size
+
+
+@pytest.mark.parametrize("space", [Box(0, 1, (2,), np.float32), Dict(a=Box(0, 1, (1,), np.float64)), Text(3)])
+def test_other_spaces_are_refused(space):
+    with pytest.raises(ValueError, match="only discrete ones can be numbered"):
+        Finite(space, "observations")
+
+
+def test_keywords_reach_through_kwargs():
+    """Of a class that hands ``**kwargs`` on, the base's keywords are parameters, with its defaults."""
+    taller = problem("gym:Taller-v0", grip=1.0, height=5, bonus=0.5, samples=2000)
+    assert taller.limit == 200
+    assert len(taller.process(0).start) == 5 * 2
+    assert taller.process(0).reward.max() == 0.5
+    fields = environment_class("gym:Taller-v0").Parameters.model_fields
+    assert (fields["grip"].default, fields["height"].default, fields["bonus"].default) == (0.75, 3, 1)
+
+
+def test_pettingzoo_keywords_and_the_length_of_episodes():
+    env = environment_class("pettingzoo:tests.tools.toys")
+    assert {"num_actions", "max_cycles"} <= set(env.Parameters.model_fields)
+    short = problem("pettingzoo:tests.tools.toys", 2, max_cycles=7, num_actions=3, samples=500)
+    assert short.limit == 7
+    assert short.process(0).reward.shape[1] == 3
+    assert problem("pettingzoo:tests.tools.toys", 2, max_cycles=7, limit=5, samples=500).limit == 5
+
+
+def test_a_fraction_where_the_default_is_a_whole_number():
+    assert problem("gym:Taller-v0", bonus=0.25, samples=500).parameters.bonus == 0.25
+    ranged = problem("gym:Taller-v0", 4, bonus="0.25..0.75", samples=500)
+    paid = [ranged.process(k).reward.max() for k in range(4)]
+    assert len(set(paid)) == 4
+    assert all(0.25 <= value <= 0.75 for value in paid)
