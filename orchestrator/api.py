@@ -5,17 +5,19 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from orchestrator.cluster.connection import cluster_nodes
+from orchestrator.errors import UserError
 from orchestrator.execution import execute
 from orchestrator.fleet.base import Failure
 from orchestrator.planning import sweeps
 from orchestrator.planning.batches import effort
-from orchestrator.planning.plain import is_list
+from orchestrator.planning.plain import is_list, plain
 from orchestrator.planning.plan import Backend, Plan, plan
 from orchestrator.planning.sweep import Sweep
 from orchestrator.planning.sweeps import Packing
+from orchestrator.plugins import registry
 from orchestrator.progress import logfile
 from orchestrator.progress.lines import Progress
 from orchestrator.progress.tally import Tally
@@ -27,10 +29,10 @@ log = logging.getLogger("orchestrator")
 
 
 def run(
-    algorithm: str,
-    environment: str,
+    algorithm: str | type,
+    environment: str | type,
     *,
-    agents: int | list[int] = 1,
+    agents: object = 1,
     rounds: int = 1000,
     seeds: object = "0..7",
     agents_per_actor: Packing = 1,
@@ -43,13 +45,15 @@ def run(
 ) -> Results:
     """Run one algorithm on one environment. Returns the results folder, in which the run is the sweep ``name``.
 
-    A setting is a value, or a list of values to span. Parameters of the environment are written ``env__states=50``.
+    ``algorithm`` and ``environment`` are names, ``./file.py:Name`` or classes. A setting is a value, or a list, tuple,
+    range or array of values to span. Parameters of the environment are written ``env__states=50``.
     ``agents_per_actor=1`` is one process per agent. ``backend="inline"`` never starts Ray. ``record`` says when the run
     is measured: ``every`` (rounds), ``per_decade`` (rows), ``agents`` (final metrics of each agent). Raises
     ``UserError`` for unknown names and for values that do not fit.
     """
     spans = _spans({"agents": agents, "rounds": rounds, **settings})
-    definition = sweeps.adhoc(algorithm, environment, spans, seeds, name, agents_per_actor, record)
+    names = _reference(algorithm), _reference(environment)
+    definition = sweeps.adhoc(*names, spans, plain(seeds), name, cast(Packing, plain(agents_per_actor)), record)
     return carry_out(definition, results, backend=backend, address=address)
 
 
@@ -68,7 +72,7 @@ def sweep(
 
     Overrides are written as the settings of ``run``.
     """
-    definition = sweeps.load(str(reference), _spans(overrides), seeds)
+    definition = sweeps.load(str(reference), _spans(overrides), plain(seeds))
     folder = carry_out(
         definition, results, backend=backend, address=address, per_actor=agents_per_actor, retry_failed=retry_failed
     )
@@ -120,4 +124,20 @@ def _progress(planned: Plan, quiet: bool, stream: TextIO) -> Progress:
 
 def _spans(settings: Mapping[str, object]) -> dict[str, list[object]]:
     """Settings as lists of values, ``env__states`` written ``env.states``."""
-    return {key.replace("__", "."): value if is_list(value) else [value] for key, value in settings.items()}
+    values = {key.replace("__", "."): plain(value) for key, value in settings.items()}
+    return {key: value if is_list(value) else [value] for key, value in values.items()}
+
+
+def _reference(plugin: str | type) -> str:
+    """The name of an algorithm or environment; of a class, the name of its file and itself."""
+    if isinstance(plugin, str):
+        return plugin
+    if (known := registry.name_of(plugin)) is not None:
+        return known
+    file = getattr(sys.modules.get(plugin.__module__), "__file__", None)
+    if file is None:
+        raise UserError(
+            f"{plugin.__name__} is not in a file, so no other process could import it. Write it to a file, in a "
+            f"notebook with %%writefile own.py, and pass './own.py:{plugin.__name__}'."
+        )
+    return f"{file}:{plugin.__name__}"

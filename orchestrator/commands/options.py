@@ -9,7 +9,6 @@ from orchestrator.commands import completion
 from orchestrator.errors import UserError
 
 if TYPE_CHECKING:
-    from orchestrator.planning.plain_yaml import Scalar
     from orchestrator.planning.sweeps import Packing
 
 
@@ -47,7 +46,9 @@ class Kind(StrEnum):
 ResultsOption = Annotated[str, typer.Option("--results", help="Folder or URI that holds the results.")]
 SettingsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="Such as alpha=0.1, env.states=50, or agents=2,4,8 (several values)."),
+    typer.Argument(
+        metavar="KEY=VALUE", help="Such as alpha=0.1, env.states=50, hidden=[64,64], or agents=2,4,8 (several values)."
+    ),
 ]
 SeedsOption = Annotated[str | None, typer.Option("--seeds", help="Seeds, such as 0..7 or 0,2,5.")]
 PackingOption = Annotated[
@@ -90,9 +91,9 @@ SweepOrFile = Annotated[
 ]
 
 
-def settings(given: list[str] | None) -> "dict[str, list[Scalar]]":
+def settings(given: list[str] | None) -> "dict[str, list[object]]":
     """KEY=VALUE arguments as key -> list of values. Raises ``UserError`` for malformed or repeated ones."""
-    spans: dict[str, list[Scalar]] = {}
+    spans: dict[str, list[object]] = {}
     for setting in given or []:
         key, equals, text = setting.partition("=")
         if not equals or not key or not text:
@@ -103,7 +104,7 @@ def settings(given: list[str] | None) -> "dict[str, list[Scalar]]":
     return spans
 
 
-def single(given: list[str] | None) -> "dict[str, Scalar]":
+def single(given: list[str] | None) -> "dict[str, object]":
     """KEY=VALUE arguments as key -> value. Raises ``UserError`` if a key has several values."""
     spans = settings(given)
     if several := [key for key, held in spans.items() if len(held) > 1]:
@@ -111,11 +112,11 @@ def single(given: list[str] | None) -> "dict[str, Scalar]":
     return {key: value for key, (value,) in spans.items()}
 
 
-def values(text: str) -> "list[Scalar]":
+def values(text: str) -> "list[object]":
     """The values in a text V1,V2,…"""
-    from orchestrator.planning.plain_yaml import parse_value
+    from orchestrator.planning.plain_yaml import parse_value, split_values
 
-    return [parse_value(part) for part in text.split(",")]
+    return [parse_value(part) for part in split_values(text)]
 
 
 def labels(given: list[str] | None) -> dict[str, str] | None:

@@ -1,6 +1,8 @@
 """Plain data, as YAML and JSON hold it: what a value is, and the parts of a mapping."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Protocol, cast
 
 from typing_extensions import TypeIs
 
@@ -37,3 +39,21 @@ def is_list(value: object) -> TypeIs[list[object]]:
 def is_sequence(value: object) -> TypeIs[Sequence[object]]:
     """Whether a value is a list, a tuple or a range. A word is not one."""
     return isinstance(value, list | tuple | range)
+
+
+def plain(value: object) -> object:
+    """``value`` as YAML would hold it: numpy's numbers and arrays, tuples, ranges and paths become plain ones."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, list | tuple | range):
+        return [plain(inner) for inner in cast("Sequence[object]", value)]
+    if isinstance(value, PurePath):
+        return str(value)
+    # numpy's numbers and arrays, without importing numpy
+    if hasattr(value, "tolist") and not isinstance(value, str):
+        return plain(cast("_Array", value).tolist())
+    return value
+
+
+class _Array(Protocol):
+    def tolist(self) -> object: ...

@@ -3,13 +3,11 @@
 import re
 from collections.abc import Hashable
 from pathlib import Path
+from typing import cast
 
 import yaml
 
 from orchestrator.errors import UserError
-
-#: A value of one word.
-Scalar = bool | int | float | str | None
 
 #: Errors of text that is not plain YAML, tags of other types and deep nesting included.
 BROKEN = (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError)
@@ -18,6 +16,7 @@ BROKEN = (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError)
 #: YAML 1.2's core scalars by tag: pattern and possible first letters.
 SCALARS = {
     "bool": (r"^(?:true|True|false|False)$", "tTfF"),
+    "merge": (r"^<<$", "<"),
     "null": (r"^(?:~|null|Null|)$", ["~", "n", "N", ""]),
     "int": (r"^[-+]?[0-9]+$", "-+0123456789"),
     "float": (
@@ -43,13 +42,20 @@ def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, object]:
-    """A mapping without repeated keys: YAML's own reader silently keeps the last one."""
+    """A mapping without repeated keys: YAML's own reader silently keeps the last one.
+
+    ``<<: *name`` adds the keys of another mapping.
+    """
+    merges = [pair for pair in node.value if pair[0].tag.endswith(":merge")]
+    node.value = [pair for pair in node.value if pair not in merges]
     keys: list[object] = [loader.construct_object(key) for key, _ in node.value]  # pyright: ignore[reportUnknownMemberType]
     for k, key in enumerate(keys):
         problem = "" if isinstance(key, str) else f"the key {key!r} is not a word"
         problem = problem or (f"the key {key!r} appears twice" if key in keys[:k] else "")
         if problem:
             raise yaml.constructor.ConstructorError(None, None, problem, node.value[k][0].start_mark)
+    node.value = merges + node.value
+    loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 
 
@@ -60,17 +66,35 @@ for _tag, (_pattern, _first) in SCALARS.items():
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 _Loader.add_constructor("tag:yaml.org,2002:int", _int)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:merge", yaml.SafeLoader.construct_yaml_str)  # not as a key: a word
 
 
-def parse_value(text: str) -> Scalar:
-    """A scalar of the command line, read as the YAML files are. Raises ``UserError`` for anything else."""
+def parse_value(text: str) -> object:
+    """A value of the command line, read as the YAML files are: ``0.1``, ``ring``, ``[1, 0, 0]``, ``{"a": 1}``.
+
+    Raises ``UserError`` for anything else.
+    """
     try:
         value = yaml.load(text, _Loader)
     except (*BROKEN, UserError):
         value = ()
-    if isinstance(value, bool | int | float | str | None):
-        return value
-    raise UserError(f"{text!r} is not a value: use a number, a word, true or false.")
+    inside = text.lstrip()[:1] in ("[", "{")
+    if isinstance(value, bool | int | float | str | None) or (inside and isinstance(value, list | dict)):
+        return cast(object, value)
+    raise UserError(f"{text!r} is not a value: use a number, a word, true, false, or a list such as [1, 0, 0].")
+
+
+def split_values(text: str) -> list[str]:
+    """The parts of ``V1,V2,…``; commas inside brackets and quotes separate nothing."""
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        quote = ("" if letter == quote else quote) if quote else letter if letter in "'\"" and depth else ""
+        depth += 0 if quote else (letter in "[{") - (letter in "]}")
+        if letter == "," and depth <= 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def read(path: Path) -> object:

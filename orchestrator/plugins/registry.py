@@ -73,6 +73,13 @@ def packages(reference: str) -> frozenset[str]:
     return references.sources_of(path, pin).packages if name else frozenset()
 
 
+def name_of(plugin: type) -> str | None:
+    """The registered name of an algorithm's or environment's class, None if it has none."""
+    value = f"{plugin.__module__}:{plugin.__qualname__}"
+    points = (*_points("algorithm").values(), *_points("environment").values())
+    return next((point.name for point in points if point.value == value), None)
+
+
 def find(reference: str) -> tuple[str, type]:
     """The kind of a plug-in file's class, and the class. Raises ``UserError`` for a class of no kind."""
     path, name, pin = references.parts(reference)

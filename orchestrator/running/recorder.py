@@ -2,12 +2,16 @@
 
 import math
 from bisect import bisect_right
+from typing import TypeAlias, cast
 
 import numpy as np
 
 from orchestrator.core.calls import Traffic
 from orchestrator.planning.cells import Record
 from orchestrator.running.checkpoint import Tree
+
+#: The metrics of one measurement; None where one is not defined.
+Values: TypeAlias = tuple[float | None, ...]
 
 
 def record_rounds(rounds: int, per_decade: int) -> list[int]:
@@ -27,7 +31,8 @@ class Recorder:
         self.rounds = rounds
         self.names: tuple[str, ...] = ()
         self._measured: list[tuple[int, int, int]] = []
-        self._values: list[tuple[float, ...]] = []
+        self._values: list[Values] = []
+        self._defined: set[str] = set()
 
     def due(self, completed: int) -> bool:
         """Whether the state after ``completed`` rounds is measured."""
@@ -48,7 +53,9 @@ class Recorder:
     def add(self, completed: int, traffic: Traffic, metrics: object) -> str:
         """Take a measurement. Returns the name of a metric that is not finite, or an empty string.
 
-        Raises ``TypeError`` or ``ValueError`` for anything but a dict of the same numbers as at first.
+        None is a metric that is not defined, such as the return of an episode before the first one has ended. A NaN is
+        the same as long as the metric has never been a number. Raises ``TypeError`` or ``ValueError`` for anything but
+        a dict of the same metrics as at first.
         """
         if not isinstance(metrics, dict):
             raise TypeError(f"measure() must return a dict of metrics, not {type(metrics).__name__}")
@@ -57,25 +64,33 @@ class Recorder:
         if not self.names:
             self.names = tuple(metrics)
         for name in self.names:
-            if np.ndim(metrics[name]):
+            if metrics[name] is not None and np.ndim(metrics[name]):
                 raise TypeError(f"measure() gave {name!r} the shape {np.shape(metrics[name])}; it takes one number")
-        values = tuple(float(metrics[name]) for name in self.names)
-        # A NaN has a sign and a payload that mean nothing and differ between code paths.
-        values = tuple(math.nan if math.isnan(value) else value for value in values)
+        values = tuple(self._value(name, metrics[name]) for name in self.names)
         self._measured.append((completed, traffic.agent_steps, traffic.bytes_sent))
         self._values.append(values)
-        return next((name for name, value in zip(self.names, values, strict=True) if not math.isfinite(value)), "")
+        infinite = (n for n, v in zip(self.names, values, strict=True) if v is not None and not math.isfinite(v))
+        return next(infinite, "")
 
-    def rows(self) -> list[dict[str, float]]:
+    def _value(self, name: str, given: object) -> float | None:
+        value = math.nan if given is None else float(cast(float, given))
+        if math.isfinite(value):
+            self._defined.add(name)
+        elif given is None or (math.isnan(value) and name not in self._defined):
+            return None
+        # A NaN has a sign and a payload that mean nothing and differ between code paths.
+        return math.nan if math.isnan(value) else value
+
+    def rows(self) -> list[dict[str, float | None]]:
         """One dict per row of ``metrics``: round, costs, window, and each metric with its mean since the last row."""
-        rows: list[dict[str, float]] = []
-        window: list[tuple[float, ...]] = []
+        rows: list[dict[str, float | None]] = []
+        window: list[Values] = []
         last = len(self._measured) - 1
         for k, (completed, steps, sent) in enumerate(self._measured):
             window.append(self._values[k])
             if completed not in self._row_set and k != last:
                 continue
-            row: dict[str, float] = {
+            row: dict[str, float | None] = {
                 "round": completed,
                 "agent_steps": steps,
                 "bytes_sent": sent,
@@ -87,7 +102,7 @@ class Recorder:
             window = []
         return rows
 
-    def summary(self) -> dict[str, float]:
+    def summary(self) -> dict[str, float | None]:
         """``<metric>_final``, and ``<metric>_tail``: the mean over measured rounds in the last half of those taken."""
         if not self._measured:
             return {}
@@ -102,19 +117,24 @@ class Recorder:
             "names": list(self.names),
             "measured": np.array(self._measured, dtype=np.int64).reshape(-1, 3),
             "values": np.array(self._values, dtype=np.float64).reshape(len(self._values), len(self.names)),
+            "undefined": np.array([[v is None for v in row] for row in self._values]).reshape(len(self._values), -1),
         }
 
     def load(self, state: Tree) -> None:
         """Take over what ``state()`` gave."""
         self.names = tuple(state["names"])
         self._measured = [(int(a), int(b), int(c)) for a, b, c in state["measured"]]
-        self._values = [tuple(float(value) for value in row) for row in state["values"]]
+        pairs = zip(state["values"].tolist(), state["undefined"].tolist(), strict=True)
+        self._values = [tuple(None if no else v for v, no in zip(*row, strict=True)) for row in pairs]
+        self._defined = {n for row in self._values for n, v in zip(self.names, row, strict=True) if v is not None}
 
 
-def _means(rows: list[tuple[float, ...]]) -> list[float]:
-    """Column means by sequential addition."""
-    totals = [0.0] * len(rows[0])
+def _means(rows: list[Values]) -> list[float | None]:
+    """Column means by sequential addition, over the rows in which a metric is defined; None where it never is."""
+    totals, counts = [0.0] * len(rows[0]), [0] * len(rows[0])
     for row in rows:
         for j, value in enumerate(row):
-            totals[j] += value
-    return [total / len(rows) for total in totals]
+            if value is not None:
+                totals[j] += value
+                counts[j] += 1
+    return [total / count if count else None for total, count in zip(totals, counts, strict=True)]

@@ -244,9 +244,8 @@ def test_a_plugin_is_found_where_it_was_shipped_to(tmp_path, monkeypatch):
         registry.algorithm(reference)
     monkeypatch.syspath_prepend(str(tmp_path / "job"))
     assert registry.algorithm(reference).name == "shipped"
-    assert [path.name.startswith(references.SHIPPED) for path in (tmp_path / "job").iterdir() if path.is_file()] == [
-        True
-    ]
+    (shipped,) = [path for path in (tmp_path / "job").iterdir() if path.name.startswith(references.SHIPPED)]
+    assert [path.name for path in shipped.iterdir()] == ["mine.py"]
 
 
 def test_a_trial_reserves_a_cpu_and_memory():

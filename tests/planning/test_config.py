@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from pydantic import Field, create_model
 
+from orchestrator.commands import options
 from orchestrator.core.calls import Traffic
 from orchestrator.core.parameters import Parameters
 from orchestrator.errors import UserError
-from orchestrator.planning import preflight
+from orchestrator.planning import plain_yaml, preflight
 from orchestrator.planning.batches import batches, effort, missing, units
 from orchestrator.planning.cells import Record, make_cell, parse_seeds, reserved_columns, validated
 from orchestrator.planning.plain_yaml import parse_value
@@ -158,6 +159,48 @@ def test_yaml_scalars(text, value):
     found = parse_value(text)
     assert found == value
     assert type(found) is type(value)
+
+
+LISTS = {
+    "2,4,8": [2, 4, 8],
+    "[64,64]": [[64, 64]],
+    "[64,64],[32]": [[64, 64], [32]],
+    '{"a": [1, 2], "b": 1e-3}': [{"a": [1, 2], "b": 1e-3}],
+    "[\"a,b\", 'c]'],d": [["a,b", "c]"], "d"],
+    "[]": [[]],
+    "1-2 0-1": ["1-2 0-1"],
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), LISTS.items(), ids=list(LISTS))
+def test_values_of_the_command_line(text, expected):
+    assert options.values(text) == expected
+
+
+@pytest.mark.parametrize("text", ["[1", "{a", "[1]]", "*a", "!!python/name:os.system"])
+def test_broken_values_of_the_command_line(text):
+    with pytest.raises(UserError, match="is not a value: use a number, a word, true, false, or a list"):
+        options.values(text)
+
+
+def test_yaml_merge_keys(tmp_path):
+    """What several mappings share is written once; a mapping's own keys count more."""
+    (tmp_path / "s.yaml").write_text(
+        "base: &shared {alpha: 0.1, rounds: 5}\n"
+        "more: {<<: *shared, alpha: 0.2}\n"
+        "both: {<<: [{a: 1}, {a: 2, b: 3}], c: 4}\n"
+    )
+    assert plain_yaml.read(tmp_path / "s.yaml") == {
+        "base": {"alpha": 0.1, "rounds": 5},
+        "more": {"alpha": 0.2, "rounds": 5},
+        "both": {"a": 1, "b": 3, "c": 4},
+    }
+    (tmp_path / "s.yaml").write_text("more: {<<: {a: 1}, b: 2, b: 3}\n")
+    with pytest.raises(UserError, match="'b' appears twice"):
+        plain_yaml.read(tmp_path / "s.yaml")
+    (tmp_path / "s.yaml").write_text("more: {<<: 3}\n")
+    with pytest.raises(UserError, match="is not plain YAML"):
+        plain_yaml.read(tmp_path / "s.yaml")
 
 
 @pytest.mark.parametrize(
@@ -539,6 +582,31 @@ def test_windows_tail_and_final_by_hand():
         10: (7, 100.0, (16 + 25 + 36 + 49 + 64 + 81 + 100) / 7, 30),
     }
     assert recorder.summary() == {"m_final": 100.0, "m_tail": (25 + 36 + 49 + 64 + 81 + 100) / 6}
+
+
+def test_a_metric_that_is_not_defined_yet_is_null():
+    """The return of an episode, before the first one has ended: None, or a NaN as long as it was never a number."""
+    recorder = Recorder(Record(every=1, per_decade=100, agents=False), 4)
+    for t, (a, b) in enumerate([(math.nan, None), (math.nan, 1.0), (3.0, None), (None, 2.0), (5.0, 4.0)]):
+        assert recorder.add(t, Traffic(), {"a": a, "b": b}) == ""
+    copy = Recorder(Record(every=1, per_decade=100, agents=False), 4)
+    copy.load(recorder.state())
+    for one in (recorder, copy):
+        assert [(row["a"], row["b"]) for row in one.rows()] == [(None, None), (None, 1), (3, None), (None, 2), (5, 4)]
+        assert one.summary() == {"a_final": 5.0, "b_final": 4.0, "a_tail": 4.0, "b_tail": 3.0}
+        assert one.add(5, Traffic(), {"a": math.nan, "b": 1.0}) == "a"  # it was a number: now it diverged
+        assert one.add(6, Traffic(), {"a": None, "b": math.inf}) == "b"
+
+
+def test_means_are_over_the_records_at_which_a_metric_is_defined():
+    recorder = Recorder(Record(every=1, per_decade=1, agents=False), 10)
+    for t in range(11):
+        recorder.add(t, Traffic(), {"m": float(t) if t % 2 else None})
+    assert [(row["round"], row["m"], row["m_window"]) for row in recorder.rows()] == [
+        (0, None, None),
+        (1, 1, 1),
+        (10, None, 6),
+    ]
 
 
 @pytest.mark.parametrize(("rounds", "every"), [(100, 7), (1000, 1000), (37, 1), (5, 9)])
