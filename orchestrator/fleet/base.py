@@ -11,6 +11,7 @@ import numpy as np
 from orchestrator.core.blocks import Block
 from orchestrator.core.calls import Reply
 from orchestrator.core.rounds import Coordinator
+from orchestrator.errors import error_place
 
 #: Codes that colour text on a terminal.
 COLOURS = re.compile("\x1b\\[[0-9;]*m")
@@ -51,6 +52,12 @@ class Failure:
         message = re.sub(r"^Failed in nopython mode pipeline[^\n]*\n+", "", COLOURS.sub("", str(error)))
         trace = COLOURS.sub("", "".join(traceback.format_exception(error)))
         return cls(type(error).__name__, message, trace, error)
+
+    def placed(self, place: str) -> "Failure":
+        """The same with ``place``, a line of a traceback, as its end where nothing of it is in the user's file."""
+        if not place or error_place(self.trace):
+            return self
+        return Failure(self.kind, self.message, f"{self.trace}{place}", self.cause)
 
     def __reduce__(self) -> tuple[object, ...]:
         return Failure, (self.kind, self.message, self.trace)  # an exception may not be picklable
