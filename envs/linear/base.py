@@ -202,7 +202,7 @@ class Processes:
 
 @dataclass(frozen=True)
 class Solution:
-    """The exact solution of all M base processes, without their kernels."""
+    """The exact solution of all M base processes, without their transition probabilities."""
 
     gains: np.ndarray  # [M]
     stationary: np.ndarray  # [M, S]
@@ -256,7 +256,7 @@ class LinearMRP(LinearProblem[Processes]):
 
     @cached_property
     def transition(self) -> np.ndarray:
-        """[M, S, S], the kernels P of the base processes (drawn again on first use; 8 M S^2 bytes)."""
+        """[M, S, S], the transition probabilities P of the base processes (drawn again on first use; 8 M S^2 bytes)."""
         return np.concatenate([drawn.transition for _, drawn in self.chunks()])
 
     @cached_property

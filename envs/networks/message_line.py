@@ -53,7 +53,7 @@ class MessageLine(Environment):
     actions = 2  #: of an agent
     gamma: float  #: discount
     graph: Graph  #: its edges join neighbours
-    closed_form = False  #: whether there are closed forms of occupancies, gradients and Q-functions
+    closed_form = False  #: Whether occupancies, gradients and Q-functions have closed forms.
 
     def __init__(self, parameters: MessageLineParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)
@@ -78,7 +78,7 @@ class MessageLine(Environment):
 
     @cached_property
     def hops(self) -> np.ndarray:
-        """Edges between all pairs of agents, int32 [n, n]."""
+        """Edges between all pairs of agents, int32 [N, N]."""
         return hop_counts(self.graph.indptr, self.graph.indices)
 
     @property
@@ -88,12 +88,12 @@ class MessageLine(Environment):
 
     @cached_property
     def available(self) -> np.ndarray:
-        """Actions that an agent has, bool [n, 2]: all. The actions of agent 0 have no effect."""
+        """Actions that an agent has, bool [N, 2]: all. The actions of agent 0 have no effect."""
         return np.ones((self.agents, 2), bool)
 
     @cached_property
     def reward(self) -> np.ndarray:
-        """r_i(s_i, a_i) float64 [n, 2, 2]: for being in state 1, whatever is done there.
+        """r_i(s_i, a_i) float64 [N, 2, 2]: for being in state 1, whatever is done there.
 
         It is the reward of the step that arrives in the state, so that of the first state is not in a return.
         """
@@ -105,7 +105,7 @@ class MessageLine(Environment):
     def rollout(
         self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike, horizon: int, rng: np.ndarray
     ) -> np.ndarray:
-        """Codes 2 s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
+        """Codes 2 s_i + a_i int64 [B, horizon, N] of B = len(``rng``) independent episodes.
 
         Episode b draws from stream b of ``rng`` uint64 [B, 4] alone, advanced in place. Raises ValueError for a horizon
         below 1.
@@ -117,12 +117,12 @@ class MessageLine(Environment):
         return seen
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
-        """(1 / n) sum_i sum_{t >= 1} r_i(s_t), undiscounted, float64 [B] of ``seen`` int64 [B, H, n]."""
+        """(1 / N) sum_i sum_{t >= 1} r_i(s_t), undiscounted, float64 [B] of ``seen`` int64 [B, H, N]."""
         ones = (seen[:, 1:] // 2).sum(axis=1)  # whole numbers: no rounding, so no order of summation
         return (FIRST_REWARD * ones[:, 0] + REWARD * ones[:, 1:].sum(axis=1)) / self.agents
 
     def evaluate(self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike) -> tuple[np.ndarray, float]:
-        """``occupancy`` and ``expected_return`` in one pass over the 2^n joint states, exact.
+        """``occupancy`` and ``expected_return`` in one pass over the 2^N joint states, exact.
 
         Raises ValueError for more than 14 agents.
         """
@@ -136,12 +136,12 @@ class MessageLine(Environment):
         return kernels.occupancies(shares, policy, indptr, indices), float(expected)
 
     def occupancy(self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike) -> np.ndarray:
-        """x_i(s, a) = sum_t gamma^t P(s_i = s, a_i = a at t) / sum_t gamma^t, t = 0..steps; float64 [n, 2, 2].
+        """x_i(s, a) = sum_t gamma^t P(s_i = s, a_i = a at t) / sum_t gamma^t, t = 0..steps; float64 [N, 2, 2].
 
         Sums to 1 for each agent. Raises ValueError for more than 14 agents.
         """
         return self.evaluate(policy, indptr, indices)[0]
 
     def expected_return(self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike) -> float:
-        """(1 / n) sum_i sum_{t = 1..steps} E r_i(s_t), undiscounted. Raises ValueError for more than 14 agents."""
+        """(1 / N) sum_i sum_{t = 1..steps} E r_i(s_t), undiscounted. Raises ValueError for more than 14 agents."""
         return self.evaluate(policy, indptr, indices)[1]

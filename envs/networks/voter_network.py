@@ -67,9 +67,9 @@ class VoterNetwork(Environment):
     actions = 2  #: of an agent
     gamma: float  #: discount
     graph: Graph  #: its edges join neighbours
-    horizon: int | None = None  #: None: episodes do not end by themselves
-    closed_form = True  #: closed forms of occupancies, gradients and Q-functions exist, under local policies
-    exact_is_cheap = False  #: exact values are not quick to compute under policies that observe neighbours
+    horizon: int | None = None  #: Observations in an episode; None: episodes do not end by themselves.
+    closed_form = True  #: Whether occupancies, gradients and Q-functions have closed forms (local policies).
+    exact_is_cheap = False  #: Whether exact values are quick to compute; not if policies observe neighbours.
 
     def __init__(self, parameters: VoterNetworkParameters, agents: int, instance: int) -> None:
         super().__init__(parameters, agents, instance)
@@ -86,12 +86,12 @@ class VoterNetwork(Environment):
 
     @property
     def start(self) -> np.ndarray:
-        """P(s_i = 1) at time 0, float64 [n]."""
+        """P(s_i = 1) at time 0, float64 [N]."""
         return np.full(self.agents, self.parameters.start)
 
     @cached_property
     def hops(self) -> np.ndarray:
-        """Edges between all pairs of agents, int32 [n, n]."""
+        """Edges between all pairs of agents, int32 [N, N]."""
         return hop_counts(self.graph.indptr, self.graph.indices)
 
     @property
@@ -101,20 +101,20 @@ class VoterNetwork(Environment):
 
     @property
     def available(self) -> np.ndarray:
-        """All True, since every agent has both actions, bool [n, 2]."""
+        """All True, since every agent has both actions, bool [N, 2]."""
         return np.ones((self.agents, 2), np.bool_)
 
     @property
     def reward(self) -> np.ndarray:
-        """Reward of linear utilities: 1 in state 1, else 0; float64 [n, 2, 2]."""
+        """Reward of linear utilities: 1 in state 1, else 0; float64 [N, 2, 2]."""
         return np.repeat(np.eye(2)[None, :, 1:], self.agents, axis=0).repeat(2, axis=2)
 
     def rollout(
         self, policy: np.ndarray, indptr: np.ndarray, indices: np.ndarray, horizon: int, rng: np.ndarray
     ) -> np.ndarray:
-        """Codes 2 s_i + a_i int64 [B, horizon, n] of B episodes; episode b draws from row b of ``rng`` uint64 [B, 4].
+        """Codes 2 s_i + a_i int64 [B, horizon, N] of B episodes; episode b draws from row b of ``rng`` uint64 [B, 4].
 
-        Agent i acts by row sum_k 2^k s_j of ``policy[i]`` (``policy`` is [n, O, 2]), where j is the k-th of
+        Agent i acts by row sum_k 2^k s_j of ``policy[i]`` (``policy`` is [N, O, 2]), where j is the k-th of
         ``indices[indptr[i]:indptr[i + 1]]``.
         """
         seen = np.empty((len(rng), horizon, self.agents), np.int64)
@@ -123,12 +123,12 @@ class VoterNetwork(Environment):
         return seen
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
-        """Mean over agents of sum_t gamma^t s_t in episodes ``seen`` int64 [B, H, n], float64 [B]."""
+        """Mean over agents of sum_t gamma^t s_t in episodes ``seen`` int64 [B, H, N], float64 [B]."""
         return discounted_returns(seen, self.gamma)
 
     @cached_property
     def mixing(self) -> np.ndarray:
-        """W float64 [n, n]: row i times a vector is the mean over the neighbours of i."""
+        """W float64 [N, N]: row i times a vector is the mean over the neighbours of i."""
         matrix = np.zeros((self.agents, self.agents))
         for i in range(self.agents):
             near = self.graph.neighbours(i)
@@ -136,7 +136,7 @@ class VoterNetwork(Environment):
         return matrix
 
     def chances(self, states: np.ndarray) -> np.ndarray:
-        """P(s_i' = 1 | s, a_i) float64 [n, k, 2] in joint ``states`` int64 [k, n], from the definition."""
+        """P(s_i' = 1 | s, a_i) float64 [N, k, 2] in joint ``states`` int64 [k, N], from the definition."""
         out = np.empty((self.agents, len(states), 2))
         for i in range(self.agents):
             near = self.graph.neighbours(i)
@@ -149,13 +149,13 @@ class VoterNetwork(Environment):
         return out
 
     def occupancy(self, pi: np.ndarray) -> np.ndarray:
-        """x_i(s, a) = (1 - gamma) E sum_t gamma^t 1[s_i = s, a_i = a], float64 [n, 2, 2], summing to 1 for each i."""
+        """x_i(s, a) = (1 - gamma) E sum_t gamma^t 1[s_i = s, a_i = a], float64 [N, 2, 2], summing to 1 for each i."""
         pi = self._table(pi, "pi")
         share = (1 - self.gamma) * self._visits(pi)
         return np.stack([1 - share, share], axis=1)[:, :, None] * pi
 
     def shadow_q(self, pi: np.ndarray, reward: np.ndarray) -> AffineQ:
-        """The joint Q_i of agent i's own ``reward`` [n, 2, 2] under ``pi``, for all i: affine in everyone's s and a."""
+        """The joint Q_i of agent i's own ``reward`` [N, 2, 2] under ``pi``, for all i: affine in everyone's s and a."""
         pi, reward = self._table(pi, "pi"), self._table(reward, "reward")
         gamma, own = self.gamma, 1 - self.beta
         at_0, slope = reward_slopes(pi, reward)
@@ -168,7 +168,7 @@ class VoterNetwork(Environment):
         return AffineQ(gamma * (at_0 / (1 - gamma) + slope * ahead), on_state, on_action)
 
     def q_span(self, pi: np.ndarray, reward: np.ndarray, kappa: int) -> np.ndarray:
-        """Max - min of Q_i over states and actions of the agents beyond ``kappa`` hops, the others fixed; [n].
+        """Max - min of Q_i over states and actions of the agents beyond ``kappa`` hops, the others fixed; [N].
 
         Q_i is affine, so the values at which the others are fixed do not matter.
         """
@@ -176,7 +176,7 @@ class VoterNetwork(Environment):
         return span_beyond(self.hops, self._radius(kappa), on_state, on_action)
 
     def gradient(self, pi: np.ndarray, reward: np.ndarray) -> np.ndarray:
-        """dF / d theta [n, 2, 2] of F = (1 / n) sum_i f_i(lambda_i) for softmax policies ``pi`` of theta.
+        """dF / d theta [N, 2, 2] of F = (1 / N) sum_i f_i(lambda_i) for softmax policies ``pi`` of theta.
 
         ``reward`` is the shadow reward: r_i = df_i / d lambda_i at the unnormalised occupancy lambda = x / (1 - gamma).
         Adjoint system: agent j's action changes F through y_j = sum_i slope_i G_ij.
@@ -189,7 +189,7 @@ class VoterNetwork(Environment):
         """As ``gradient``, but each agent j receives only the exact Q_i of the agents i within ``kappa`` hops.
 
         This is the limit of the kappa-hop estimator as the number of samples grows (arXiv:2302.07938). With local
-        policies it is (1 / n) sum over those i of df_i / d theta_j.
+        policies it is (1 / N) sum over those i of df_i / d theta_j.
         """
         pi, reward = self._table(pi, "pi"), self._table(reward, "reward")
         _, slope = reward_slopes(pi, reward)
@@ -202,15 +202,15 @@ class VoterNetwork(Environment):
         return softmax_gradient(pi, reward, occupied, self.gamma * (1 - self.beta) * BY_ACTION * influence)
 
     def _visits(self, pi: np.ndarray) -> np.ndarray:
-        """E sum_t gamma^t s_t, float64 [n]."""
+        """E sum_t gamma^t s_t, float64 [N]."""
         return solve_dominant(self._system(pi), self.start + self.gamma / (1 - self.gamma) * self._offset(pi))
 
     def _offset(self, pi: np.ndarray) -> np.ndarray:
-        """c [n]."""
+        """c [N]."""
         return (1 - self.beta) * (BASE + BY_ACTION * pi[:, 0, 1])
 
     def _system(self, pi: np.ndarray) -> np.ndarray:
-        """I - gamma M [n, n]: positive diagonal, nothing positive beside it, rows dominated by the diagonal."""
+        """I - gamma M [N, N]: positive diagonal, nothing positive beside it, rows dominated by the diagonal."""
         delta = BY_STATE + BY_ACTION * (pi[:, 1, 1] - pi[:, 0, 1])
         matrix = -self.gamma * self.beta * self.mixing
         matrix[np.diag_indices(self.agents)] = 1 - self.gamma * (1 - self.beta) * delta

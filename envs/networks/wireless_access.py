@@ -53,10 +53,10 @@ class WirelessAccess(Environment):
     actions = 5  #: of an agent
     gamma: float  #: discount
     graph: Graph  #: its edges join neighbours
-    closed_form = False  #: whether there are closed forms of occupancies, gradients and Q-functions
-    exact_is_cheap = False  #: whether exact values are quick to compute; not here, with 8^n joint states
+    closed_form = False  #: Whether occupancies, gradients and Q-functions have closed forms.
+    exact_is_cheap = False  #: Whether exact values are quick to compute; not with 8^N joint states.
     points: int  #: number of access points
-    access: np.ndarray  #: int64 [n, 4], the access points of each user, numbered row by row, filled up with -1
+    access: np.ndarray  #: int64 [N, 4], the access points of each user, numbered row by row, filled up with -1
 
     def __init__(self, parameters: WirelessAccessParameters, agents: int, instance: int) -> None:
         side = math.isqrt(max(agents, 0))
@@ -81,7 +81,7 @@ class WirelessAccess(Environment):
 
     @cached_property
     def hops(self) -> np.ndarray:
-        """Edges between all pairs of users, int32 [n, n]."""
+        """Edges between all pairs of users, int32 [N, N]."""
         return hop_counts(self.graph.indptr, self.graph.indices)
 
     @property
@@ -91,12 +91,12 @@ class WirelessAccess(Environment):
 
     @cached_property
     def available(self) -> np.ndarray:
-        """Actions that a user has, bool [n, 5]: idle, and one for each of its access points."""
+        """Actions that a user has, bool [N, 5]: idle, and one for each of its access points."""
         return np.concatenate([np.ones((self.agents, 1), bool), self.access >= 0], axis=1)
 
     @cached_property
     def reward(self) -> np.ndarray:
-        """r_i(s_i, a_i) float64 [n, 8, 5]: 1 in the states that follow a successful transmission."""
+        """r_i(s_i, a_i) float64 [N, 8, 5]: 1 in the states that follow a successful transmission."""
         reward = np.zeros((self.agents, self.states, self.actions))
         reward[:, GOT_THROUGH::2] = 1.0
         return reward
@@ -104,7 +104,7 @@ class WirelessAccess(Environment):
     def rollout(
         self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike, horizon: int, rng: np.ndarray
     ) -> np.ndarray:
-        """Codes 5 s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
+        """Codes 5 s_i + a_i int64 [B, horizon, N] of B = len(``rng``) independent episodes.
 
         Episode b draws only from stream b of ``rng`` uint64 [B, 4], which is advanced in place. Raises ValueError for a
         horizon below 1 and for a policy that may take an action that its user does not have.
@@ -118,9 +118,9 @@ class WirelessAccess(Environment):
         return seen
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
-        """(1 / n) sum_i sum_{t >= 1} gamma^(t - 1) 1[i's packet of slot t - 1 was received], float64 [B].
+        """(1 / N) sum_i sum_{t >= 1} gamma^(t - 1) 1[i's packet of slot t - 1 was received], float64 [B].
 
-        ``seen`` is int64 [B, H, n].
+        ``seen`` is int64 [B, H, N].
         """
         delivered = (seen // self.actions & GOT_THROUGH).sum(axis=2)
         total = np.zeros(len(seen))
@@ -129,7 +129,7 @@ class WirelessAccess(Environment):
         return total / self.agents
 
     def aloha(self, p: float) -> np.ndarray:
-        """Slotted ALOHA: a user with a packet sends with probability ``p``, to one of its access points; [n, 8, 5].
+        """Slotted ALOHA: a user with a packet sends with probability ``p``, to one of its access points; [N, 8, 5].
 
         A local policy. Raises ValueError for a ``p`` outside [0, 1].
         """
