@@ -56,7 +56,7 @@ class Host:
         try:
             return reply_rows(method, getattr(block, method)(**sent), block.n)
         except Exception as error:
-            return Failure.of(explained(error, block, method, sent))
+            return Failure.of(explained(error, block, method, sent), called=True)
 
     def states(self) -> States:
         """State of each block."""

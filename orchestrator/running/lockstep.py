@@ -146,7 +146,7 @@ def _answered(caller: Caller, sizes: Mapping[str, int], turns: Sequence[Turn], c
         try:
             own = [_request(turn.replica.seed, call, sizes) for call in turn.calls]
         except Exception as error:
-            turn.fail(Failure.of(error))
+            turn.fail(Failure.of(error, called=True))
             continue
         asking.append(turn)
         requests += own
@@ -204,7 +204,8 @@ def _answers(
             continue
         missing = "rows to send" if answer.reply is None else _missing_rows(call, answer.reply)
         if answer.reply is None or missing:
-            answers[k] = Failure("ValueError", f"the method {call.send!r} of an Exchange must return {missing}", "")
+            said = f"the method {call.send!r} of an Exchange must return {missing}"
+            answers[k] = Failure("ValueError", said, "", called=True)
             continue
         answer.rows = answer.reply
         waiting.append(k)

@@ -71,6 +71,11 @@ def test_an_init_without_that_of_its_base(tried):
     assert (code, err) == (2, "Bandits.__init__ has to call super().__init__(parameters, agents, instance).\n")
 
 
+def test_a_block_that_cannot_start_is_not_blamed_on_the_first_call(tried):
+    err = tried("pooled.py", 'persistent = ("earned", "count")', 'persistent = ("earnd", "count")')[2]
+    assert "persistent of Players names 'earnd', which start() does not set: did you mean 'earned'?\n" in err
+
+
 def test_an_environment_without_arrays(tried):
     said = "failed: AttributeError: 'NoneType' object has no attribute 'means'. self.env is None: bandits "
     assert f"{said}defines no block(members) (pooled.py, " in tried("bandits.py", "def block(", "def blok(")[2]
