@@ -6,6 +6,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from orchestrator.core.declared import built
 from orchestrator.core.environment import Environment
 from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError, error_place, line
@@ -41,13 +42,13 @@ class Task:
         instance = getattr(cell.environment_model, "instance", 0)
         instance = seed if instance == "seed" else instance
         if instance not in self._problems:
-            self._problems[instance] = cell.environment_class(cell.environment_model, cell.agents, instance)
+            self._problems[instance] = built(cell.environment_class, cell.environment_model, cell.agents, instance)
         return self._problems[instance]
 
     def coordinator(self, seed: int) -> Coordinator:
         """A new coordinator for ``seed``, before its start."""
         cell = self.cell
-        return cell.algorithm_class(cell.algorithm_model, self.problem(seed), cell.agents, cell.rounds, seed)
+        return built(cell.algorithm_class, cell.algorithm_model, self.problem(seed), cell.agents, cell.rounds, seed)
 
     def release(self) -> None:
         """Free the problems and their tables. They are built again when they are needed."""

@@ -94,7 +94,9 @@ def content_hash(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except FileNotFoundError as error:
-        raise UserError(f"Cannot read {path}: no such file.") from error
+        raise UserError(
+            f"Cannot read {path}: no such file. Paths start at the current folder, not at the sweep file."
+        ) from error
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
 

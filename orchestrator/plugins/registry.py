@@ -194,6 +194,9 @@ def _member(path: Path, name: str, pin: str) -> Any:
         sys.modules[module_name] = module
         try:
             spec.loader.exec_module(module)
+        except UserError as error:  # a class of the file declares what makes no sense
+            del sys.modules[module_name]
+            raise UserError(f"{path.name}: {error}") from error
         except Exception as error:
             del sys.modules[module_name]
             raise UserError(f"{path} cannot be imported: {type(error).__name__}: {line(error)}.") from error

@@ -326,3 +326,10 @@ def test_a_damaged_definition_is_told(call, folder, tmp_path):
     code, _, err = call("claims", "test/small", "--results", str(tmp_path / "r"))
     assert code == 2
     assert err.startswith("sweeps/test/small.json of the results folder is damaged (")
+
+
+def test_version(call):
+    from importlib.metadata import version
+
+    code, out, err = call("--version")
+    assert (code, out, err) == (0, f"marl-orchestrator {version('marl-orchestrator')}\n", "")
