@@ -106,8 +106,9 @@ def _string(title: str, value: str) -> str:
 
 
 def _check_mapping(title: str, value: object, example: str) -> None:
-    given = cast("Mapping[object, object]", value) if isinstance(value, Mapping) else {value: value}
-    words = list(given.items())
+    words: list[tuple[object, object]] = [(value, value)]
+    if isinstance(value, Mapping):
+        words = list(cast("Mapping[object, object]", value).items())
     if not all(isinstance(key, str) and isinstance(text, str) for key, text in words) or isinstance(value, str):
         raise UserError(f"{title} is {value!r}; it takes name: what it is, such as {example}.")
 
