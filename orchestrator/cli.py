@@ -7,7 +7,7 @@ import difflib
 import os
 import re
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Run multi-agent and federated RL experiments, store every number in parquet tables, judge every claim.",
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"marl-orchestrator {version('marl-orchestrator')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options without a command."""
 
 
 for part in (names, run, tables, figures, share, jobs):

@@ -104,11 +104,11 @@ class Robots:
     def shown(self, draws: int, states: ArrayLike, rng: np.ndarray) -> np.ndarray:
         """Counts int64 [m, R, S] of ``draws`` neighbours' states in each of R episodes.
 
-        Drawn afresh, with replacement and in proportion to W, from everyone's ``states`` int64 [n, R].
+        Drawn afresh, with replacement and in proportion to W, from everyone's ``states`` int64 [N, R].
         """
         near = self.near
         return observe(draws, np.array(states), near.indptr, near.indices, near.reach, rng)
 
     def step(self, actions: np.ndarray, states: ArrayLike, rng: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Next states int64 [m, R] and rewards float64 [m, R] for ``actions`` int64 [m, R] in ``states`` [n, R]."""
+        """Next states int64 [m, R] and rewards float64 [m, R] for ``actions`` int64 [m, R] in ``states`` [N, R]."""
         return step(self.members.start, actions, np.array(states), *self.near, rng)

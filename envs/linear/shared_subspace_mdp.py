@@ -101,7 +101,7 @@ class SharedSubspaceMDP(LinearProblem[DecisionProcesses]):
 
     @cached_property
     def solution(self) -> DecisionProcesses:
-        """All M base processes; 8 M S A S bytes for their kernels, which the exact gains of policies need."""
+        """All M base processes; 8 M S A S bytes for the transition probabilities, which exact gains need."""
         return self.draw(np.arange(self.process_count))
 
     @property
@@ -111,7 +111,7 @@ class SharedSubspaceMDP(LinearProblem[DecisionProcesses]):
 
     @property
     def transition(self) -> np.ndarray:
-        """[M, S, A, S], kernels of the base processes."""
+        """[M, S, A, S], transition probabilities of the base processes."""
         return self.solution.transition
 
     @property

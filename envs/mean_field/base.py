@@ -137,7 +137,7 @@ class MeanFieldProblem(Environment):
         """The local agents' part of the team's reward, float64 [rows, G], given their states and actions.
 
         Entry s B + b of ``counts`` int64 [rows, S * B] is the number of local agents in state s with action b. If a row
-        counts only k sampled agents, the result is the reward if all n agents had these proportions. Here it is the
+        counts only k sampled agents, the result is the reward if all N agents had these proportions. Here it is the
         mean of r_l. An environment whose reward has another form overrides this, ``expected`` and ``jointly``, and has
         the kind ``pooled-mean-field``.
         """
@@ -151,7 +151,7 @@ class MeanFieldProblem(Environment):
     def expected(self, cells: np.ndarray, locally: np.ndarray) -> np.ndarray:
         """Mean of ``pooled`` if local agents draw their actions independently, float64 [cells, G].
 
-        ``cells`` int64 [cells, S] are histograms of all n, ``locally`` [cells, G, S, B] the chances of actions.
+        ``cells`` int64 [cells, S] are histograms of all N, ``locally`` [cells, G, S, B] the chances of actions.
         """
         return expected(cells, locally, self.local_reward)
 
@@ -162,11 +162,11 @@ class MeanFieldProblem(Environment):
 
     @cached_property
     def first(self) -> np.ndarray:
-        """Probability of each histogram of the n local agents at the start, float64 [cells]."""
+        """Probability of each histogram of the N local agents at the start, float64 [cells]."""
         return self.first_of(self.agents)
 
     def first_of(self, members: int) -> np.ndarray:
-        """As ``first``, for ``members`` local agents instead of n."""
+        """As ``first``, for ``members`` local agents instead of N."""
         return np.array([self._first(cell) for cell in histograms.enumerated(members, self.local_states)])
 
     def _first(self, cell: np.ndarray) -> float:

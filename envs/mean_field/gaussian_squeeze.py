@@ -51,7 +51,7 @@ class GaussianSqueeze(MeanFieldProblem):
         self.local_reward = np.zeros((1, 1, self.local_actions))
 
     def pooled(self, counts: np.ndarray) -> np.ndarray:
-        """The team's reward float64 [rows, 1] at x = (n / k) sum_a counts[., a] a, where k is the sum of a row.
+        """The team's reward float64 [rows, 1] at x = (N / k) sum_a counts[., a] a, where k is the sum of a row.
 
         ``counts`` int64 [rows, B] counts agents by their action.
         """
@@ -65,13 +65,13 @@ class GaussianSqueeze(MeanFieldProblem):
 
     @property
     def best_value(self) -> float:
-        """Largest discounted return of n agents: the best reward of all sums 0..n (B - 1), divided by 1 - gamma."""
+        """Largest discounted return of N agents: the best reward of all sums 0..N (B - 1), divided by 1 - gamma."""
         return float(self.reward_of(np.arange(self._largest + 1)).max()) / (1 - self.gamma)
 
     def mean_reward(self, probabilities: ArrayLike) -> float:
-        """Mean reward of a step in which all n draw their actions independently from ``probabilities`` float64 [B].
+        """Mean reward of a step in which all N draw their actions independently from ``probabilities`` float64 [B].
 
-        Exact: the distribution of the sum is the n-fold convolution. Raises ValueError for other arrays.
+        Exact: the distribution of the sum is the N-fold convolution. Raises ValueError for other arrays.
         """
         chance = np.array(probabilities, float)
         if chance.shape != (self.local_actions,) or not (chance >= 0).all() or abs(chance.sum() - 1) > 1e-9:

@@ -30,7 +30,7 @@ class NetworkProblem(Environment):
 
     @cached_property
     def hops(self) -> np.ndarray:
-        """Edges between all pairs of agents, int32 [n, n]."""
+        """Edges between all pairs of agents, int32 [N, N]."""
         return hop_counts(self.graph.indptr, self.graph.indices)
 
     @property
@@ -40,22 +40,22 @@ class NetworkProblem(Environment):
 
     @cached_property
     def available(self) -> np.ndarray:
-        """Which actions an agent has, bool [n, A]; by default all."""
+        """Which actions an agent has, bool [N, A]; by default all."""
         return np.ones((self.agents, self.actions), bool)
 
     @cached_property
     def reward(self) -> np.ndarray:
-        """r_i(s_i, a_i), the reward of linear utilities, float64 [n, S, A]."""
+        """r_i(s_i, a_i), the reward of linear utilities, float64 [N, S, A]."""
         raise NotImplementedError
 
     def rollout(
         self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike, horizon: int, rng: np.ndarray
     ) -> np.ndarray:
-        """Codes A s_i + a_i int64 [B, horizon, n] of B = len(``rng``) independent episodes.
+        """Codes A s_i + a_i int64 [B, horizon, N] of B = len(``rng``) independent episodes.
 
-        ``policy`` is float64 [n, O, A]. Agent i acts by row sum_k S^k s_j of ``policy[i]``, where j is the k-th of
+        ``policy`` is float64 [N, O, A]. Agent i acts by row sum_k S^k s_j of ``policy[i]``, where j is the k-th of
         ``indices[indptr[i]:indptr[i + 1]]``: the agents that it observes, in ascending order. A local policy has indptr
-        = arange(n + 1), indices = arange(n) and O = S. Episode b draws only from stream b of ``rng`` uint64 [B, 4],
+        = arange(N + 1), indices = arange(N) and O = S. Episode b draws only from stream b of ``rng`` uint64 [B, 4],
         which is advanced in place. Raises ValueError for arrays of other shapes, for a horizon below 1 and for a policy
         that may take an action that its agent does not have.
         """
@@ -68,11 +68,11 @@ class NetworkProblem(Environment):
     def _simulate(
         self, policy: np.ndarray, indptr: np.ndarray, indices: np.ndarray, rng: np.ndarray, seen: np.ndarray
     ) -> None:
-        """Write the codes of ``rollout`` into ``seen`` int64 [B, H, n]."""
+        """Write the codes of ``rollout`` into ``seen`` int64 [B, H, N]."""
         raise NotImplementedError
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
-        """The return of each of the episodes ``seen`` int64 [B, H, n], mean over agents, float64 [B]."""
+        """The return of each of the episodes ``seen`` int64 [B, H, N], mean over agents, float64 [B]."""
         raise NotImplementedError
 
     def _checked_policy(
@@ -80,7 +80,7 @@ class NetworkProblem(Environment):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Copies for the kernels, so that one compiled specialisation serves all: policy, indptr, indices.
 
-        ``policy`` float64 [n, O, A], O at least S^m where at most m agents are observed. Raises ValueError for arrays
+        ``policy`` float64 [N, O, A], O at least S^m where at most m agents are observed. Raises ValueError for arrays
         that do not fit each other or the problem.
         """
         policy, indptr = np.array(policy, np.float64, order="C"), np.array(indptr, np.int64)

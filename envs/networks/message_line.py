@@ -20,7 +20,7 @@ from envs.networks.base import NetworkProblem
 from orchestrator.core import Parameters, named_graph
 
 FIRST_REWARD, REWARD = 1.0, 0.1  # for arriving in state 1: agent 0, the others
-MOST_AGENTS = 14  # of an exact evaluation: 2^n joint states
+MOST_AGENTS = 14  # of an exact evaluation: 2^N joint states
 BUFFER = 2**16  # entries, half a megabyte: within a core's own cache, and one pass for local policies at 14 agents
 
 
@@ -76,7 +76,7 @@ class MessageLine(NetworkProblem):
 
     @cached_property
     def reward(self) -> np.ndarray:
-        """r_i(s_i, a_i) float64 [n, 2, 2]: for being in state 1, whatever is done there.
+        """r_i(s_i, a_i) float64 [N, 2, 2]: for being in state 1, whatever is done there.
 
         It is the reward of the step that arrives in the state, so that of the first state is not in a return.
         """
@@ -91,12 +91,12 @@ class MessageLine(NetworkProblem):
         kernels.rollout(self.parameters.alone, policy, indptr, indices, rng, seen)
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
-        """(1 / n) sum_i sum_{t >= 1} r_i(s_t), undiscounted, float64 [B] of ``seen`` int64 [B, H, n]."""
+        """(1 / N) sum_i sum_{t >= 1} r_i(s_t), undiscounted, float64 [B] of ``seen`` int64 [B, H, N]."""
         ones = (seen[:, 1:] // 2).sum(axis=1)  # whole numbers: no rounding, so no order of summation
         return (FIRST_REWARD * ones[:, 0] + REWARD * ones[:, 1:].sum(axis=1)) / self.agents
 
     def evaluate(self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike) -> tuple[np.ndarray, float]:
-        """``occupancy`` and ``expected_return`` in one pass over the 2^n joint states, exact.
+        """``occupancy`` and ``expected_return`` in one pass over the 2^N joint states, exact.
 
         Raises ValueError for more than 14 agents.
         """
@@ -110,12 +110,12 @@ class MessageLine(NetworkProblem):
         return kernels.occupancies(shares, policy, indptr, indices), float(expected)
 
     def occupancy(self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike) -> np.ndarray:
-        """x_i(s, a) = sum_t gamma^t P(s_i = s, a_i = a at t) / sum_t gamma^t, t = 0..steps; float64 [n, 2, 2].
+        """x_i(s, a) = sum_t gamma^t P(s_i = s, a_i = a at t) / sum_t gamma^t, t = 0..steps; float64 [N, 2, 2].
 
         Sums to 1 for each agent. Raises ValueError for more than 14 agents.
         """
         return self.evaluate(policy, indptr, indices)[0]
 
     def expected_return(self, policy: ArrayLike, indptr: ArrayLike, indices: ArrayLike) -> float:
-        """(1 / n) sum_i sum_{t = 1..steps} E r_i(s_t), undiscounted. Raises ValueError for more than 14 agents."""
+        """(1 / N) sum_i sum_{t = 1..steps} E r_i(s_t), undiscounted. Raises ValueError for more than 14 agents."""
         return self.evaluate(policy, indptr, indices)[1]

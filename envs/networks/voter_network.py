@@ -52,7 +52,7 @@ class AffineQ(NamedTuple):
 
 
 class VoterNetwork(NetworkProblem):
-    """n binary agents on a connected graph. Local policies are ``pi`` float64 [n, 2, 2], pi[i, s, a]; rewards likewise.
+    """n binary agents on a connected graph. Local policies are ``pi`` float64 [N, 2, 2], pi[i, s, a]; rewards likewise.
 
     An agent without neighbours (n = 1) sees a mean of 0. Raises ValueError for a graph that is not connected and, in
     every method, for arrays of another shape or a negative ``kappa`` (hops).
@@ -82,12 +82,12 @@ class VoterNetwork(NetworkProblem):
 
     @property
     def start(self) -> np.ndarray:
-        """P(s_i = 1) at time 0, float64 [n]."""
+        """P(s_i = 1) at time 0, float64 [N]."""
         return np.full(self.agents, self.parameters.start)
 
     @cached_property
     def reward(self) -> np.ndarray:
-        """Reward of linear utilities: 1 in state 1, else 0; float64 [n, 2, 2]."""
+        """Reward of linear utilities: 1 in state 1, else 0; float64 [N, 2, 2]."""
         return np.repeat(np.eye(2)[None, :, 1:], self.agents, axis=0).repeat(2, axis=2)
 
     def _simulate(
@@ -97,12 +97,12 @@ class VoterNetwork(NetworkProblem):
         rollout_voters(self.beta, graph.indptr, graph.indices, self.start, policy, indptr, indices, rng, seen)
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
-        """Mean over agents of sum_t gamma^t s_t in episodes ``seen`` int64 [B, H, n], float64 [B]."""
+        """Mean over agents of sum_t gamma^t s_t in episodes ``seen`` int64 [B, H, N], float64 [B]."""
         return discounted_returns(seen, self.gamma)
 
     @cached_property
     def mixing(self) -> np.ndarray:
-        """W float64 [n, n]: row i times a vector is the mean over the neighbours of i."""
+        """W float64 [N, N]: row i times a vector is the mean over the neighbours of i."""
         matrix = np.zeros((self.agents, self.agents))
         for i in range(self.agents):
             near = self.graph.neighbours(i)
@@ -110,7 +110,7 @@ class VoterNetwork(NetworkProblem):
         return matrix
 
     def chances(self, states: np.ndarray) -> np.ndarray:
-        """P(s_i' = 1 | s, a_i) float64 [n, k, 2] in joint ``states`` int64 [k, n], from the definition."""
+        """P(s_i' = 1 | s, a_i) float64 [N, k, 2] in joint ``states`` int64 [k, N], from the definition."""
         out = np.empty((self.agents, len(states), 2))
         for i in range(self.agents):
             near = self.graph.neighbours(i)
@@ -123,7 +123,7 @@ class VoterNetwork(NetworkProblem):
         return out
 
     def occupancy(self, pi: np.ndarray) -> np.ndarray:
-        """x_i(s, a) = (1 - gamma) E sum_t gamma^t 1[s_i = s, a_i = a], float64 [n, 2, 2], summing to 1 for each i."""
+        """x_i(s, a) = (1 - gamma) E sum_t gamma^t 1[s_i = s, a_i = a], float64 [N, 2, 2], summing to 1 for each i."""
         pi = self._table(pi, "pi")
         share = (1 - self.gamma) * self._visits(pi)
         return np.stack([1 - share, share], axis=1)[:, :, None] * pi
@@ -150,7 +150,7 @@ class VoterNetwork(NetworkProblem):
         return span_beyond(self.hops, self._radius(kappa), on_state, on_action)
 
     def gradient(self, pi: np.ndarray, reward: np.ndarray) -> np.ndarray:
-        """dF / d theta [n, 2, 2] of F = (1 / n) sum_i f_i(lambda_i) for softmax policies ``pi`` of theta.
+        """dF / d theta [n, 2, 2] of F = (1 / N) sum_i f_i(lambda_i) for softmax policies ``pi`` of theta.
 
         ``reward`` is the shadow reward: r_i = df_i / d lambda_i at the unnormalised occupancy lambda = x / (1 - gamma).
         Adjoint system: agent j's action changes F through y_j = sum_i slope_i G_ij.
@@ -163,7 +163,7 @@ class VoterNetwork(NetworkProblem):
         """As ``gradient``, but each agent j receives only the exact Q_i of the agents i within ``kappa`` hops.
 
         This is the limit of the kappa-hop estimator as the number of samples grows (arXiv:2302.07938). With local
-        policies it is (1 / n) sum over those i of df_i / d theta_j.
+        policies it is (1 / N) sum over those i of df_i / d theta_j.
         """
         pi, reward = self._table(pi, "pi"), self._table(reward, "reward")
         _, slope = reward_slopes(pi, reward)
@@ -176,7 +176,7 @@ class VoterNetwork(NetworkProblem):
         return softmax_gradient(pi, reward, occupied, self.gamma * (1 - self.beta) * BY_ACTION * influence)
 
     def _visits(self, pi: np.ndarray) -> np.ndarray:
-        """E sum_t gamma^t s_t, float64 [n]."""
+        """E sum_t gamma^t s_t, float64 [N]."""
         return solve_dominant(self._system(pi), self.start + self.gamma / (1 - self.gamma) * self._offset(pi))
 
     def _offset(self, pi: np.ndarray) -> np.ndarray:

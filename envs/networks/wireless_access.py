@@ -50,7 +50,7 @@ class WirelessAccess(NetworkProblem):
     states = 8
     actions = 5
     points: int  #: number of access points
-    access: np.ndarray  #: int64 [n, 4], the access points of each user, numbered row by row, filled up with -1
+    access: np.ndarray  #: int64 [N, 4], the access points of each user, numbered row by row, filled up with -1
 
     def __init__(self, parameters: WirelessAccessParameters, agents: int, instance: int) -> None:
         side = math.isqrt(max(agents, 0))
@@ -79,12 +79,12 @@ class WirelessAccess(NetworkProblem):
 
     @cached_property
     def available(self) -> np.ndarray:
-        """Actions that a user has, bool [n, 5]: idle, and one for each of its access points."""
+        """Actions that a user has, bool [N, 5]: idle, and one for each of its access points."""
         return np.concatenate([np.ones((self.agents, 1), bool), self.access >= 0], axis=1)
 
     @cached_property
     def reward(self) -> np.ndarray:
-        """r_i(s_i, a_i) float64 [n, 8, 5]: 1 in the states that follow a successful transmission."""
+        """r_i(s_i, a_i) float64 [N, 8, 5]: 1 in the states that follow a successful transmission."""
         reward = np.zeros((self.agents, self.states, self.actions))
         reward[:, GOT_THROUGH::2] = 1.0
         return reward
@@ -96,9 +96,9 @@ class WirelessAccess(NetworkProblem):
         rollout(p.arrival, p.success, self.points, self.access, policy, indptr, indices, rng, seen)
 
     def episode_return(self, seen: np.ndarray) -> np.ndarray:
-        """(1 / n) sum_i sum_{t >= 1} gamma^(t - 1) 1[i's packet of slot t - 1 was received], float64 [B].
+        """(1 / N) sum_i sum_{t >= 1} gamma^(t - 1) 1[i's packet of slot t - 1 was received], float64 [B].
 
-        ``seen`` is int64 [B, H, n].
+        ``seen`` is int64 [B, H, N].
         """
         delivered = (seen // self.actions & GOT_THROUGH).sum(axis=2)
         total = np.zeros(len(seen))
@@ -133,7 +133,7 @@ class WirelessAccess(NetworkProblem):
 
 @kernel
 def move(arrival, success, points, access, states, actions, rng, b):
-    """One slot from the joint ``states`` under ``actions``, both int64 [n], the states changed in place.
+    """One slot from the joint ``states`` under ``actions``, both int64 [N], the states changed in place.
 
     Draws from stream b of ``rng``: user by user, whether a packet sent alone gets through, then whether one arrives.
     """
@@ -153,7 +153,7 @@ def move(arrival, success, points, access, states, actions, rng, b):
 
 @kernel
 def rollout(arrival, success, points, access, policy, indptr, indices, rng, out):
-    """Episodes under ``policy``, codes 5 s + a into ``out`` int64 [B, H, n]; row b draws from stream b of ``rng``."""
+    """Episodes under ``policy``, codes 5 s + a into ``out`` int64 [B, H, N]; row b draws from stream b of ``rng``."""
     batch, horizon, n = out.shape
     states, actions = np.empty(n, np.int64), np.empty(n, np.int64)
     for b in range(batch):

@@ -10,7 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from orchestrator.errors import UserError, error_place
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.tasks import Task
 from orchestrator.running.checkpoint import Keeper, Snapshot, pack, unpack
-from orchestrator.running.drive import Outcome, run_task
+from orchestrator.running.drive import CellRun, Outcome, Pulse, run_task
 
 log = logging.getLogger("orchestrator")
 
@@ -85,11 +85,21 @@ def examine(task: Task) -> Iterator[Finding]:
     yield finding
     if finding.state == "wrong":
         return
-    diary, fleet = Diary(), InlineFleet()
-    outcome = run_task(task, fleet, diary, fuse=False)
+    diary = Diary()
+    outcome = run_task(task, InlineFleet(), diary, fuse=False)
     expected = numbers(outcome)
     yield (ran := _ran(task, outcome))
     if ran.state == "wrong":
+        return
+    same = numbers(run_task(task, InlineFleet(), fuse=False)) == expected
+    yield _same(
+        "repeating",
+        same,
+        "the same numbers again",
+        "Numbers must come from the seed's streams alone, not from a random state, the time or the order of a set of "
+        "Python's own. Nothing else was tried: every run gives other numbers.",
+    )
+    if not same:
         return
     if interpreted and interpreted != expected:
         yield Finding(
@@ -99,18 +109,12 @@ def examine(task: Task) -> Iterator[Finding]:
             "A kernel means something else to the compiler: an integer that overflows, an array's type that changes, "
             "or an array that is read before it is written.",
         )
-    yield _same(
-        "repeating",
-        numbers(run_task(task, InlineFleet(), fuse=False)) == expected,
-        "the same numbers again",
-        "Numbers come from the seed's streams alone: no random state, time or order of a set of Python's own.",
-    )
-    cuts = [count for count in (2, task.cell.agents) if count <= task.cell.agents]
-    differing = [count for count in cuts if numbers(run_task(task, InlineFleet(count), fuse=False)) != expected]
+    cuts = sorted({count for count in (1, 2, task.cell.agents) if count <= task.cell.agents})
+    differing = [count for count in cuts[1:] if numbers(run_task(task, InlineFleet(count), fuse=False)) != expected]
     yield _same(
         "placement",
         not differing,
-        f"the same numbers in 1, {' and '.join(map(str, cuts))} blocks",
+        _blocks(cuts),
         "Key what is drawn by the member, and add over agents with ordered_sum or ordered_mean (docs/determinism.md).",
     )
     if issubclass(task.cell.algorithm_class, Fusible):
@@ -120,8 +124,15 @@ def examine(task: Task) -> Iterator[Finding]:
             "the same numbers in fused rounds",
             "leap(blocks, m) has to do what m rounds do, bit for bit.",
         )
-    yield _snapshots(task, diary, expected, outcome, fleet)
+    yield _snapshots(task, diary, expected)
     yield _measuring(task, outcome)
+
+
+def _blocks(cuts: Sequence[int]) -> str:
+    """What is observed where the agents were cut into so many blocks."""
+    if len(cuts) == 1:
+        return "one agent cannot be cut into blocks; try --agents 3"
+    return f"the same numbers in {', '.join(map(str, cuts[:-1]))} and {cuts[-1]} blocks"
 
 
 def _same(what: str, same: bool, observed: str, meaning: str) -> Finding:
@@ -131,6 +142,7 @@ def _same(what: str, same: bool, observed: str, meaning: str) -> Finding:
 def _interpreted(task: Task) -> tuple[Finding, dict[int, str]]:
     """Run without compiling, in another process: a kernel's index outside its array is an error there."""
     what, meaning = "interpreted", "Compiled kernels do not look whether an index is inside its array."
+    running, stopped = "running (kernels not compiled)", "It does not run."
     command = [sys.executable, "-W", "ignore", "-m", "orchestrator.checks.contract"]
     try:
         done = subprocess.run(
@@ -145,10 +157,12 @@ def _interpreted(task: Task) -> tuple[Finding, dict[int, str]]:
         return Finding(what, "note", slow, f"{meaning} Try fewer agents or rounds."), {}
     if done.returncode:
         last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        return Finding(what, "wrong", f"the interpreted run ended with {done.returncode}: {last}", meaning), {}
+        return Finding(running, "wrong", f"the process ended with {done.returncode}: {last}", stopped), {}
     answer: dict[str, Any] = pickle.loads(done.stdout)
     if answer["error"]:
-        return Finding(what, "wrong", answer["error"], meaning), {}
+        if answer["error"].startswith("IndexError"):
+            return Finding(what, "wrong", answer["error"], meaning), {}
+        return Finding(running, "wrong", answer["error"], stopped), {}
     return Finding(what, "ok", "no error, and every index inside its array", meaning), answer["numbers"]
 
 
@@ -156,36 +170,36 @@ def _ran(task: Task, outcome: Outcome) -> Finding:
     """Whether it ran to the end, spoke with its members and is random at all."""
     what, seeds = "running", outcome.replicas
     if error := next((_first_line(replica.error) for replica in seeds if replica.status != "done"), ""):
-        return Finding(what, "wrong", error, "The algorithm has to run before anything else can be tried.")
+        return Finding(what, "wrong", error, "It does not run.")
     traffic = seeds[0].traffic
-    costs = f"{seeds[0].completed} rounds of {task.cell.agents} agents: {traffic.calls} communications, "
+    agents = f"{task.cell.agents} agent{'' if task.cell.agents == 1 else 's'}"
+    costs = f"{seeds[0].completed} rounds of {agents}: {traffic.calls} communications, "
     costs += f"{traffic.bytes_sent} bytes, {traffic.agent_steps} agent steps"
     if not traffic.calls or not traffic.agent_steps:
         return Finding(
-            what, "note", costs, "A call that is not yielded does nothing; agent_steps of a Call are counted."
+            what, "note", costs, "Only what round() yields is counted, and the agent_steps that a Call states."
         )
     if len(seeds) > 1 and len({repr(replica.recorder.rows()) for replica in seeds}) == 1:
         return Finding(what, "note", f"{costs}; all seeds alike", "Nothing random is drawn, or not from the streams.")
     return Finding(what, "ok", costs, "What a run costs is counted from these.")
 
 
-def _snapshots(task: Task, diary: Diary, expected: dict[int, str], outcome: Outcome, fleet: InlineFleet) -> Finding:
+def _snapshots(task: Task, diary: Diary, expected: dict[int, str]) -> Finding:
     """Go on from every snapshot; where that gives other numbers, what is not in ``persistent`` and differs is named."""
     what = "snapshots"
     for at, data in sorted(diary.packed.items()):
-        again = InlineFleet()
         with _hushed():
-            resumed = run_task(task, again, Resumed(data), fuse=False)
-        if numbers(resumed) != expected:
-            names = sorted(_forgotten(outcome, fleet, resumed, again))
-            who = f": {', '.join(names)} {'is' if len(names) == 1 else 'are'} not in persistent" if names else ""
-            return Finding(
-                what,
-                "wrong",
-                f"other numbers after going on from round {at}{who}",
-                "persistent has to name every attribute that a later round reads; what is not named is lost with a "
-                "process that dies.",
-            )
+            if numbers(run_task(task, InlineFleet(), Resumed(data), fuse=False)) == expected:
+                continue
+            names = sorted(_forgotten(task, at, data))
+        who = f": {', '.join(names)} {'is' if len(names) == 1 else 'are'} not in persistent" if names else ""
+        return Finding(
+            what,
+            "wrong",
+            f"other numbers after going on from round {at}{who}",
+            "persistent has to name every attribute that a later round reads; what is not named is lost with a "
+            "process that dies.",
+        )
     rounds = f"rounds {min(diary.packed)} to {max(diary.packed)}" if diary.packed else "no round"
     return Finding(what, "ok", f"the same numbers after going on from {rounds}", "A lost process changes no number.")
 
@@ -201,19 +215,41 @@ def _hushed() -> Iterator[None]:
         log.setLevel(before)
 
 
-def _forgotten(outcome: Outcome, fleet: InlineFleet, resumed: Outcome, again: InlineFleet) -> Iterator[str]:
-    """Attributes that differ between a run and one from a snapshot, of those that the snapshot does not hold."""
-    pairs = [
-        (one.coordinator, other.coordinator) for one, other in zip(outcome.replicas, resumed.replicas, strict=True)
-    ]
-    pairs += [(block, again.hosts[0].blocks[key]) for key, block in fleet.hosts[0].blocks.items()]
-    names: set[str] = set()
-    for one, other in pairs:
-        for name in vars(one).keys() | vars(other).keys():
-            left_out = name not in GIVEN and name not in one.persistent and not name.startswith("__")
-            if left_out and _exact(getattr(one, name, None)) != _exact(getattr(other, name, None)):
-                names.add(f"{type(one).__name__}.{name}")
-    yield from names
+class Look(Keeper):
+    """A keeper that looks at every attribute of coordinators and blocks at the start of one round.
+
+    With a snapshot of that round it looks right after going on from it, before anything is computed anew.
+    """
+
+    due = True  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
+
+    def __init__(self, task: Task, at: int, data: bytes = b""):
+        super().__init__()
+        self.seen: dict[str, str] = {}
+        self._data, self._at = data, at
+        self._fleet = InlineFleet()
+        self._run = CellRun(task, self._fleet, self, fuse=False)
+        while not self.seen and isinstance(self._run.advance(), Pulse):
+            pass
+
+    def resume(self) -> Snapshot | None:
+        self.snapshot = unpack(self._data) if self._data else None
+        return self.snapshot
+
+    def keep(self, take: Callable[[], Snapshot]) -> None:
+        if self._run.round != self._at or self.seen:
+            return
+        coordinators = {(replica.seed, ""): replica.coordinator for replica in self._run.replicas}
+        for key, one in (coordinators | dict(self._fleet.hosts[0].blocks)).items():
+            for name, value in vars(one).items():
+                if name not in GIVEN and name not in one.persistent and not name.startswith("__"):
+                    self.seen[f"{key} {type(one).__name__}.{name}"] = _exact(value)
+
+
+def _forgotten(task: Task, at: int, data: bytes) -> set[str]:
+    """Attributes that going on from a snapshot of round ``at`` does not bring back, of those that it does not hold."""
+    before, after = Look(task, at).seen, Look(task, at, data).seen
+    return {name.rpartition(" ")[2] for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
 def _measuring(task: Task, outcome: Outcome) -> Finding:

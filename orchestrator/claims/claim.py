@@ -31,6 +31,8 @@ LAW_FIELDS = {
 NEEDS: dict[str, tuple[str, ...]] = {"bound": ("versus", "constant", "exponent"), "order": ("below",), "value": ()}
 #: x axis of a claim about a learning curve: the round. Its metric is the mean since the last record.
 ROUND = "round"
+#: Seeds that a verdict needs, unless the claim is deterministic.
+LEAST_SEEDS = 6
 #: Cost columns of ``runs`` that a claim may use as its metric.
 COSTS = ("rounds", "agent_steps", "calls", "messages", "bytes_sent")
 
@@ -82,7 +84,7 @@ class Claim(BaseModel):
     )
     constant: Number | None = Field(None, gt=0, description="bound: C of y <= C x^exponent")
     exponent: Number | None = Field(None, description="bound: exponent of y <= C x^exponent")
-    level: Number | None = Field(None, gt=0, description="rounds_to_<m>: the error to reach")
+    level: Number | None = Field(None, gt=0, description="rounds_to_<m>: the error to reach; not a level of versus")
     deterministic: bool = Field(
         False, description="the numbers have no noise: the interval leaves out levels instead of seeds"
     )

@@ -5,12 +5,11 @@ import math
 import numpy as np
 
 from orchestrator.claims import fits
-from orchestrator.claims.claim import Claim
+from orchestrator.claims.claim import LEAST_SEEDS, Claim
 from orchestrator.claims.columns import listed
 from orchestrator.claims.fits import Interval
 from orchestrator.claims.samples import Sample
 
-LEAST_SEEDS = 6
 WORDS = {
     "supported": "lies inside the accepted range",
     "refuted": "lies outside the accepted range",

@@ -63,6 +63,10 @@ def show(name: str) -> None:
         _sweep(name)
     elif ".py:" in name:
         kind, plugin = registry.find(name)
+        if kind == "algorithm":
+            from orchestrator.planning.cells import check_names
+
+            check_names(plugin)
         {"algorithm": _algorithm, "environment": _environment}.get(kind, _other)(plugin)
     elif kinds := [kind for kind in ("utility", "graph") if name in registry.names(kind)]:
         _other(getattr(registry, kinds[0])(name))

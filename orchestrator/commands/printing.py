@@ -180,7 +180,7 @@ def announce(planned: "Plan") -> None:
     if not left:
         print(f"{name}: all {planned.total} replicates are stored; nothing to run.", file=sys.stderr)
         return
-    words = f"{name}: {left} of {planned.total} replicates to run ({len(planned.tasks)} cells)"
+    words = f"{name}: {left} of {planned.total} replicates to run ({_cells(len(planned.tasks))})"
     costs = planned.costs.values()
     if actors := max(cost.actors for cost in costs):
         seconds = sum(cost.calls for cost in costs) + max(cost.start for cost in costs)
@@ -195,6 +195,10 @@ def own_files(files: Sequence[Path], imported: bool) -> None:
     print(f"The sweep {'imports' if imported else 'would import'} {', '.join(shown)}.", file=sys.stderr)
     if not imported:
         print("--dry-run imports no file, so it does not know the cells of this sweep.", file=sys.stderr)
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'' if count == 1 else 's'}"
 
 
 def plan_table(planned: "Plan") -> None:
@@ -212,13 +216,18 @@ def plan_table(planned: "Plan") -> None:
     print(f"{planned.total - planned.finished} of {planned.total} replicates to run.")
 
 
-def findings(results: Iterable["Finding"], well: str, ill: str) -> bool:
-    """Print each finding as it comes, and below it what it means. Returns whether nothing is wrong."""
+def findings(results: Iterable["Finding"], well: str, ill: str, explain: str = "ok note wrong") -> bool:
+    """Print each finding as it comes, below those in the states ``explain`` what it means. Returns whether all is well.
+
+    ``ill`` ends with the names of what is wrong.
+    """
     screen, width, wrong = console(), 6, []
     for one in results:
         screen.print(f"[{STATES[one.state]}]{one.state:{width}}[/]", end="")
         screen.print(f"{one.what}: {one.observed}", markup=False, soft_wrap=True)
-        print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width), flush=True)
+        if one.state in explain.split():
+            print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width))
+        sys.stdout.flush()
         wrong += [one.what] if one.state == "wrong" else []
     print(f"\n{ill}: {', '.join(wrong)}." if wrong else f"\n{well}")
     return not wrong
@@ -257,14 +266,20 @@ def outcome(folder: "Results", sweep: str) -> int:
     counts = folder.status_rows(sweep)
     failed, diverged = (sum(row[state] for row in counts) for state in ("failed", "diverged"))
     if diverged:
-        print(f"{diverged} replicates diverged. That is a result: another run would diverge again.", file=sys.stderr)
+        words = f"{_replicates(diverged)} diverged. That is a result: another run would diverge again."
+        print(words, file=sys.stderr)
     if failed:
-        print(f"{failed} replicates failed. They are run again only with --retry-failed.", file=sys.stderr)
+        again = "It is" if failed == 1 else "They are"
+        print(f"{_replicates(failed)} failed. {again} run again only with --retry-failed.", file=sys.stderr)
     if failed or diverged:
         sql = f"SELECT replicate_id, status, error FROM summary WHERE sweep = '{sweep}' AND status <> 'done'"
         where = "" if folder.store.location == "results" else f" --results {folder.store.folder.title}"
         print(f'What happened: orchestrator query "{sql}"{where}', file=sys.stderr)
     return failed
+
+
+def _replicates(count: int) -> str:
+    return f"{count} replicate{'' if count == 1 else 's'}"
 
 
 def _metrics(folder: "Results", sweep: str) -> None:

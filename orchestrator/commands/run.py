@@ -97,7 +97,7 @@ def check(
     values = options.single(settings) | {"agents": agents, "rounds": rounds}
     task = Task(make_cell(algorithm, environment, values), (0, 1))
     _ = task.outlook  # refuses what cannot be built
-    if not printing.findings(contract.examine(task), "The algorithm is reproducible.", "Not reproducible"):
+    if not printing.findings(contract.examine(task), "The algorithm is reproducible.", "Wrong", "note wrong"):
         raise typer.Exit(1)
 
 

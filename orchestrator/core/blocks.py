@@ -1,7 +1,6 @@
 """A block: consecutive members of a group, their private state as arrays with the member as leading axis."""
 
 from collections.abc import Mapping
-from types import FunctionType
 from typing import Any, ClassVar, Generic, cast
 
 import numpy as np
@@ -10,8 +9,10 @@ from typing_extensions import TypeVar
 
 from orchestrator.core import kernels
 from orchestrator.core.arrays import copied, frozen
+from orchestrator.core.declared import Declared, assign
 from orchestrator.core.environment import Environment
 from orchestrator.core.streams import member_streams
+from orchestrator.errors import nearest
 
 #: A model of parameters, an environment and what its ``block`` returns. A class that names no types takes any.
 P = TypeVar("P", bound=BaseModel, default=Any)
@@ -19,16 +20,12 @@ E = TypeVar("E", bound=Environment, default=Any)
 Arrays = TypeVar("Arrays", default=Any)
 
 
-class Persistent:
+class Persistent(Declared):
     """Something whose state between rounds is an explicit dict of arrays and scalars, never a pickled self."""
 
+    declares = ("persistent",)
     #: Attributes that are the whole changing state, besides ``tensors``.
     persistent: ClassVar[tuple[str, ...]] = ()
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if isinstance(getattr(type(self), name, None), FunctionType):
-            raise AttributeError(f"{name} is a method of {type(self).__name__}; give the attribute another name")
-        super().__setattr__(name, value)
 
     def tensors(self) -> Mapping[str, object]:
         """State that is not in attributes, such as the weights of a network: name -> array. None by default."""
@@ -42,13 +39,22 @@ class Persistent:
         """A copy of the state: name -> array or scalar.
 
         Raises ``TypeError`` for values that cannot be kept (see ``orchestrator.core.arrays``), ``ValueError`` for a
-        name that is both in ``persistent`` and in ``tensors``.
+        name that is both in ``persistent`` and in ``tensors``, ``AttributeError`` for one that is not set.
         """
         tensors = self.tensors()
         if both := sorted(set(tensors) & set(self.persistent)):
             raise ValueError(f"{', '.join(both)}: named both in persistent and in tensors()")
+        for name in self.persistent:
+            if not hasattr(self, name):
+                raise AttributeError(self._unset(name))
         values = {name: getattr(self, name) for name in self.persistent} | dict(tensors)
         return {name: copied(f"the state {name!r} of {type(self).__name__}", value) for name, value in values.items()}
+
+    def _unset(self, name: str) -> str:
+        kept = [other for other in vars(self) if other not in (*self.engine_sets, *self.persistent) and other[0] != "_"]
+        hint = nearest(name, kept, 1) if kept else ""
+        near = f": {hint}" if hint.startswith("did") else ""
+        return f"persistent of {type(self).__name__} names {name!r}, which start() does not set{near}"
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what ``state()`` gave."""
@@ -69,6 +75,9 @@ class Block(Persistent, Generic[P, E, Arrays]):
 
     ``Block[SomeParameters, SomeEnvironment, SomeArrays]`` types ``parameters``, ``problem`` and ``env``.
     """
+
+    engine_sets = frozenset({"group", "members", "n", "parameters", "problem", "seed", "env", "environments", "rng"})
+    built_from = "group, members, parameters, problem, seed"
 
     def __init__(self, group: str, members: range, parameters: P, problem: E, seed: int):
         self.group = group
@@ -104,7 +113,7 @@ class Block(Persistent, Generic[P, E, Arrays]):
         return {"rng": self.rng.copy(), **super().state()}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        self.rng = np.array(state["rng"])
+        assign(self, "rng", np.array(state["rng"]))
         super().load({name: value for name, value in state.items() if name != "rng"})
 
     def stream(self, role: str) -> np.ndarray:

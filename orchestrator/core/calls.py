@@ -1,5 +1,7 @@
 """What a coordinator yields: a communication with its members, and what that communication costs."""
 
+import threading
+from collections import deque
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -10,6 +12,16 @@ from orchestrator.core.graphs import Graph
 
 #: What members reply, joined in member order: name -> array [members, ...].
 Reply: TypeAlias = Mapping[str, np.ndarray]
+
+
+class _Made(threading.local):
+    """The calls that this thread made last. The driver compares them with those that were yielded."""
+
+    def __init__(self) -> None:
+        self.calls: deque[Call | Exchange] = deque(maxlen=100)
+
+
+MADE = _Made()
 
 
 @dataclass(slots=True)
@@ -56,6 +68,9 @@ class Call:
     agent_steps: int = 0
     sensed: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        MADE.calls.append(self)
+
     def cost(self, reply: Reply | None, rows: Reply | None, members: int) -> Traffic:
         """The cost for a group of ``members`` that sent ``reply``. A call has no ``rows``."""
         shared = array_bytes(self.shared, self.sensed)
@@ -93,6 +108,13 @@ class Exchange:
     agent_steps: int = 0
     sensed: tuple[str, ...] = ()
     addressed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.graph, Graph):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"Exchange: graph is a {type(self.graph).__name__}; pass a Graph, such as named_graph('ring', n)"
+            )
+        MADE.calls.append(self)
 
     def cost(self, reply: Reply | None, rows: Reply | None, members: int) -> Traffic:
         """The cost for a group of ``members`` that sent ``rows`` to each other and ``reply`` to the coordinator."""

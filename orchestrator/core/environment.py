@@ -6,11 +6,13 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from orchestrator.core.declared import Declared
+
 #: The type of a parameter ``instance``: the seed of what an environment draws once, or the replicate's own seed.
 Instance = Annotated[int, Field(ge=0)] | Literal["seed"]
 
 
-class Environment:
+class Environment(Declared):
     """A problem for N agents: what its parameters draw, and the arrays that a block of agents needs to act in it.
 
     A subclass sets ``name``, ``kind`` and ``Parameters`` and writes ``__init__`` and ``block``. An algorithm runs on it
@@ -54,7 +56,8 @@ class Environment:
     version: ClassVar[int] = 1
     #: The model of its parameters, written ``env.NAME`` on the command line and in grids.
     Parameters: ClassVar[type]
-    #: Classes for algorithms of other kinds: kind -> the class that is used in place of this one.
+    #: kind -> the class that algorithms of that kind get in place of this one. For example, ``gym:…`` is an
+    #: ``observed-mdp`` and has a face ``linear-mrp``: ``fedtd`` runs on the face, ``iql`` on the environment itself.
     faces: ClassVar[Mapping[str, "type[Environment]"]] = {}
     #: Other packages whose code makes its numbers, by import name; ``runs.versions`` has their versions.
     libraries: ClassVar[Sequence[str]] = ()
@@ -64,6 +67,10 @@ class Environment:
     parameters: BaseModel  #: the values of its parameters
     agents: int  #: number of agents N
     instance: int  #: seed of everything that is drawn for the problem itself
+
+    engine_sets = frozenset({"parameters", "agents", "instance"})
+    declares = ("name", "version", "kind")
+    built_from = "parameters, agents, instance"
 
     def __init__(self, parameters: BaseModel, agents: int, instance: int) -> None:
         if agents < self.fewest_agents:
@@ -97,7 +104,7 @@ class Environment:
         return 0.0
 
     def warnings(self) -> Sequence[str]:
-        """Sentences about these parameters: printed once before a run and stored in ``runs.note``."""
+        """Warnings about the parameters, printed before a run and stored in ``runs.note``."""
         return ()
 
     def portrait(self) -> np.ndarray | None:

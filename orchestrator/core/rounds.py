@@ -124,6 +124,10 @@ class Coordinator(Persistent, Generic[P, E]):
     #: Seconds that a round takes besides its members' steps, roughly. Used to balance work; it changes no number.
     seconds_per_round: ClassVar[float] = 3e-6
 
+    engine_sets = frozenset({"parameters", "problem", "agents", "rounds", "seed", "completed"})
+    declares = ("name", "version", "kinds", "needs", "metrics", "labels", "scores", "persistent")
+    built_from = "parameters, problem, agents, rounds, seed"
+
     def __init__(self, parameters: P, problem: E, agents: int, rounds: int, seed: int):
         self.parameters = parameters
         self.problem = problem
@@ -158,7 +162,7 @@ class Coordinator(Persistent, Generic[P, E]):
         return {"cpu": 1.0, "gpu": 0.0}
 
     def warnings(self) -> Sequence[str]:
-        """Sentences about these parameters that change no status. They are printed once and kept in ``runs.note``."""
+        """Warnings about the parameters, printed before a run and stored in ``runs.note``. They change no status."""
         return ()
 
     def cautions(self) -> list[str]:

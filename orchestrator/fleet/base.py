@@ -3,7 +3,7 @@
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from orchestrator.core.blocks import Block
 from orchestrator.core.calls import Reply
 from orchestrator.core.rounds import Coordinator
+from orchestrator.errors import error_place
 
 #: Codes that colour text on a terminal.
 COLOURS = re.compile("\x1b\\[[0-9;]*m")
@@ -44,16 +45,25 @@ class Failure:
     #: The exception itself, where it was raised in this process.
     cause: BaseException | None = field(default=None, compare=False, repr=False)
 
+    #: Whether a call brought it: the line of the call then says where, if nothing else does.
+    called: bool = field(default=False, compare=False)
+
     @classmethod
-    def of(cls, error: BaseException) -> "Failure":
+    def of(cls, error: BaseException, called: bool = False) -> "Failure":
         """The failure that an exception stands for."""
         # The compiler colours its messages where colorama is installed, and puts a line that says nothing first.
         message = re.sub(r"^Failed in nopython mode pipeline[^\n]*\n+", "", COLOURS.sub("", str(error)))
         trace = COLOURS.sub("", "".join(traceback.format_exception(error)))
-        return cls(type(error).__name__, message, trace, error)
+        return cls(type(error).__name__, message, trace, error, called)
+
+    def placed(self, place: str) -> "Failure":
+        """The same with ``place``, the line of the call, as the end of a traceback that has none in a user's file."""
+        if not self.called or error_place(self.trace):
+            return self
+        return replace(self, trace=f"{self.trace}{place}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Failure, (self.kind, self.message, self.trace)  # an exception may not be picklable
+        return Failure, (self.kind, self.message, self.trace, None, self.called)  # an exception may not be picklable
 
 
 class HostsLost(Exception):

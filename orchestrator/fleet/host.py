@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from orchestrator.core.arrays import plain_array
 from orchestrator.core.blocks import Block
+from orchestrator.core.declared import assign, built
 from orchestrator.fleet.base import Buildable, Failure, Key, State, States
+from orchestrator.fleet.explain import explained
 from orchestrator.fleet.gather import cut, reply_rows
 
 
@@ -32,9 +34,9 @@ class Host:
             members = cut(sizes[group], self._count, self._index)
             if not members:
                 continue
-            block = block_class(group, members, coordinator.parameters, coordinator.problem, seed)
-            block.environments = self._shared_by(coordinator.problem)
-            block.start()
+            block = built(block_class, group, members, coordinator.parameters, coordinator.problem, seed)
+            assign(block, "environments", self._shared_by(coordinator.problem))
+            _start(block)
             _state(block)
             if states is not None and (seed, group) in states:
                 block.load(states[seed, group])
@@ -54,7 +56,7 @@ class Host:
         try:
             return reply_rows(method, getattr(block, method)(**sent), block.n)
         except Exception as error:
-            return Failure.of(error)
+            return Failure.of(explained(error, block, method, sent), called=True)
 
     def states(self) -> States:
         """State of each block."""
@@ -65,6 +67,16 @@ class Host:
             except Exception as error:
                 states.failures.setdefault(key[0], Failure.of(error))
         return states
+
+
+def _start(block: Block) -> None:
+    try:
+        block.start()
+    except Exception as error:
+        told = explained(error, block)
+        if told is error:
+            raise
+        raise told from None
 
 
 def _state(block: Block) -> State:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from typing import Annotated, Literal, TypeVar
@@ -208,12 +208,18 @@ def reserved_columns() -> frozenset[str]:
     return frozenset(column for table in ("members", "runs", "metrics") for column in TABLES[table].columns)
 
 
-def _check_columns(coordinator: type[Coordinator], model: BaseModel, env_model: BaseModel, agents: int) -> None:
-    """Parameters and metrics become columns of the tables: two may not have the same name."""
-    metrics = coordinator.metrics_for(model, env_model, agents)
-    for name in (*type(model).model_fields, *metrics):
+def check_names(coordinator: type[Coordinator], metrics: Iterable[str] = ()) -> None:
+    """Parameters and metrics become columns of the tables: none may have the name of another. Raises ``UserError``."""
+    names = [("parameter", name) for name in coordinator.Parameters.model_fields]
+    names += [("metric", name) for name in dict.fromkeys((*coordinator.metrics, *metrics))]
+    for what, name in names:
         if name in reserved_columns() or name.startswith("env_"):
-            raise UserError(f"{coordinator.name}: {name!r} is already a column of the tables. Choose another name.")
+            taken = "begins with env_" if name.startswith("env_") else "has the name of a column"
+            raise UserError(f"{coordinator.name}: the {what} {name!r} {taken} (docs/tables.md); choose another name.")
+
+
+def _check_columns(coordinator: type[Coordinator], model: BaseModel, env_model: BaseModel, agents: int) -> None:
+    check_names(coordinator, coordinator.metrics_for(model, env_model, agents))
     for name, value in (*model.model_dump().items(), *env_model.model_dump().items()):
         if isinstance(value, int) and abs(value) >= LARGEST:
             raise UserError(f"{name} is {value}; whole numbers go up to 2**63 - 1.")

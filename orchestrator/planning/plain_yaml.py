@@ -66,7 +66,7 @@ for _tag, (_pattern, _first) in SCALARS.items():
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 _Loader.add_constructor("tag:yaml.org,2002:int", _int)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-_Loader.add_constructor("tag:yaml.org,2002:merge", yaml.SafeLoader.construct_yaml_str)  # not as a key: a word
+_Loader.add_constructor("tag:yaml.org,2002:merge", yaml.SafeLoader.construct_scalar)  # pyright: ignore[reportUnknownMemberType] - a word
 
 
 def parse_value(text: str) -> object:

@@ -3,14 +3,14 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NoReturn
 
 from pydantic import Field
 
-from orchestrator.claims.claim import COSTS, ROUND, Claim, bare, read_claim
+from orchestrator.claims.claim import COSTS, LEAST_SEEDS, ROUND, Claim, bare, read_claim
 from orchestrator.claims.columns import PLANNED_ROUNDS, column_name
 from orchestrator.core.parameters import Parameters
 from orchestrator.errors import UserError, nearest
@@ -117,7 +117,18 @@ class Sweep(Parameters):
 
         planned = [row | {"seed": 0} for row in self.rows]
         reasons = [(claim.name, foreseen(claim, planned)) for claim in self.checked_claims]
-        return [f"claim {name!r} cannot be decided: {reason}" for name, reason in reasons if reason]
+        sentences = [f"claim {name!r} cannot be decided: {reason}" for name, reason in reasons if reason]
+        return sentences + self._too_few_seeds([name for name, reason in reasons if not reason])
+
+    def _too_few_seeds(self, claims: Collection[str]) -> list[str]:
+        """The sentence about claims that need more seeds than the sweep has."""
+        waiting = [repr(one.name) for one in self.checked_claims if one.name in claims and not one.deterministic]
+        if not waiting or len(self.seeds) >= LEAST_SEEDS:
+            return []
+        few = "1 seed is" if len(self.seeds) == 1 else f"{len(self.seeds)} seeds are"
+        more = f" and {len(waiting) - 3} more claims" if len(waiting) > 3 else ""
+        about = ", ".join(waiting[:3]) + more
+        return [f"seeds: {few} too few for a verdict on {about}; it takes {LEAST_SEEDS} or more."]
 
     @cached_property
     def hash(self) -> str:

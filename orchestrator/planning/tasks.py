@@ -6,6 +6,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from orchestrator.core.declared import built
 from orchestrator.core.environment import Environment
 from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError, error_place, line
@@ -46,13 +47,13 @@ class Task:
                     f"{cell.environment_class.name} is not the environment here that the sweep was planned with. "
                     "Install the same packages on all machines, and run the command again."
                 )
-            self._problems[instance] = cell.environment_class(cell.environment_model, cell.agents, instance)
+            self._problems[instance] = built(cell.environment_class, cell.environment_model, cell.agents, instance)
         return self._problems[instance]
 
     def coordinator(self, seed: int) -> Coordinator:
         """A new coordinator for ``seed``, before its start."""
         cell = self.cell
-        return cell.algorithm_class(cell.algorithm_model, self.problem(seed), cell.agents, cell.rounds, seed)
+        return built(cell.algorithm_class, cell.algorithm_model, self.problem(seed), cell.agents, cell.rounds, seed)
 
     def release(self) -> None:
         """Free the problems and their tables. They are built again when they are needed."""

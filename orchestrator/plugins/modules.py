@@ -80,11 +80,11 @@ def load(sources: Sources) -> ModuleType:
     FINDER.known.setdefault(package, sources)
     try:
         return importlib.import_module(f"{package}.{sources.module}")
-    except UserError:
-        raise
     except Exception as error:
         for name in [name for name in sys.modules if name.partition(".")[0] == package]:
             del sys.modules[name]
+        if isinstance(error, UserError):  # a class of the file declares what makes no sense
+            raise UserError(f"{file.name}: {error}") from error
         raise UserError(f"{file} cannot be imported: {type(error).__name__}: {line(error)}.") from error
 
 

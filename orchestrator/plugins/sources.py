@@ -112,7 +112,9 @@ def contents(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise UserError(f"Cannot read {path}: no such file.") from error
+        raise UserError(
+            f"Cannot read {path}: no such file. Paths start at the current folder, not at the sweep file."
+        ) from error
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
+from orchestrator.errors import error_place
 from orchestrator.progress.display import Display, amount, duration
 from orchestrator.progress.tally import Tally
 from orchestrator.progress.watcher import Watcher
@@ -65,12 +66,22 @@ class Progress(Watcher):
         if fine := [run for run in runs if run["status"] == "done"]:
             cell, seeds = fine[0]["cell_id"], [run["seed"] for run in fine]
             log.info("cell %s (%s): seeds %s done", cell, self._tally.case(cell), _words(seeds))
-        for run in runs:
-            if run["status"] != "done" and not self._quiet:
-                reason = (run["error"] or "").splitlines()[0]
-                who = f"cell {run['cell_id']} ({run['algorithm']}, {run['agents']} agents), seed {run['seed']}"
-                log.warning("%s: %s: %s", who, run["status"], reason)
+        if not self._quiet:
+            self._tell_ends(runs)
         self._line()
+
+    def _tell_ends(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        """One line for all seeds of a cell that ended badly in the same way."""
+        alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for run in runs:
+            if run["status"] != "done":
+                error = run["error"] or " "
+                alike.setdefault((run["status"], error.splitlines()[0] + error_place(error)), []).append(run)
+        for (status, reason), same in alike.items():
+            agents = f"{same[0]['agents']} agent{'s' * (same[0]['agents'] != 1)}"
+            seeds = f"seed {same[0]['seed']}" if len(same) == 1 else f"{len(same)} seeds ({_span(same)})"
+            who = f"cell {same[0]['cell_id']} ({same[0]['algorithm']}, {agents}), {seeds}"
+            log.warning("%s: %s: %s", who, status, reason)
 
     def _line(self) -> None:
         """Print a plain line from time to time, and the last one."""
@@ -103,6 +114,12 @@ class _Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._say(record.getMessage())
+
+
+def _span(runs: Sequence[Mapping[str, Any]]) -> str:
+    """The seeds, the first few of many."""
+    seeds = [str(run["seed"]) for run in runs]
+    return ", ".join(seeds[:8]) + (", …" if len(seeds) > 8 else "")
 
 
 def _words(seeds: Sequence[int]) -> str:

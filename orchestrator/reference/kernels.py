@@ -21,7 +21,7 @@ SECTIONS = {
     "orchestrator.core.streams": ("Random streams", "For draws outside kernels, and for streams of your own."),
     "orchestrator.core.graphs": (
         "Graphs",
-        "The class `Graph`, for an `Exchange`, and graphs by name.",
+        f"The class `Graph`, for an `Exchange`, and graphs by name. `GRAPH_NAMES` says the names: {core.GRAPH_NAMES}.",
     ),
 }
 

@@ -16,13 +16,18 @@ environment offers:
 - to the **coordinator**: attributes and methods of the environment itself, `self.problem`. A `Block` has `self.problem`
   as well, but it should use only what does not grow with the number of agents.
 
-N is the number of agents, n the number of agents in a block. In the tables for the coordinator, n is the number of all
-agents, and in the mean-field kinds the number of all local agents.
+N is the number of all agents (of all local agents in the mean-field kinds), n the number of agents in a block. The
+classes that blocks get are imported from the module that is named with them.
 
-Your own environment may use a kind of this page if it offers everything that the page lists. Any other word is a new
-kind. Some environments have more attributes and methods than their kind. They are described in the environment's file,
-and [its page](reference/README.md#environments) links to the file.
+Your own environment may use a kind of this page if it offers everything that the page lists, except what is marked
+*convenience*: `gym()`, `parallel()` and `rllib()` make environments for other libraries, and no algorithm
+needs them but `rllib-ppo`, which needs `rllib()`. Any other word is a new kind. Some environments have more attributes
+and methods than their kind. They are described in the environment's file, and
+[its page](reference/README.md#environments) links to the file.
 """.strip()
+
+#: Methods that make environments for other libraries.
+CONVENIENCES = ("gym", "parallel", "rllib")
 
 
 def kinds_page(algorithms: Sequence[type], environments: Sequence[type], made: str) -> str:
@@ -64,12 +69,18 @@ def _block(environment: type) -> list[str]:
         return ["Nothing: `self.env` is None."]
     returned = typing.get_type_hints(environment.block)["return"]
     text = " ".join((inspect.getdoc(returned) or "").split())
-    return [f"`{returned.__name__}`: {escaped(text)}", "", *_member_table(members(returned))]
+    title = f"`{returned.__name__}` (from `{returned.__module__}`)"
+    return [f"{title}: {escaped(text)}", "", *_member_table(members(returned))]
 
 
 def _member_table(every: Mapping[str, Member]) -> list[str]:
-    rows = [(f"`{member.name}{member.signature}`", table_cell(member.text)) for member in every.values()]
+    rows = [(f"`{member.name}{member.signature}`", _meaning(member)) for member in every.values()]
     return table(("name", "meaning"), rows)
+
+
+def _meaning(member: Member) -> str:
+    text = table_cell(member.text)
+    return f"*convenience:* {text}" if member.name in CONVENIENCES else text
 
 
 def _links(plugins: Sequence[type]) -> str:

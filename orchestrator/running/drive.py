@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from orchestrator.core.calls import Traffic
+from orchestrator.core.declared import assign
 from orchestrator.core.rounds import Fusible
 from orchestrator.fleet.base import Deadly, Failure, Fleet, HostsLost, Request, Result
 from orchestrator.fleet.clock import COMPILER
@@ -247,7 +248,7 @@ class CellRun:
                 self._cost_of_round[replica.seed] = replica.traffic.since(traffic)
         self.round += rounds
         for replica in self._running():
-            replica.coordinator.completed = self.round
+            assign(replica.coordinator, "completed", self.round)
 
     def _leap(self, replica: Replica, rounds: int) -> None:
         coordinator, blocks = replica.coordinator, self.fleet.sole_blocks(replica.seed)

@@ -1,15 +1,20 @@
 """The driver's inner loop: the coordinators of all seeds run in lockstep, and their calls travel together."""
 
+import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import GeneratorType
 from typing import Protocol
 
 import numpy as np
 
-from orchestrator.core.calls import Call, Conversation, Exchange, Reply
+from orchestrator.core.calls import MADE, Call, Conversation, Exchange, Reply
 from orchestrator.fleet.base import Failure, Request, Result
 from orchestrator.fleet.gather import halo, scattered_rows, shared_values
 from orchestrator.running.replica import Replica
+
+#: References to a call that only one variable holds: that one, and the argument of ``getrefcount``.
+ALONE = 2
 
 
 class Caller(Protocol):
@@ -34,28 +39,67 @@ class Turn:
 
     replica: Replica
     talk: Conversation
+    name: str  #: of the coordinator's method
     calls: tuple[Call | Exchange, ...] = ()
     single: bool = True  #: it yielded a call, not a tuple of calls
     reply: Reply | Sequence[Reply | None] | None = None
+    made: list[Call | Exchange] = field(default_factory=list[Call | Exchange])  #: but not yielded so far
 
     def step(self, results: dict[int, object]) -> bool:
         """Go on to the next yield. False at the end, where the result is in ``results``, or after an error."""
+        latest = MADE.calls
+        latest.clear()
         try:
             yielded = self.talk.send(self.reply)
         except StopIteration as end:
-            results[self.replica.seed] = end.value
+            self._end(end.value, results)
             return False
         except Exception as error:
             self.replica.fail(Failure.of(error))
             return False
         self.single = not isinstance(yielded, tuple)
         self.calls = yielded if isinstance(yielded, tuple) else (yielded,)
+        if self.made or len(latest) != 1 or latest[0] is not yielded:  # mostly it yields the one that it made
+            self.made = [call for call in (*self.made, *latest) if not any(call is one for one in self.calls)]
         return True
+
+    def _end(self, result: object, results: dict[int, object]) -> None:
+        self.calls = ()  # or they would be held here
+        try:
+            if self.made or MADE.calls:
+                _check_yielded(self.name, self.made)
+        except Exception as error:
+            self.replica.fail(Failure.of(error))
+        else:
+            results[self.replica.seed] = result
 
     def fail(self, failure: Failure) -> None:
         """End the conversation and give the seed up."""
+        failure = failure.placed(_place(self.talk))
         self.talk.close()
         self.replica.fail(failure)
+
+
+def _place(talk: object) -> str:
+    """The line at which a conversation waits, in the form of a traceback's."""
+    text = ""
+    while isinstance(talk, GeneratorType) and (frame := talk.gi_frame) is not None:
+        text = f'  File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_name}\n'
+        talk = talk.gi_yieldfrom
+    return text
+
+
+def _check_yielded(name: str, made: list[Call | Exchange]) -> None:
+    """Raises ``RuntimeError`` for a call that was made, was not yielded and is held by nobody who could still do so."""
+    made += MADE.calls
+    MADE.calls.clear()
+    made.reverse()
+    while made:
+        call = made.pop()
+        if sys.getrefcount(call) == ALONE:
+            what, method = ("a Call", call.method) if isinstance(call, Call) else ("an Exchange", call.send)
+            word = type(call).__name__
+            raise RuntimeError(f"{name}() made {what} of {method!r} that it did not yield; write yield {word}(...)")
 
 
 def converse(
@@ -78,13 +122,16 @@ def converse(
 
 def _start(replica: Replica, talk: Callable[[], object], results: dict[int, object]) -> Turn | None:
     """The conversation to drive, or None where ``talk`` is a plain function: its result is there already."""
+    MADE.calls.clear()
     try:
         value = talk()
         if isinstance(value, Generator):
-            return Turn(replica, value)
+            return Turn(replica, value, talk.__name__)
         for call in value if isinstance(value, tuple) else (value,):
             if isinstance(call, Call | Exchange):
                 raise TypeError(f"{talk.__qualname__}() returned a {type(call).__name__}; a call must be yielded")
+        if MADE.calls:
+            _check_yielded(talk.__name__, [])
         results[replica.seed] = value
     except Exception as error:
         replica.fail(Failure.of(error))
@@ -99,7 +146,7 @@ def _answered(caller: Caller, sizes: Mapping[str, int], turns: Sequence[Turn], c
         try:
             own = [_request(turn.replica.seed, call, sizes) for call in turn.calls]
         except Exception as error:
-            turn.fail(Failure.of(error))
+            turn.fail(Failure.of(error, called=True))
             continue
         asking.append(turn)
         requests += own
@@ -157,7 +204,8 @@ def _answers(
             continue
         missing = "rows to send" if answer.reply is None else _missing_rows(call, answer.reply)
         if answer.reply is None or missing:
-            answers[k] = Failure("ValueError", f"the method {call.send!r} of an Exchange must return {missing}", "")
+            said = f"the method {call.send!r} of an Exchange must return {missing}"
+            answers[k] = Failure("ValueError", said, "", called=True)
             continue
         answer.rows = answer.reply
         waiting.append(k)

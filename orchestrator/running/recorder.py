@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -81,16 +81,16 @@ class Recorder:
         # A NaN has a sign and a payload that mean nothing and differ between code paths.
         return math.nan if math.isnan(value) else value
 
-    def rows(self) -> list[dict[str, float | None]]:
+    def rows(self) -> list[dict[str, Any]]:
         """One dict per row of ``metrics``: round, costs, window, and each metric with its mean since the last row."""
-        rows: list[dict[str, float | None]] = []
+        rows: list[dict[str, Any]] = []
         window: list[Values] = []
         last = len(self._measured) - 1
         for k, (completed, steps, sent) in enumerate(self._measured):
             window.append(self._values[k])
             if completed not in self._row_set and k != last:
                 continue
-            row: dict[str, float | None] = {
+            row: dict[str, Any] = {
                 "round": completed,
                 "agent_steps": steps,
                 "bytes_sent": sent,
@@ -102,7 +102,7 @@ class Recorder:
             window = []
         return rows
 
-    def summary(self) -> dict[str, float | None]:
+    def summary(self) -> dict[str, Any]:
         """``<metric>_final``, and ``<metric>_tail``: the mean over measured rounds in the last half of those taken."""
         if not self._measured:
             return {}

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from orchestrator.core.calls import Traffic
+from orchestrator.core.declared import assign
 from orchestrator.core.rounds import Coordinator
 from orchestrator.fleet.base import Failure
 from orchestrator.running.checkpoint import Tree
@@ -71,7 +72,9 @@ class Replica:
             if saved["status"] != "failed":
                 self.algorithm.load(saved["coordinator"])
             self.algorithm.done = saved["done"]
-            self.algorithm.completed = saved["completed"]  # a seed that has ended stays at the round of its end
+            assign(
+                self.algorithm, "completed", saved["completed"]
+            )  # a seed that has ended stays at the round of its end
         elif saved["status"] == "running":
             return  # it could be built before and now could not: it stays failed
         self.status, self.error, self.agents = saved["status"], saved["error"], saved["agents"]

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from orchestrator.core.declared import assign
 from orchestrator.core.rounds import Coordinator, Fusible
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.cells import reserved_columns
@@ -166,7 +167,7 @@ def test_measuring_leaves_the_state_alone(pair):
         assert repr_of(first) == repr_of(again)
         assert (repr_of(coordinator.state()), repr_of(fleet.states())) == before
         converse(fleet, of.sizes, [(replica, coordinator.round)], charged=True)
-        coordinator.completed = t + 1
+        assign(coordinator, "completed", t + 1)
         assert (repr_of(coordinator.state()), repr_of(fleet.states())) != before
 
 

@@ -345,3 +345,10 @@ def test_a_sweep_file_says_what_it_imports_and_a_dry_run_imports_nothing(call, t
     assert err.splitlines()[0] == "The sweep imports helper.py, own.py."
     assert "own.py has no 'Ring'" in err
     assert (tmp_path / "imported").exists()
+
+
+def test_version(call):
+    from importlib.metadata import version
+
+    code, out, err = call("--version")
+    assert (code, out, err) == (0, f"marl-orchestrator {version('marl-orchestrator')}\n", "")

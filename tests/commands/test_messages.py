@@ -39,7 +39,7 @@ SAID = {
     "a sweep file that is not there": (["sweep", "mine.yaml"], "There is no sweep file mine.yaml."),
     "a plug-in that is not there": (
         ["run", "./mine.py:Mine", "windy-cliff"],
-        "Cannot read {here}/mine.py: no such file.",
+        "Cannot read {here}/mine.py: no such file. Paths start at the current folder, not at the sweep file.",
     ),
     "an unknown setting": (
         [*RUN, "alhpa=1"],

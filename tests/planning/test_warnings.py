@@ -86,3 +86,15 @@ def test_parameters_within_the_theory_have_no_warning(logged, tmp_path):
     results = carry_out(quiet, tmp_path / "r", backend="inline", quiet=True)
     assert logged() == []
     assert results.sql("SELECT note FROM runs")["note"].isna().all()
+
+
+def test_too_few_seeds_for_a_verdict_are_told_before_the_run():
+    """Not for a claim whose numbers have no noise, and not for one that the cells cannot decide anyway."""
+    claim = {"case": "a", "metric": "mean_bias_tail", "law": "value", "at_least": 0}
+    content = {
+        "name": "s", "env": {"name": "digital"}, "cases": {"a": {"algorithm": "iql"}}, "seeds": "0..3",
+        "claims": [{"name": "told", **claim}, {"name": "exact", "deterministic": True, **claim}],
+    }  # fmt: skip
+    told = "seeds: 4 seeds are too few for a verdict on 'told'; it takes 6 or more."
+    assert checked(content, "s").undecidable_claims() == [told]
+    assert checked(content | {"seeds": "0..5"}, "s").undecidable_claims() == []

@@ -29,7 +29,7 @@ RAISING = {
     "agent metrics": "ValueError: measure_agents() gave 'x' the shape (1,); it takes one number per agent",
     "not a call": "TypeError: a coordinator yields Call, Exchange or a tuple of them, not str",
     "unknown group": "'nobody'; the groups are agents",
-    "unknown method": "AttributeError: 'Patients' object has no attribute 'dance'",
+    "unknown method": "AttributeError: a call names 'dance', which Patients lacks: known: hear, see, silent, walk.",
     "short reply": "ValueError: the reply 'x' has shape",
     "silent send": "ValueError: the method 'silent' of an Exchange must return rows to send",
     "no letters": "must return rows 'x' with a letter to each of up to 2 members along the second axis",

@@ -8,6 +8,7 @@ import pytest
 from algorithms.policy_reciprocity.parameters import PolicyReciprocityParameters
 from algorithms.policy_reciprocity.reciprocity import PolicyReciprocity
 from orchestrator.core.calls import Traffic
+from orchestrator.core.declared import assign
 from orchestrator.core.graphs import named_graph
 from orchestrator.fleet.inline import InlineFleet
 from tests.tools.reciprocity import Stepwise, everything, run, task
@@ -120,7 +121,7 @@ def test_a_state_taken_in_the_middle_of_an_episode_goes_on_to_the_same_bits(envi
     resumed.fleet = InlineFleet(3 if how == "another packing" else 1)
     resumed.fleet.load(of, blocks)
     resumed.coordinator.load(state)
-    resumed.coordinator.completed = 4
+    assign(resumed.coordinator, "completed", 4)
     if how == "leap":
         resumed.leap(9)
     else:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from orchestrator import Results
+from orchestrator.core.declared import assign
 from orchestrator.errors import UserError
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.cells import make_cell
@@ -103,7 +104,7 @@ def test_a_packed_state_goes_on_as_if_nothing_had_happened():
     assert weights(other) == saved
     resumed = started(of())
     resumed.load(unpack(saved))
-    resumed.completed = 1
+    assign(resumed, "completed", 1)
     assert weights(steps(resumed, 1)) == weights(steps(whole, 1)) != saved
 
 

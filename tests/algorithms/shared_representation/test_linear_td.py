@@ -15,6 +15,7 @@ from algorithms.shared_representation.kernels import server_step, step_size
 from algorithms.shared_representation.pfedtd_rep import PFedTDRep
 from algorithms.shared_representation.shared_head_td import SharedHeadTD
 from envs.linear.shared_subspace_mrp import SharedSubspaceMRP
+from orchestrator.core.declared import assign
 from tests.tools.td import BASIS, assert_same_bits, by_hand, one_round, run, tail, two_states
 
 ALGORITHMS = (
@@ -174,7 +175,7 @@ def test_step_sizes_by_hand():
 def test_both_schedules_run_on_rounds():
     """t = 700, t_0 = 100: 1 + t / t_0 = 8, alpha = .4 / 8^(2/3) = .1, beta = .4 / 8 = .05."""
     coordinator, _ = by_hand(PFedTDRep, two_states(gamma=0.5), alpha=0.4, beta=0.4, offset=100.0)
-    coordinator.completed = 700
+    assign(coordinator, "completed", 700)
     assert coordinator.alpha() == pytest.approx(0.1, rel=1e-15)
     assert coordinator.beta() == pytest.approx(0.05, rel=1e-15)
 
