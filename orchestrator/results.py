@@ -108,9 +108,21 @@ class Results:
         if not stored.claims:
             return []
         replicates, curves = self._judged_rows(stored)
-        verdicts = [judge(claim, replicates, curves, stored.varied, stored.command) for claim in stored.claims]
+        told = self._looks(sweep)
+        verdicts = [
+            judge(claim, replicates, curves, stored.varied, stored.command, told.get(claim.name, ()))
+            for claim in stored.claims
+        ]
         self._store_changed(stored, verdicts)
         return verdicts
+
+    def _looks(self, sweep: str) -> dict[str, list[int]]:
+        """Claim -> the numbers of seeds at which it got verdicts in this folder, the first one first."""
+        query = f"SELECT claim, seeds FROM verdicts WHERE sweep = {sql_text(sweep)} AND look > 0 ORDER BY written"
+        told: dict[str, list[int]] = {}
+        for row in self.store.query(query).to_pylist():
+            told.setdefault(row["claim"], []).append(row["seeds"])
+        return told
 
     def _store_changed(self, stored: StoredSweep, verdicts: "list[Verdict]") -> None:
         rows = [verdict.to_rows(stored.name, stored.hash) for verdict in verdicts]
@@ -204,7 +216,8 @@ class Results:
 
         stored = self.stored(sweep)
         wanted = write.claim_named(stored, claim)
-        verdict = judge(wanted, *self._judged_rows(stored), stored.varied, stored.command)
+        told = self._looks(sweep).get(wanted.name, ())
+        verdict = judge(wanted, *self._judged_rows(stored), stored.varied, stored.command, told)
         return write.claim_axes(stored, wanted, verdict, width)
 
     def _of(self, sweep: str, view: str, order: str) -> "pd.DataFrame":
