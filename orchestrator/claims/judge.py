@@ -147,8 +147,7 @@ def _with_enough_seeds(claim: Claim, data: Sample | Family, result: LawResult) -
     if not why:
         return result
     estimate = f"The estimate so far is {interval_text(result.interval)}; the accepted range is {accepted_range(claim)}"
-    points = tuple(replace(point, used=False) for point in result.points)
-    return replace(result, verdict="inconclusive", sentence=f"{why}. {estimate}", points=points)
+    return replace(result, verdict="inconclusive", sentence=f"{why}. {estimate}")
 
 
 def _verdict(

@@ -9,11 +9,19 @@ from orchestrator.claims.columns import Floats, listed
 from orchestrator.claims.levels import level_points, points_of, require_logarithm
 from orchestrator.claims.replicates import Undecided
 from orchestrator.claims.samples import Family, Sample
-from orchestrator.claims.sentences import WORDS, accepted_range, floor_words, interval_text, seeds_words, still_words
+from orchestrator.claims.sentences import (
+    WORDS,
+    accepted_range,
+    floor_words,
+    interval_text,
+    no_interval,
+    seeds_words,
+    still_words,
+)
 from orchestrator.claims.statistics import curves, floors, rule
 from orchestrator.claims.statistics.contrasts import Contrast
 from orchestrator.claims.statistics.intervals import ROUNDING, Interval, jackknife, jackknife_of, outcomes
-from orchestrator.claims.statistics.looks import MISSED, alpha
+from orchestrator.claims.statistics.looks import LEAST_SEEDS, MISSED, alpha
 from orchestrator.claims.verdict import OUTCOMES, LawResult
 
 LEAST_LEVELS = 4
@@ -145,6 +153,9 @@ def judge_floor(claim: Claim, data: Sample, look: int) -> LawResult:
         )
         outcome = outcomes(interval, claim.accepted)
     else:
+        if len(data.seeds) < 2:
+            sentence = f"the floor of a single seed is {float(c0):.3g}"
+            return LawResult("inconclusive", no_interval(float(c0)), sentence, points_of(claim, data), fit)
         interval, outcome = rule.judge_floor(data.rows, g, claim.accepted, look)
         if bool(floors.too_noisy(data.rows)):
             sentence = (
@@ -188,6 +199,9 @@ def judge_floors(claim: Claim, data: Family, look: int) -> LawResult:
     if claim.floor is None:
         raise ValueError(f"claim {claim.name!r} is not about a floor")
     require_levels(claim.law, claim.versus, data.x)
+    if len(data.seeds) < LEAST_SEEDS:
+        few = f"{len(data.seeds)} seeds are too few for fitted floors; at least {LEAST_SEEDS} are needed"
+        raise Undecided(few)
     pairs: list[tuple[Floats, Floats]] = []
     for at, part in zip(data.x, data.curves, strict=True):
         try:
@@ -197,13 +211,8 @@ def judge_floors(claim: Claim, data: Family, look: int) -> LawResult:
             raise Undecided(f"at {claim.versus}={at:g}: {why}") from why
         pairs.append(rule.deleted_floors(part.y, part.x**-claim.floor.decay))
     c0, deleted = (np.array(part) for part in zip(*pairs, strict=True))
-    points = tuple(
-        point
-        for at, (middle, others) in zip(data.x, pairs, strict=True)
-        for point in level_points(
-            at, jackknife(middle[None], others[None], *2 * (alpha(1) * floors.FLOOR_TAIL,)), len(data.seeds)
-        )
-    )
+    tail = floors.FLOOR_TAIL * alpha(1)
+    points = tuple(level_points(data.x, jackknife(c0, deleted, tail, tail), len(data.seeds)))
     if (lost := ~((c0 > 0) & (deleted > 0).all(axis=-1))).any():
         place = f"{claim.versus}={listed(map(float, data.x[lost]))}"
         raise Undecided(f"a fitted floor at {place} is not above 0, in all seeds or without one of them")

@@ -176,6 +176,8 @@ def test_floor_three_ways(table, verdict_of):
     assert result.fit == {"floor": pytest.approx(result.estimate), "scale": pytest.approx(0.5, rel=0.02), "decay": 1}
     assert verdict_of(summary, at_most=0.01, **fields).verdict == "refuted"
     assert verdict_of(summary, expect=0.02, within=1e-4, **fields).verdict == "inconclusive"
+    one = verdict_of(table("error_tail", (0.02 + 0.5 / X)[:, None], X), at_most=1, **fields)
+    assert "1 seed is too few for a verdict; at least 6 are needed. The estimate so far is 0.02;" in one.reason
     loud = verdict_of(table("error_tail", noisy(0.02 + 0.5 / X, sigma=1), X), at_most=1, **fields)
     assert (loud.verdict, loud.look) == ("inconclusive", 0)
     assert "single runs scatter too much for an interval" in loud.reason

@@ -126,6 +126,8 @@ def test_the_floor_of_a_family_of_curves_against_a_key(table, verdict_of):
     assert result.points[3].y == pytest.approx(0.016, rel=0.15)
     assert result.interval == "95% interval, one seed deleted at a time"
     assert verdict_of(summary, at_most=1, **fields).verdict == "refuted"
+    few = verdict_of(summary[summary["seed"] < 5], at_most=1, **fields)
+    assert "5 seeds are too few for fitted floors; at least 6 are needed" in few.reason
     gone = summary[(summary["alpha"] != 0.2) | (summary["agents"] < 16)]
     assert "at alpha=0.2: only 3 values of agents" in verdict_of(gone, at_most=1, **fields).reason
     none = summary.assign(error_tail=summary["error_tail"] - 0.1 * summary["alpha"] ** 2)
