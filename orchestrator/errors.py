@@ -2,8 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 #: The engine's own files.
 ENGINE = Path(__file__).resolve().parent
@@ -56,3 +60,22 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
         return f"did you mean {' or '.join(repr(word) for word in near)}?"
     more = f" and {len(known) - MOST_KNOWN} more" if len(known) > MOST_KNOWN else ""
     return f"known: {', '.join(known[:MOST_KNOWN]) or 'none'}{more}."
+
+
+def input_path(error: "ErrorDetails", values: Mapping[str, object]) -> list[str]:
+    """Keys and positions that lead through ``values`` to the place of a pydantic error.
+
+    Pydantic's own location also names the members of unions that it tried, such as ``int`` or ``list[int]``. They are
+    left out because the input has no such key. A missing key is the last part of its location.
+    """
+    path: list[str] = []
+    here: object = values
+    for part in error["loc"]:
+        if isinstance(here, Mapping) and part in here:
+            here = cast("Mapping[object, object]", here)[part]
+        elif isinstance(here, list | tuple) and isinstance(part, int) and part < len(cast("list[object]", here)):
+            here = cast("list[object]", here)[part]
+        else:
+            continue
+        path.append(str(part))
+    return [*path, str(error["loc"][-1])] if error["type"] == "missing" else path

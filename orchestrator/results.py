@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Rows of tables by name, before they are stored.
 Rows = dict[str, list[dict[str, object]]]
 #: The views that judging reads; claims along curves read ``curves`` as well.
-JUDGED = ("members", "summary", "claims", "claim_points")
+JUDGED = ("members", "summary", "verdicts", "claims", "claim_points")
 STATES = ("done", "diverged", "failed", "missing")
 
 
@@ -136,7 +136,11 @@ class Results:
         from orchestrator.claims.judge import judge
 
         replicates, curves = self._judged_rows(stored, ask, stored.claims)
-        return [judge(claim, replicates, curves, stored.varied, stored.command) for claim in stored.claims]
+        looks = _looks(stored.name, ask)
+        return [
+            judge(claim, replicates, curves, stored.varied, stored.command, looks.get(claim.name, ()))
+            for claim in stored.claims
+        ]
 
     def _keep(self, rows: "Rows") -> None:
         from orchestrator.store.schema import table
@@ -234,7 +238,8 @@ class Results:
         stored = self.stored(sweep)
         wanted = write.claim_named(stored, claim)
         rows = self._judged_rows(stored, self.store.query, [wanted])
-        verdict = judge(wanted, *rows, stored.varied, stored.command)
+        looks = _looks(sweep, self.store.query).get(wanted.name, ())
+        verdict = judge(wanted, *rows, stored.varied, stored.command, looks)
         return write.claim_axes(stored, wanted, verdict, width)
 
     def _of(self, sweep: str, view: str, order: str) -> "pd.DataFrame":
@@ -269,6 +274,15 @@ class Results:
 def _sweeps(ask: "Ask") -> list[str]:
     """Names of the sweeps that were run into the folder."""
     return [row["sweep"] for row in ask("SELECT DISTINCT sweep FROM members ORDER BY sweep").to_pylist()]
+
+
+def _looks(sweep: str, ask: "Ask") -> dict[str, list[int]]:
+    """Claim -> the numbers of seeds at which it got verdicts in this folder, the first one first."""
+    query = f"SELECT claim, seeds FROM verdicts WHERE sweep = {sql_text(sweep)} AND look > 0 ORDER BY written"
+    found: dict[str, list[int]] = {}
+    for row in ask(query).to_pylist():
+        found.setdefault(row["claim"], []).append(row["seeds"])
+    return found
 
 
 def _changed(stored: StoredSweep, verdicts: "Sequence[Verdict]", ask: "Ask") -> "Rows | None":

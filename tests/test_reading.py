@@ -56,13 +56,16 @@ def test_a_report_writes_its_page_alone(folder, call):
 
 
 def test_a_verdict_that_changed_is_stored(folder, tmp_path):
-    """More seeds, another estimate: the judgement is appended once."""
+    """More seeds, another estimate: the judgement is appended once, as a second look; the same data are no new one."""
     more = checked(CONTENT | {"seeds": "6..7"}, "test")
     results = carry_out(more, folder, backend="inline", quiet=True)
     before = results.sql("SELECT claim, estimate FROM claims ORDER BY claim")
     results.judge("family/small")
     after = results.sql("SELECT claim, estimate FROM claims ORDER BY claim")
     assert before["estimate"].tolist()[0] != after["estimate"].tolist()[0]
+    told = results.sql("SELECT seeds, look FROM verdicts WHERE claim = 'in order' ORDER BY written")
+    assert told.to_numpy().tolist() == [[6, 1], [8, 2]]
+    assert results.sql("SELECT DISTINCT look FROM verdicts WHERE claim = 'undecided'")["look"].tolist() == [0]
     stored = content(folder)
     results.judge("family/small")
     assert content(folder) == stored

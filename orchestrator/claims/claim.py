@@ -11,8 +11,7 @@ from typing import Annotated, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from orchestrator.core.parameters import input_path
-from orchestrator.errors import UserError, nearest
+from orchestrator.errors import UserError, input_path, nearest
 
 LAWS = ("power", "exponential", "bound", "order", "floor", "value")
 #: Fields that only some laws take. Every law takes the others.
@@ -26,10 +25,15 @@ LAW_FIELDS = {
     "by": ("order",),
     "constant": ("bound",),
     "exponent": ("bound",),
+    "decay": ("floor",),
+    "rare": ("value", "bound"),
+    "share": ("value", "bound"),
+    "floor": ("power", "exponential"),
 }
 #: Fields that a law needs; the others need ``versus``.
 NEEDS: dict[str, tuple[str, ...]] = {"bound": ("versus", "constant", "exponent"), "order": ("below",), "value": ()}
-#: x axis of a claim about a learning curve: the round. Its metric is the mean since the last record.
+#: x axis of a claim about a learning curve: the round. Its metric is <m> at the record, or <m>_window, the mean since
+#: the last record.
 ROUND = "round"
 #: Seeds that a verdict needs, unless the claim is deterministic.
 LEAST_SEEDS = 6
@@ -53,6 +57,14 @@ class Reference(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
+class Floor(BaseModel, frozen=True, extra="forbid"):
+    """What is judged instead of the metric: the floor C0 of C0 + C1 x^-decay, fitted at each value of ``versus``."""
+
+    versus: str = Field(description="the x of the fit, a grid key such as agents")
+    decay: float = Field(gt=0, allow_inf_nan=False, description="p of C0 + C1 x^-p")
+    window: tuple[Number, Number] | None = Field(None, description="range of x that is fitted, both ends included")
+
+
 class Claim(BaseModel):
     """One law from a paper, to be judged with the results of a sweep. See ``judge`` for the rule."""
 
@@ -61,7 +73,8 @@ class Claim(BaseModel):
     name: str = Field(min_length=1, description="the claim in words, unique in its sweep")
     case: str = Field(description="the case of the sweep that the claim is about")
     metric: str = Field(
-        description="<m>_tail, <m>_final, rounds_to_<m> (with level), a cost column of runs; <m>_window versus round"
+        description="<m>_tail, <m>_final, rounds_to_<m> (with level), a cost column of runs; versus round <m>, the "
+        "value at each record (for rates), or <m>_window, the mean since the last record"
     )
     law: Literal["power", "exponential", "bound", "order", "floor", "value"] = Field(description="kind of law")
     versus: str | None = Field(
@@ -87,6 +100,17 @@ class Claim(BaseModel):
     level: Number | None = Field(None, gt=0, description="rounds_to_<m>: the error to reach; not a level of versus")
     deterministic: bool = Field(
         False, description="the numbers have no noise: the interval leaves out levels instead of seeds"
+    )
+    decay: Number | None = Field(None, gt=0, description="floor: p of C0 + C1 x^-p, fixed before the data")
+    floor: Floor | None = Field(None, description="versus, decay: judge the fitted floor C0 instead of the metric")
+    share: bool | None = Field(
+        None, description="every run's number is 0 or 1, and the claim is about the share of runs"
+    )
+    rare: Number | None = Field(
+        None, gt=0, lt=1, description="share of a rare kind of run that the seeds must be able to show, such as 0.1"
+    )
+    looked: tuple[int, ...] = Field(
+        (), description="numbers of seeds at which the claim was judged before, in another results folder"
     )
 
     @model_validator(mode="before")
@@ -118,6 +142,8 @@ class Claim(BaseModel):
             raise ValueError(f"window is {list(self.window)}; it takes [lowest, highest] of {self.versus}")
         if self.window and self.versus is None:
             raise ValueError("window needs versus: it selects values of that key")
+        if self.floor:
+            self._check_floor(self.floor)
         if ROUND in self.where:
             raise ValueError(f"where selects cells, not rounds; use window with versus {ROUND} to select rounds")
         self._check_metrics()
@@ -132,19 +158,29 @@ class Claim(BaseModel):
         if self.at_least is not None and self.at_most is not None and self.at_least >= self.at_most:
             raise ValueError(f"at_least is {self.at_least:g} and at_most {self.at_most:g}; at_least must be smaller")
 
+    def _check_floor(self, floor: Floor) -> None:
+        keys = (str(self.versus), floor.versus)
+        if keys[0] == keys[1] or any(key == ROUND or key.endswith("_final") for key in keys):
+            raise ValueError(f"floor: versus is {keys[1]!r} and that of the claim {keys[0]!r}; they take two grid keys")
+        if self.relative_to is not None or self.deterministic:
+            raise ValueError("floor takes neither relative_to nor deterministic")
+
     def _check_metrics(self) -> None:
         metrics = [self.metric]
         if self.relative_to:
             metrics.append(self.relative_to.metric or self.metric)
         for metric in metrics:
-            if (self.versus == ROUND) != metric.endswith("_window"):
+            whole = metric.endswith(("_tail", "_final")) or metric.startswith("rounds_to_") or metric in COSTS
+            if self.versus == ROUND and whole:
                 raise ValueError(
-                    f"metric is {metric!r} and versus is {self.versus!r}; "
-                    f"a learning curve needs <m>_window versus {ROUND}"
+                    f"metric is {metric!r} and versus is {self.versus!r}; a learning curve needs <m>, the value at "
+                    "each record, or <m>_window, the mean since the last record"
                 )
-            if self.versus == ROUND:
-                continue
-            if not (metric.endswith(("_tail", "_final")) or metric.startswith("rounds_to_") or metric in COSTS):
+            if self.versus != ROUND and metric.endswith("_window"):
+                raise ValueError(
+                    f"metric is {metric!r} and versus is {self.versus!r}; a learning curve needs versus {ROUND}"
+                )
+            if self.versus != ROUND and not whole:
                 raise ValueError(
                     f"metric is {metric!r}; it takes <m>_tail (mean over the last half), <m>_final, rounds_to_<m>, "
                     f"or one of {', '.join(COSTS)}"
@@ -183,11 +219,6 @@ class Claim(BaseModel):
         return 0.0 if self.by == "difference" else 1.0
 
     @property
-    def confidence(self) -> float:
-        """Confidence of the two-sided interval; the two limits of a bound hold with 95 percent each."""
-        return 0.90 if self.law == "bound" else 0.95
-
-    @property
     def expected(self) -> str:
         """The accepted range in words."""
         if self.law == "bound":
@@ -204,6 +235,8 @@ class Claim(BaseModel):
     def quantity(self) -> str:
         """What is measured, in words: the metric, or the ratio of two metrics or cases."""
         metric = f"{self.metric} (level {self.level:g})" if self.level is not None else self.metric
+        if self.floor is not None:
+            return f"floor of {metric}"
         if self.below is not None:
             return f"{metric} of {self.case} {'-' if self.by == 'difference' else '/'} {self.below}"
         if self.relative_to is None:

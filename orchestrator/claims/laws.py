@@ -1,153 +1,182 @@
-"""What each law makes of a sample: the statistics of ``fits`` turned into an outcome and a sentence."""
+"""What is needed before a claim is fitted, and the laws of a whole curve: power, exponential and floor."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 
-from orchestrator.claims import fits
-from orchestrator.claims.claim import Claim
+from orchestrator.claims.claim import LEAST_SEEDS, ROUND, Claim
 from orchestrator.claims.columns import Floats, listed
-from orchestrator.claims.fits import CurveStatistic, Interval
+from orchestrator.claims.levels import level_points, points_of, require_logarithm
 from orchestrator.claims.replicates import Undecided
-from orchestrator.claims.samples import Sample
+from orchestrator.claims.samples import Family, Sample
 from orchestrator.claims.sentences import (
-    LEAST_SEEDS,
     WORDS,
     accepted_range,
     floor_words,
     interval_text,
+    no_interval,
     seeds_words,
+    still_words,
 )
-from orchestrator.claims.verdict import Outcome, Point
+from orchestrator.claims.statistics import curves, floors, rule
+from orchestrator.claims.statistics.contrasts import Contrast
+from orchestrator.claims.statistics.intervals import ROUNDING, Interval, jackknife, jackknife_of, outcomes
+from orchestrator.claims.statistics.looks import MISSED, alpha
+from orchestrator.claims.verdict import OUTCOMES, LawResult
 
 LEAST_LEVELS = 4
 LEAST_RATIO = 8.0
-UNKNOWN = Interval(math.nan, math.nan, math.nan, math.nan)
-
-
-@dataclass(frozen=True)
-class LawResult:
-    """What a law makes of a sample; ``fit`` is what a figure draws (see ``Verdict``)."""
-
-    verdict: Outcome
-    interval: Interval
-    sentence: str
-    points: tuple[Point, ...] = ()
-    fit: dict[str, float] = field(default_factory=dict[str, float])
 
 
 def require(claim: Claim, data: Sample) -> None:
     """Raise ``Undecided`` if the data cannot decide the claim, before anything is fitted."""
     if claim.deterministic:
         spread = np.ptp(data.y, axis=-1)
-        if (spread > 1e-9 * np.abs(data.y).max(axis=-1)).any():
+        if (spread > ROUNDING * np.abs(data.y).max(axis=-1)).any():
             raise Undecided("the claim is marked deterministic, but its seeds differ; remove deterministic")
-    if claim.relative_to is not None and not (fine := fits.positive(data.y[1])).all():
+    if claim.relative_to is not None and not (fine := curves.positive(data.y[1])).all():
         place = f" at {claim.versus}={listed(map(float, data.x[~fine]))}" if claim.versus else ""
         raise Undecided(f"the mean of the denominator of {claim.quantity} is not positive{place}")
-    if claim.law not in ("power", "exponential", "floor"):
-        return
-    x = data.x
+    if claim.law in ("power", "exponential", "floor"):
+        require_levels(claim.law, claim.versus, data.x)
+    if claim.law == "exponential" and claim.versus == ROUND and claim.metric.endswith("_window"):
+        _require_even_windows(claim, data)
+
+
+def require_levels(law: str, versus: str | None, x: Floats) -> None:
+    """Raise ``Undecided`` if ``x`` has too few values for a law, or spans too little."""
     if len(x) < LEAST_LEVELS:
-        values = f"only {len(x)} value{'s' * (len(x) != 1)} of {claim.versus} in the window"
+        values = f"only {len(x)} value{'s' * (len(x) != 1)} of {versus} in the window"
         raise Undecided(f"{values}; at least {LEAST_LEVELS} are needed")
-    if claim.law != "exponential" and x[-1] / x[0] < LEAST_RATIO:
+    if law != "exponential" and x[-1] / x[0] < LEAST_RATIO:
         raise Undecided(
-            f"{claim.versus} spans only a factor of {x[-1] / x[0]:.3g} ({x[0]:g} to {x[-1]:g}); at least "
+            f"{versus} spans only a factor of {x[-1] / x[0]:.3g} ({x[0]:g} to {x[-1]:g}); at least "
             f"{LEAST_RATIO:g} is needed to identify a power law"
         )
 
 
-def decide(interval: Interval, accepted: tuple[float, float]) -> Outcome:
-    """Supported if the interval lies inside the accepted range, refuted if they are disjoint, else inconclusive."""
-    low, high = float(interval.low), float(interval.high)
-    if accepted[0] <= low and high <= accepted[1]:
-        return "supported"
-    return "refuted" if high < accepted[0] or low > accepted[1] else "inconclusive"
-
-
-def points_of(claim: Claim, data: Sample) -> tuple[Point, ...]:
-    """Every level for the table; those outside the window are not used."""
-    points = level_points(claim, data.x, data.y, used=True)
-    for x, y in data.aside:
-        points += level_points(claim, np.array([x]), y, used=False)
-    return tuple(sorted(points, key=lambda point: point.x))
-
-
-def level_points(claim: Claim, x: Floats, y: Floats, used: bool) -> list[Point]:
-    """Mean and interval at each level as the law judges them: on the logarithm where means allow it, or plain."""
-    logarithm = claim.law not in ("value", "bound") and bool(fits.positive(y).all())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = _levels(claim, y, logarithm)
-    rows = zip(x, *(np.atleast_1d(part) for part in (at.estimate, at.low, at.high)), strict=True)
-    return [Point(*map(float, row), seeds=y.shape[-1], used=used) for row in rows]
-
-
-def _need_logarithm(claim: Claim, data: Sample) -> None:
-    """Raise ``Undecided`` if a mean that the law needs has no logarithm."""
-    fine = fits.positive(data.y)
-    if not fine.all():
-        place = f" at {claim.versus}={listed(map(float, data.x[~fine]))}" if claim.versus else ""
+def _require_even_windows(claim: Claim, data: Sample) -> None:
+    """Means over windows of different lengths fall at another rate than the values themselves."""
+    earlier = [x for x, _ in data.aside if x < data.x[0]]
+    lengths = np.diff(np.concatenate([[max(earlier, default=0.0)], data.x]))
+    if np.ptp(lengths) > 0:
+        value = claim.metric.removesuffix("_window")
         raise Undecided(
-            f"the mean of {claim.quantity} over the seeds (or over all but one of them) is not positive{place}, so "
-            "it has no logarithm"
+            f"{claim.metric} is a mean over windows of different lengths, which has another rate than the curve; "
+            f"use {value}, the value at each record"
         )
 
 
-def _interval(claim: Claim, u: Floats, y: Floats, statistic: CurveStatistic) -> Interval:
-    """Interval of a statistic of the whole curve, ``statistic(u, y)``."""
-    if claim.deterministic:
-        return fits.leave_one_point_out(statistic, u, y)
-    return fits.jackknife(partial(statistic, u), y)
-
-
-def _levels(claim: Claim, y: Floats, logarithm: bool) -> Interval:
-    """Interval of the mean (or ratio) at each level [levels]; made on the logarithm it stays positive."""
-    if claim.deterministic:
-        mean = fits.mean_curve(y)
-        return Interval(mean, mean, mean, np.zeros(len(mean)))
-    if not logarithm:
-        return fits.jackknife(fits.mean_curve, y, claim.confidence)
-    log_mean = fits.jackknife(lambda part: np.log(fits.mean_curve(part)), y, claim.confidence)
-    return Interval(np.exp(log_mean.estimate), np.exp(log_mean.low), np.exp(log_mean.high), log_mean.error)
-
-
-def _slope(claim: Claim, data: Sample) -> LawResult:
+def judge_curve(claim: Claim, data: Sample, look: int) -> LawResult:
     """Power and exponential: the slope of log y on u, and whether one slope is enough."""
-    _need_logarithm(claim, data)
+    require_logarithm(claim, data)
     u = np.log(data.x) if claim.law == "power" else data.x
-    slope = _interval(claim, u, data.y, lambda u, y: fits.line(u, y)[1])
-    bend = _interval(claim, u, data.y, fits.quadratic_term)
-    change = 2 * float(bend.estimate) * float(u[-1] - u[0])
-    fit = {"intercept": float(fits.line(u, data.y)[0]), "slope": float(slope.estimate)}
-    fit |= {"quadratic": float(bend.estimate), "slope_change": change}
-    points = points_of(claim, data)
+    if claim.deterministic:
+        found = _without_noise(claim, u, data.y)
+    else:
+        found = rule.judge_slope(u, data.rows, claim.accepted, claim.within, look)
+    intercept, slope = curves.line(u, data.y)
+    fit = {"intercept": float(intercept), "slope": float(slope)}
+    fit |= {"slope_change": float(found.change.interval.estimate)}
+    curve = ""
+    if bool(found.bent):
+        floor, floor_fit = floor_words(claim, _free_floor(claim, u, data.y))
+        curve, fit = f"; {floor}", fit | floor_fit
+    sentence = _slope_sentence(claim, data, found, look) + curve
+    return LawResult(OUTCOMES[int(found.outcome)], found.slope.interval, sentence, points_of(claim, data), fit)
+
+
+def _without_noise(claim: Claim, u: Floats, y: Floats) -> rule.Slope:
+    """The same for numbers without noise: ranges over leaving out one level."""
+    slope, change = (curves.leave_one_point_out(statistic, u, y) for statistic in (curves.slope, curves.change))
+    limit = math.inf if claim.within is None else claim.within
+    bent = ((change.low > 0) | (change.high < 0)) & (np.abs(change.estimate) > limit)
+    outcome = np.where(bent, -1, outcomes(slope, claim.accepted)).astype(np.int8)
+    none = slope.where(False)
+    parts = [Contrast(interval, (interval, none, none)) for interval in (slope, change)]
+    return rule.Slope(*parts, bent=bent, doubtful=np.zeros_like(bent), outcome=outcome)
+
+
+def _slope_sentence(claim: Claim, data: Sample | Family, found: rule.Slope, look: int) -> str:
     word = "exponent" if claim.law == "power" else "rate"
-    bent = float(bend.low) > 0 or float(bend.high) < 0
-    if bent and claim.within is not None and abs(change) > claim.within:
-        floor, curve = floor_words(claim, _interval(claim, u, data.y, fits.floor_fit))
-        sentence = (
-            f"Not one {claim.law} law: the local {word} changes by {change:+.2g} over the window, more than the "
-            f"allowed {claim.within:g}, and the interval of the quadratic term {interval_text(bend)} excludes 0 "
-            f"(a single {word} would be {interval_text(slope)}); {floor}"
+    interval, change, verdict = found.slope.interval, found.change.interval, OUTCOMES[int(found.outcome)]
+    if bool(found.bent):
+        where = "as estimated and by every range" if claim.deterministic else "with its whole interval"
+        return (
+            f"Not one {claim.law} law: the local {word} changes by {float(change.estimate):+.2g} "
+            f"[{float(change.low):.2g}, {float(change.high):.2g}] over the window, {where} more than the allowed "
+            f"{claim.within:g} (a single {word} would be {interval_text(interval)})"
         )
-        return LawResult("refuted", slope, sentence, points, fit | curve)
-    verdict = decide(slope, claim.accepted)
-    sentence = f"The {word} {interval_text(slope)} {WORDS[verdict]} {accepted_range(claim)}"
+    if math.isnan(float(interval.low)):
+        return still_words(len(data.seeds), f"the {word}", float(interval.estimate))
+    typical = float(found.slope.typical)
+    of_runs = "" if math.isnan(typical) or claim.deterministic else f" (of the typical run {typical:.3g})"
+    if bool(found.doubtful) and verdict == "inconclusive":
+        accepted = (-float(claim.within or 0), float(claim.within or 0))
+        more = seeds_words(claim, data, found.change.parts, accepted, look)
+        return (
+            f"The {word} {interval_text(interval)}{of_runs} would do, but the local {word} changes over the window by "
+            f"{interval_text(change)}: surely, and perhaps by more than the allowed {claim.within:g}{more}"
+        )
+    sentence = f"The {word} {interval_text(interval)}{of_runs} {WORDS[verdict]} {accepted_range(claim)}"
     if verdict == "inconclusive":
-        sentence += seeds_words(claim, data, slope, claim.accepted)
-    if bent and claim.within is None and abs(change) > 0.01:
-        sentence += f"; the local {word} changes by {change:+.2g} over the window, which is not limited without within"
-    return LawResult(verdict, slope, sentence, points, fit)
+        sentence += seeds_words(claim, data, found.slope.parts, claim.accepted, look)
+    curved = float(change.low) > 0 or float(change.high) < 0
+    if curved and claim.within is None and abs(float(change.estimate)) > 0.01:
+        sentence += (
+            f"; the local {word} changes by {float(change.estimate):+.2g} over the window, which is not limited "
+            "without within"
+        )
+    return sentence
 
 
-def _floor(claim: Claim, data: Sample) -> LawResult:
-    """The floor C0 of C0 + C1 x^-p against the accepted range."""
-    _need_logarithm(claim, data)
-    curve = _interval(claim, np.log(data.x), data.y, fits.floor_fit)
+def _free_floor(claim: Claim, u: Floats, y: Floats) -> Interval:
+    """[C0, C1, p] with a fitted p: for the figure and for words."""
+    if claim.deterministic:
+        return curves.leave_one_point_out(floors.floor_fit, u, y)
+    return jackknife_of(lambda part: floors.floor_fit(u, part), y, MISSED, MISSED)
+
+
+def judge_floor(claim: Claim, data: Sample, look: int) -> LawResult:
+    """The floor C0 of C0 + C1 x^-p against the accepted range; p is the claim's ``decay``."""
+    require_logarithm(claim, data)
+    if claim.decay is None:
+        return _judge_free_floor(claim, data)
+    g = data.x**-claim.decay
+    c0, c1 = floors.fixed_floor(curves.mean_curve(data.y), g)
+    fit = {"floor": float(c0), "scale": float(c1), "decay": claim.decay}
+    if claim.deterministic:
+        interval = curves.leave_one_point_out(
+            lambda u, y: floors.fixed_floor(curves.mean_curve(y), np.exp(-(claim.decay or 0) * u))[0],
+            np.log(data.x),
+            data.y,
+        )
+        outcome = outcomes(interval, claim.accepted)
+    else:
+        if len(data.seeds) < 2:
+            sentence = f"the floor of a single seed is {float(c0):.3g}"
+            return LawResult("inconclusive", no_interval(float(c0)), sentence, points_of(claim, data), fit)
+        interval, outcome = rule.judge_floor(data.rows, g, claim.accepted, look)
+        if bool(floors.too_noisy(data.rows)):
+            sentence = (
+                f"The floor is {float(c0):.3g}, but single runs scatter too much for an interval: the spread of log "
+            )
+            sentence += f"{claim.quantity} exceeds {floors.TOO_NOISY:g} at a level in the upper half"
+            return LawResult("inconclusive", interval, sentence, points_of(claim, data), fit)
+    verdict = OUTCOMES[int(outcome)]
+    sign = "+" if float(c1) >= 0 else "-"
+    sentence = (
+        f"The floor {interval_text(interval)} {WORDS[verdict]} {accepted_range(claim)}; the fit is {float(c0):.3g} "
+    )
+    sentence += f"{sign} {abs(float(c1)):.3g} {claim.versus}^-{claim.decay:g}"
+    if verdict == "inconclusive":
+        sentence += seeds_words(claim, data, [interval], claim.accepted, look)
+    return LawResult(verdict, interval, sentence, points_of(claim, data), fit)
+
+
+def _judge_free_floor(claim: Claim, data: Sample) -> LawResult:
+    """A floor with a fitted p: a verdict only for numbers without noise."""
+    curve = _free_floor(claim, np.log(data.x), data.y)
     floor = curve.at(0)
     if math.isnan(float(floor.estimate)):
         raise Undecided(
@@ -155,93 +184,42 @@ def _floor(claim: Claim, data: Sample) -> LawResult:
         )
     words, fit = floor_words(claim, curve)
     points = points_of(claim, data)
-    if math.isnan(float(floor.low)) and len(data.seeds) >= LEAST_SEEDS:
-        sentence = f"{words}; the floor is not identified if one of the seeds or levels is left out"
-        return LawResult("inconclusive", floor, sentence, points, fit)
-    verdict = decide(floor, claim.accepted)
-    sentence = f"The floor {interval_text(floor)} {WORDS[verdict]} {accepted_range(claim)}; {words.split(', floor')[0]}"
-    if verdict == "inconclusive":
-        sentence += seeds_words(claim, data, floor, claim.accepted)
-    return LawResult(verdict, floor, sentence, points, fit)
+    if claim.deterministic and not math.isnan(float(floor.low)):
+        verdict = OUTCOMES[int(outcomes(floor, claim.accepted))]
+        sentence = (
+            f"The floor {interval_text(floor)} {WORDS[verdict]} {accepted_range(claim)}; {words.split(', floor')[0]}"
+        )
+        return LawResult(verdict, floor, sentence, points, fit)
+    sentence = f"{words}; an interval of a floor covers it only if the claim fixes p: write decay"
+    return LawResult("inconclusive", floor.where(False), sentence, points, fit)
 
 
-def _value(claim: Claim, data: Sample) -> LawResult:
-    """The mean (or ratio) at every level against the accepted range."""
-    return _every_level(claim, data, _levels(claim, data.y, logarithm=False), f"The measured {claim.quantity}")
-
-
-def _bound(claim: Claim, data: Sample) -> LawResult:
-    """One-sided 95 percent limits of y / (C x^exponent) at every level against 1."""
-    limit = (claim.constant or math.nan) * data.x ** (claim.exponent if claim.exponent is not None else math.nan)
-    y = _levels(claim, data.y, logarithm=False)
-    ratio = Interval(y.estimate / limit, y.low / limit, y.high / limit, y.error / limit)
-    return _every_level(claim, data, ratio, f"The ratio of {claim.quantity} to its bound")
-
-
-def _order(claim: Claim, data: Sample) -> LawResult:
-    """The ratio, or the difference, of the two cases' means, paired by seed, at every level against 1 or 0."""
-    ratio = claim.by != "difference"
-    if ratio:
-        _need_logarithm(claim, data)
-    levels = _levels(claim, data.y if ratio else data.y[0] - data.y[1], logarithm=ratio)
-    result = _every_level(claim, data, levels, f"The measured {claim.quantity}")
-    if len(data.x) == 1:
-        return result
-    below = int((np.asarray(levels.estimate) < claim.equal).sum())
-    sentence = f"{result.sentence}; {below} of {len(data.x)} levels are below {claim.equal:g}"
-    if ratio:
-        sentence += f", geometric mean {interval_text(_geometric_mean(claim, data))}"
-    return replace(result, sentence=sentence)
-
-
-def _geometric_mean(claim: Claim, data: Sample) -> Interval:
-    """Geometric mean over the levels of the ratio of means: reported beside the level that decides."""
-
-    def mean_log(y: Floats) -> float:
-        return float(np.log(fits.mean_curve(y)).mean())
-
-    if claim.deterministic:
-        mean = math.exp(mean_log(data.y))
-        return Interval(mean, mean, mean, 0.0)
-    log_mean = fits.jackknife(mean_log, data.y)
-    return Interval(np.exp(log_mean.estimate), np.exp(log_mean.low), np.exp(log_mean.high), log_mean.error)
-
-
-def _every_level(claim: Claim, data: Sample, levels: Interval, quantity: str) -> LawResult:
-    """Supported if every level is, refuted as soon as one is. The level that decides gives the estimate."""
-    low, high, middle = (np.atleast_1d(part) for part in (levels.low, levels.high, levels.estimate))
-    accepted = claim.accepted
-    outcomes = {decide(levels.at(i), accepted) for i in range(len(data.x))}
-    verdict: Outcome = "supported"
-    # How far the interval (its centre where it is unknown) lies outside the accepted range, on either side.
-    out = np.fmax(
-        np.where(np.isnan(high), middle, high) - accepted[1], accepted[0] - np.where(np.isnan(low), middle, low)
-    )
-    if "refuted" in outcomes:
-        verdict = "refuted"
-        out = np.fmax(low - accepted[1], accepted[0] - high)
-    elif "inconclusive" in outcomes:
-        verdict = "inconclusive"
-    i = int(np.argmax(out))
-    worst = levels.at(i)
-    sentence = f"{quantity} {interval_text(worst)} {WORDS[verdict]} {accepted_range(claim)}"
-    if len(data.x) > 1:
-        edge = ", the level closest to the edge" if verdict == "supported" else ""
-        sentence += f" at {claim.versus}={data.x[i]:g}{edge} (the claim must hold at all {len(data.x)} levels)"
-    if verdict == "inconclusive":
-        scale, edges = worst, accepted
-        if claim.law == "order" and claim.by != "difference":  # its interval is made on the logarithm
-            scale = replace(worst, estimate=math.log(float(worst.estimate)))
-            edges = (-math.inf, math.log(accepted[1]))
-        sentence += seeds_words(claim, data, scale, edges)
-    return LawResult(verdict, worst, sentence, points_of(claim, data))
-
-
-LAWS: dict[str, Callable[[Claim, Sample], LawResult]] = {
-    "power": _slope,
-    "exponential": _slope,
-    "floor": _floor,
-    "bound": _bound,
-    "order": _order,
-    "value": _value,
-}
+def judge_floors(claim: Claim, data: Family, look: int) -> LawResult:
+    """The slope of the floors C0 fitted at each value of ``versus``; a seed is deleted from everything."""
+    if claim.floor is None:
+        raise ValueError(f"claim {claim.name!r} is not about a floor")
+    require_levels(claim.law, claim.versus, data.x)
+    if len(data.seeds) < LEAST_SEEDS:
+        few = f"{len(data.seeds)} seeds are too few for fitted floors; at least {LEAST_SEEDS} are needed"
+        raise Undecided(few)
+    pairs: list[tuple[Floats, Floats]] = []
+    for at, part in zip(data.x, data.curves, strict=True):
+        try:
+            require_levels("floor", claim.floor.versus, part.x)
+            require_logarithm(claim.model_copy(update={"versus": claim.floor.versus, "floor": None}), part)
+        except Undecided as why:
+            raise Undecided(f"at {claim.versus}={at:g}: {why}") from why
+        pairs.append(rule.deleted_floors(part.y, part.x**-claim.floor.decay))
+    c0, deleted = (np.array(part) for part in zip(*pairs, strict=True))
+    tail = floors.FLOOR_TAIL * alpha(1)
+    points = tuple(level_points(data.x, jackknife(c0, deleted, tail, tail), len(data.seeds)))
+    if (lost := ~((c0 > 0) & (deleted > 0).all(axis=-1))).any():
+        place = f"{claim.versus}={listed(map(float, data.x[lost]))}"
+        raise Undecided(f"a fitted floor at {place} is not above 0, in all seeds or without one of them")
+    u = np.log(data.x) if claim.law == "power" else data.x
+    found = rule.judge_floor_slope(c0, deleted, u, claim.accepted, claim.within, look)
+    slope = float(found.slope.interval.estimate)
+    fit = {"intercept": float(np.log(c0).mean() - slope * u.mean()), "slope": slope}
+    fit |= {"slope_change": float(found.change.interval.estimate)}
+    sentence = _slope_sentence(claim, data, found, look)
+    return LawResult(OUTCOMES[int(found.outcome)], found.slope.interval, sentence, points, fit)

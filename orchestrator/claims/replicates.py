@@ -175,6 +175,13 @@ def replicates(
     return Replicates(case, metric, x[order], seed[order], status[order], y[order])
 
 
+def levels_of(claim: Claim, summary: Columns, command: str = "") -> Floats:
+    """The values of a claim's ``versus`` in its window, ascending, at which its case has cells."""
+    x = np.unique(_levels(claim, claim.case, _selected(claim, claim.case, summary, command), command))
+    low, high = claim.window or (-math.inf, math.inf)
+    return x[(low <= x) & (x <= high)]
+
+
 def _levels(claim: Claim, case: str, rows: Columns, command: str) -> Floats:
     """The x of each row: a grid key, or the mean of a metric over the finished seeds of the row's cell."""
     if claim.versus is None:
@@ -222,7 +229,7 @@ def _records(claim: Claim, case: str, metric: str, rows: Columns, curves: Column
     x, seed, y = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0)
     if done.any():
         if metric not in curves:
-            raise _unknown_metric(claim, metric, [name for name in curves if name.endswith("_window")])
+            raise _unknown_metric(claim, metric, _curve_names(curves))
         finished = np.isin(curves["seed"], rows["seed"][done])
         own = (curves["cell_id"] == cells[0]) & (curves["round"] > 0) & finished
         x, seed = curves["round"][own].astype(np.float64), curves["seed"][own].astype(np.int64)
@@ -238,6 +245,12 @@ def _records(claim: Claim, case: str, metric: str, rows: Columns, curves: Column
     seed = np.concatenate([seed, np.tile(np.array(list(others), dtype=np.int64), len(levels))])
     order = np.lexsort((seed, x))
     return Replicates(case, metric, x[order], seed[order], status[order], y[order])
+
+
+def _curve_names(curves: Columns) -> list[str]:
+    """The metrics of a learning curve: values at the records, and means since the last record."""
+    windows = [name for name in curves if name.endswith("_window")]
+    return [name for window in windows for name in (window.removesuffix("_window"), window)]
 
 
 def _once(x: Floats, seed: NDArray[np.int64], order: NDArray[np.intp]) -> NDArray[np.intp]:

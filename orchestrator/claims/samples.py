@@ -2,14 +2,22 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.claims.claim import ROUND, Claim
-from orchestrator.claims.columns import Columns, Floats, listed
-from orchestrator.claims.replicates import Level, Replicates, Undecided, compute_missing, replicates, resume
+from orchestrator.claims.columns import Columns, Floats, listed, numbers
+from orchestrator.claims.replicates import (
+    Level,
+    Replicates,
+    Undecided,
+    compute_missing,
+    levels_of,
+    replicates,
+    resume,
+)
 
 
 @dataclass(frozen=True)
@@ -17,6 +25,7 @@ class Sample:
     """Measured numbers without gaps: ``x`` [levels] ascending, ``y`` [levels, seeds], or [2, levels, seeds] of a ratio.
 
     ``aside`` holds (x, y [1, seeds] or [2, 1, seeds]) of the levels outside the window; ``notes`` end the reason.
+    ``waiting`` are planned seeds that have not finished. ``share``: the metric is 0 or 1 in every run.
     """
 
     x: Floats
@@ -24,6 +33,29 @@ class Sample:
     seeds: tuple[int, ...]
     aside: tuple[Level, ...]
     notes: tuple[str, ...]
+    waiting: tuple[int, ...] = ()
+    share: bool = False
+
+    @property
+    def rows(self) -> Floats:
+        """``y`` as one table: [levels, seeds], or [2 levels, seeds] of a ratio, numerators first."""
+        return self.y.reshape(-1, self.y.shape[-1])
+
+    def of_seeds(self, seeds: NDArray[np.int64]) -> "Sample":
+        """The sample of these of its seeds."""
+        y = np.ascontiguousarray(self.y[..., np.searchsorted(self.seeds, seeds)])
+        return replace(self, y=y, seeds=tuple(int(seed) for seed in seeds))
+
+
+@dataclass(frozen=True)
+class Family:
+    """A curve at each value ``x`` of a claim's ``versus``, all with the same seeds."""
+
+    x: Floats
+    curves: tuple[Sample, ...]
+    seeds: tuple[int, ...]
+    notes: tuple[str, ...]
+    waiting: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -118,8 +150,45 @@ def sample(claim: Claim, summary: Columns, curves: Columns, command: str = "") -
     notes = ()
     if left:
         notes = (f"left out because not finished at every level: seed {listed(left, 8)} ({compute_missing(command)})",)
-    seeds = tuple(int(seed) for seed in common)
-    return Sample(x, y if len(table) > 1 else y[0], seeds, _aside(table, x), notes)
+    waiting = {int(seed) for side in inside for seed in side.seed[side.status == "missing"]} & set(left)
+    data = Sample(x, y if len(table) > 1 else y[0], tuple(int(seed) for seed in common), _aside(table, x), notes)
+    return replace(data, waiting=tuple(sorted(waiting)), share=_is_share(claim, summary, data.y))
+
+
+def family(claim: Claim, summary: Columns, curves: Columns, command: str = "") -> Family:
+    """The curves whose floors a claim is about, one at each value of ``versus``. Raises as ``sample`` does."""
+    if claim.floor is None or claim.versus is None:
+        raise ValueError(f"claim {claim.name!r} is not about a floor")
+    x, parts = levels_of(claim, summary, command), list[Sample]()
+    inner = {"law": "floor", "versus": claim.floor.versus, "window": claim.floor.window, "floor": None}
+    for at in x:
+        one = claim.model_copy(update=inner | {"where": claim.where | {claim.versus: float(at)}})
+        try:
+            parts.append(sample(one, summary, curves, command))
+        except Undecided as why:
+            raise Undecided(f"at {claim.versus}={at:g}: {why}") from why
+    common = np.array(parts[0].seeds, dtype=np.int64)
+    for part in parts:
+        common = np.intersect1d(common, np.array(part.seeds, dtype=np.int64))
+    if not len(common):
+        raise Undecided(f"no seed has finished at every value of {claim.versus}; {compute_missing(command)}")
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    waiting = tuple(sorted({seed for part in parts for seed in part.waiting}))
+    return Family(x, tuple(part.of_seeds(common) for part in parts), tuple(map(int, common)), notes, waiting)
+
+
+def _is_share(claim: Claim, summary: Columns, y: Floats) -> bool:
+    """Whether every run of the metric is 0 or 1: the claim says so, or the whole column holds both and nothing else."""
+    if claim.law not in ("value", "bound") or claim.relative_to is not None or claim.share is False:
+        return False
+    if claim.share:
+        if not np.isin(y, (0.0, 1.0)).all():
+            raise Undecided(f"the claim is about a share of runs, but {claim.metric} is not 0 or 1 in every run")
+        return True
+    if claim.metric not in summary:
+        return False
+    found = numbers(summary[claim.metric])
+    return set(np.unique(found[np.isfinite(found)])) == {0.0, 1.0}
 
 
 def _incomplete(claim: Claim, inside: list[Replicates], x: Floats, command: str) -> str:

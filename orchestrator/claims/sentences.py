@@ -1,14 +1,15 @@
 """The sentences of a verdict: the estimate, the accepted range, what was varied and how many seeds would decide."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from orchestrator.claims import fits
-from orchestrator.claims.claim import LEAST_SEEDS, Claim
+from orchestrator.claims.claim import Claim
 from orchestrator.claims.columns import listed
-from orchestrator.claims.fits import Interval
-from orchestrator.claims.samples import Sample
+from orchestrator.claims.samples import Family, Sample
+from orchestrator.claims.statistics import looks
+from orchestrator.claims.statistics.intervals import Interval
 
 WORDS = {
     "supported": "lies inside the accepted range",
@@ -32,9 +33,14 @@ def interval_text(interval: Interval) -> str:
     return f"{float(interval.estimate):.3g} [{float(interval.low):.3g}, {float(interval.high):.3g}]"
 
 
+def percent(share: float) -> str:
+    """A share as percent with two digits: 0.369 is ``37 %``."""
+    return f"{100 * share:.2g} %"
+
+
 def floor_words(claim: Claim, floor: Interval) -> tuple[str, dict[str, float]]:
     """The floor fit of a bent curve in words, and its parameters for the figure (none if it is not identified)."""
-    c0, c1, p = (float(part) for part in np.asarray(floor.estimate))
+    c0, c1, p = (float(part) for part in floor.estimate)
     if math.isnan(c0):
         return "a floor does not fit the curve either", {}
     term = f"{claim.versus}^-{p:.3g}" if claim.law != "exponential" else f"exp(-{p:.3g} {claim.versus})"
@@ -45,22 +51,46 @@ def floor_words(claim: Claim, floor: Interval) -> tuple[str, dict[str, float]]:
     return words, {"floor": c0, "scale": c1, "decay": p}
 
 
-def seeds_words(claim: Claim, data: Sample, interval: Interval, edges: tuple[float, float]) -> str:
+def seeds_words(
+    claim: Claim, data: Sample | Family, intervals: Sequence[Interval], accepted: tuple[float, float], look: int
+) -> str:
     """How many seeds would decide an inconclusive claim, as the end of its sentence."""
     if claim.deterministic:
         return "; more seeds cannot decide a deterministic curve, more levels can"
-    if len(data.seeds) < 2:
+    seeds = len(data.seeds)
+    least = max(looks.LEAST_SEEDS, looks.seeds_for(claim.rare) if claim.rare else 0)
+    if seeds < 2 or not any(math.isfinite(float(part.high) - float(part.low)) for part in intervals):
         return ""
-    least = max(LEAST_SEEDS, len(data.seeds))
-    n = fits.seeds_needed(interval, len(data.seeds), edges, least, confidence=claim.confidence)
+    return _needed_words(looks.seeds_needed(intervals, seeds, accepted, look, least))
+
+
+def runs_words(claim: Claim, data: Sample, share: float, look: int) -> str:
+    """The same for a share of runs."""
+    runs = len(data.seeds)
+    least = max(looks.LEAST_SEEDS, looks.seeds_for(claim.rare) if claim.rare else 0)
+    return _needed_words(looks.runs_needed(round(share * runs), runs, claim.accepted, look, least))
+
+
+def _needed_words(n: int | None) -> str:
     if n is None:
-        few = f"even {fits.MOST_SEEDS} seeds would not decide it"
+        few = f"even {looks.MOST_SEEDS} seeds would not decide it"
         return f"; the estimate lies at the edge of the accepted range, so {few}"
-    return f"; about {n} seeds would decide it if the estimate stays the same"
+    return (
+        f"; about {n} seeds would decide it if the estimate stays the same (each further look needs a wider interval)"
+    )
 
 
-def what_varied(claim: Claim, data: Sample, varied: str) -> str:
-    """What was varied, with the number of replicates and levels: the end of every verdict."""
+def still_words(seeds: int, what: str, number: float) -> str:
+    """The sentence for runs that all gave the same number: they give no interval."""
+    least = percent(1 - looks.unseen_share(seeds))
+    return (
+        f"{what} is {number:.3g} in {seeds} of {seeds} runs, without any spread: at least {least} of runs give this, "
+        "and nothing is known of the others; mark the claim deterministic if nothing in it is random"
+    )
+
+
+def what_varied(claim: Claim, data: Sample | Family, varied: str) -> str:
+    """What was varied, with the number of replicates and levels."""
     r, seeds = len(data.seeds), data.seeds
     span = f"{seeds[0]}-{seeds[-1]}" if r > 2 and seeds[-1] - seeds[0] == r - 1 else listed(seeds, 12)
     if claim.deterministic:
@@ -76,3 +106,35 @@ def what_varied(claim: Claim, data: Sample, varied: str) -> str:
             f"; {len(data.x)} value{'s' * (len(data.x) != 1)} of {claim.versus} from {data.x[0]:g} to {data.x[-1]:g}"
         )
     return "; ".join([text, *data.notes])
+
+
+def limits_words(claim: Claim, seeds: int, look: int) -> str:
+    """The end of a verdict: what so many runs cannot have shown, and what earlier looks cost."""
+    parts: list[str] = []
+    if look > 1:
+        confidence = 100 * (1 - looks.alpha(look))
+        parts.append(f"This is look {look} at the claim, so its interval is one of {confidence:.4g} %")
+    if claim.law in ("value", "bound") or claim.by == "difference":
+        parts.append(f"Kinds of run rarer than {percent(looks.unseen_share(seeds))} would not have been seen")
+    return ". ".join(parts)
+
+
+def interval_kind(claim: Claim, share: bool, look: int) -> str:
+    """What the interval of a verdict is; before the comma its short name."""
+    if claim.deterministic:
+        exact = claim.law in ("value", "bound", "order")
+        return "exact" if exact else "sensitivity: range over leaving out one level"
+    name = f"{100 * (1 - looks.alpha(max(look, 1))):.4g}% interval"
+    if share:
+        return f"{name}, exact for a share of runs"
+    if claim.law == "floor" or claim.floor or claim.by == "difference":
+        return f"{name}, one seed deleted at a time"
+    if claim.law in ("value", "bound") and claim.relative_to is None:
+        return f"{name}, of the mean over runs"
+    return f"{name}, of the mean and of the typical run"
+
+
+def no_interval(number: float = math.nan) -> Interval:
+    """A number without an interval."""
+    nan = np.array(math.nan)
+    return Interval(np.array(number), nan, nan)

@@ -1,10 +1,15 @@
 """The verdict on a claim, and its points."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from orchestrator.claims.statistics.intervals import Interval
+
 Outcome = Literal["supported", "refuted", "inconclusive"]
+#: In words what the rule's arrays hold as 1, -1 and 0.
+OUTCOMES: dict[int, Outcome] = {1: "supported", -1: "refuted", 0: "inconclusive"}
 
 
 @dataclass(frozen=True)
@@ -20,12 +25,30 @@ class Point:
 
 
 @dataclass(frozen=True)
+class LawResult:
+    """What a law makes of a sample; ``interval`` is of one number, ``fit`` is what a figure draws (see ``Verdict``)."""
+
+    verdict: Outcome
+    interval: Interval
+    sentence: str
+    points: tuple[Point, ...] = ()
+    fit: dict[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def told(self) -> bool:
+        """Whether there is an interval, so that the verdict tells something about the truth."""
+        return math.isfinite(float(self.interval.low)) and math.isfinite(float(self.interval.high))
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The outcome of a claim. ``estimate`` is NaN if there is none; ``reason`` is a sentence for people.
 
-    ``interval`` says what [ci_low, ci_high] is. ``fit`` holds what figures draw: ``intercept`` and ``slope`` of
-    log y = a + b u (u = log x for a power, x for an exponential), ``quadratic``, ``slope_change`` over the window,
-    and ``floor``, ``scale``, ``decay`` of y = C0 + C1 exp(-p u).
+    ``seeds`` is the number of replicates at every level. ``look`` counts the different numbers of seeds at which the
+    claim has got a verdict; 0 if this is none (no interval, too few seeds, seeds that have not finished) or if nothing
+    in it is random. ``interval`` says what [ci_low, ci_high] is. ``fit`` holds what figures draw: ``intercept`` and
+    ``slope`` of log y = a + b u (u = log x for a power, x for an exponential), ``slope_change`` over the window, and
+    ``floor``, ``scale``, ``decay`` of y = C0 + C1 exp(-p u).
     """
 
     claim: str
@@ -42,10 +65,13 @@ class Verdict:
     reason: str
     points: tuple[Point, ...] = ()
     fit: Mapping[str, float] = field(default_factory=dict[str, float])
+    seeds: int = 0
+    look: int = 0
 
     def to_rows(self, sweep: str, sweep_hash: str) -> tuple[dict[str, object], list[dict[str, object]]]:
         """The row of table ``claims`` and the rows of ``claim_points``; NaN stands for no number."""
         key: dict[str, object] = {"sweep": sweep, "sweep_hash": sweep_hash, "claim": self.claim}
         names = ("case", "metric", "versus", "law", "estimate", "ci_low", "ci_high", "interval", "expected", "verdict")
+        names += ("seeds", "look")
         row = key | {name: getattr(self, name) for name in names} | {"reason": self.reason}
         return row, [key | vars(point) for point in self.points]

@@ -12,9 +12,9 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from orchestrator.core.environment import Environment
-from orchestrator.core.parameters import Parameters, input_path
+from orchestrator.core.parameters import Parameters
 from orchestrator.core.rounds import Coordinator
-from orchestrator.errors import UserError, nearest
+from orchestrator.errors import UserError, input_path, nearest
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
 from orchestrator.planning.plain import is_sequence
 from orchestrator.plugins import references, registry

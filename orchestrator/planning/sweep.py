@@ -246,7 +246,7 @@ class Sweep(Parameters):
         for case, metric in pairs:
             if case is not None:
                 self._check_metric(where, case, metric)
-        for key in filter(None, (claim.versus, *claim.where)):
+        for key in filter(None, (claim.versus, claim.floor and claim.floor.versus, *claim.where)):
             if key == claim.versus and key.endswith("_final"):
                 self._check_metric(where, claim.case, key)
             elif key not in (ROUND, *self._keys(claim.case)):

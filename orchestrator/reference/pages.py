@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from orchestrator.claims.claim import LAW_FIELDS, LAWS, Claim, Reference
+from orchestrator.claims.claim import LAW_FIELDS, LAWS, Claim, Floor, Reference
 from orchestrator.planning.cells import Record
 from orchestrator.planning.sweep import Placement, Sweep
 from orchestrator.plugins import registry
@@ -45,6 +45,7 @@ SWEEP_FILE = {
         Claim,
         "One item of `claims`; the last table shows which law takes which field. Rule: [claims.md](../claims.md).",
     ),
+    "floor": (Floor, "Judges C0 of C0 + C1 x^-decay, fitted at each value of the claim's `versus`."),
     "relative_to": (Reference, "The denominator of a ratio. Without a case or a metric the denominator is 1."),
 }
 

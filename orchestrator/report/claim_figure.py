@@ -70,6 +70,8 @@ def y_label(claim: Claim, labels: Mapping[str, str] | None = None) -> str:
     metric = label(claim.metric, labels)
     if claim.level is not None:
         metric = f"{metric} ≤ {claim.level:g}"
+    if claim.floor is not None:
+        return f"floor C0 of {metric}"
     if claim.below is not None:
         return f"{metric}:\n{claim.case} {'−' if claim.by == 'difference' else '/'} {claim.below}"
     if claim.relative_to is None:

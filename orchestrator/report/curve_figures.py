@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from orchestrator.claims import fits
 from orchestrator.claims.columns import Floats, column_name, listed
+from orchestrator.claims.statistics.quantiles import t_quantile
 from orchestrator.report.aggregate import bootstrap
 from orchestrator.report.claim_figure import Panel, thinned_ranks
 from orchestrator.report.style import CASES, label, legend, log_axis, look, name_axes, new_axes, words
@@ -56,7 +56,7 @@ def band_of(values: Floats) -> tuple[Floats, Floats, Floats]:
     mean, seeds = values.mean(axis=1), values.shape[1]
     if seeds < 6:
         return mean, values.min(axis=1), values.max(axis=1)
-    half = fits.t_quantile(seeds) * values.std(axis=1, ddof=1) / math.sqrt(seeds)
+    half = t_quantile(seeds) * values.std(axis=1, ddof=1) / math.sqrt(seeds)
     if (mean > 0).all():
         factor = np.exp(np.minimum(half / mean, math.log(1000)))
         return mean, mean / factor, mean * factor

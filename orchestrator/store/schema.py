@@ -115,7 +115,7 @@ TABLES: dict[str, TableSchema] = {
         key=(),
     ),
     "claims": TableSchema(
-        "sweep × claim: the verdict; a newer judgement of a sweep replaces the older one",
+        "sweep × claim: the verdict; a newer judgement of a sweep replaces the older one, which `verdicts` still has",
         {
             "sweep": (TEXT, "name of the sweep"),
             "sweep_hash": (TEXT, "hash of the sweep's definition that was judged"),
@@ -131,6 +131,8 @@ TABLES: dict[str, TableSchema] = {
             "expected": (TEXT, "the accepted range, in words"),
             "verdict": (TEXT, "supported, refuted or inconclusive"),
             "reason": (TEXT, "one sentence"),
+            "seeds": (INT, "number of replicates at every level"),
+            "look": (INT, "which look it is: different numbers of seeds with a verdict so far; 0 if this is none"),
             "written": WRITTEN,
         },
         key=("sweep", "claim", "written"),

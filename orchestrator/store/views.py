@@ -31,6 +31,7 @@ NEEDS = {
     "agents": ("agents", "runs"),
     "timings": ("timings",),
     "claims": ("claims",),
+    "verdicts": ("claims",),
     "claim_points": ("claim_points", "claims"),
     "summary": ("runs", "members"),
     "curves": ("metrics", "runs", "members"),
@@ -65,6 +66,7 @@ _SELECTS = {
     "timings": "SELECT * FROM {timings}",
     "claims": """SELECT * FROM {claims} WHERE (sweep, written) IN (
         SELECT (sweep, max(written)) FROM {claims} GROUP BY sweep)""",
+    "verdicts": "SELECT * FROM {claims}",
     "claim_points": """SELECT * FROM {claim_points} WHERE (sweep, written) IN (
         SELECT (sweep, max(written)) FROM {claims} GROUP BY sweep)""",
     "summary": 'SELECT sweep, sweep_hash, "case", runs.* FROM runs JOIN members USING (cell_id)',
@@ -191,6 +193,9 @@ def as_text(column: str, type_: pa.DataType) -> str:
 
 def _united(connection: "duckdb.DuckDBPyConnection", table: str, parts: Sequence[Part]) -> str:
     """SELECT over all parts, united by name, conflicting types promoted; fixed columns first, then the free by name."""
+    fixed = TABLES[table].types()
+    if not fixed.keys() <= {name for part in parts for name in part.schema.names}:
+        parts = [*parts, empty_table(fixed)]  # all segments are older than a fixed column
     types: dict[str, list[pa.DataType]] = {}
     for part in parts:
         for field in part.schema:
@@ -202,7 +207,6 @@ def _united(connection: "duckdb.DuckDBPyConnection", table: str, parts: Sequence
         connection.register(source, part)
         cells = [_cell(field, unified[field.name]) for field in part.schema]
         selects.append(f"SELECT {', '.join(cells)} FROM {source}")
-    fixed = TABLES[table].columns
     order = [*fixed, *sorted(unified.keys() - fixed.keys())]
     return f"SELECT {', '.join(map(sql_name, order))} FROM ({' UNION ALL BY NAME '.join(selects)})"
 

@@ -56,12 +56,12 @@ def test_a_claim_is_frozen():
         (SLOPE | {"level": 0.1}, "level is only for a metric rounds_to_<m>, not for error_tail"),
         (
             SLOPE | {"versus": "round"},
-            "metric is 'error_tail' and versus is 'round'; a learning curve needs <m>_window versus",
+            "metric is 'error_tail' and versus is 'round'; a learning curve needs <m>, the value at",
         ),
         (SLOPE | {"versus": "round", "metric": "bytes_sent"}, "metric is 'bytes_sent' and versus is 'round'"),
         (
             SLOPE | {"versus": "round", "metric": "rounds_to_error", "level": 1},
-            "a learning curve needs <m>_window versus",
+            "a learning curve needs <m>, the value at each record, or <m>_window, the mean since the last record",
         ),
         (SLOPE | {"metric": "error_window"}, "metric is 'error_window' and versus is 'agents'; a learning curve needs"),
         (
@@ -70,7 +70,7 @@ def test_a_claim_is_frozen():
         ),
         (
             SLOPE | {"versus": "round", "metric": "error_window", "relative_to": {"metric": "other_final"}},
-            "metric is 'other_final' and versus is 'round'; a learning curve needs <m>_window versus round",
+            "metric is 'other_final' and versus is 'round'; a learning curve needs <m>, the value at",
         ),
         (
             SLOPE | {"versus": "round", "metric": "error_window", "where": {"round": 100}},
@@ -79,6 +79,18 @@ def test_a_claim_is_frozen():
         (
             SLOPE | {"where": {"round": 100}},
             "where selects cells, not rounds; use window with versus round to select rounds.",
+        ),
+        (SLOPE | {"decay": 1}, "law power does not take decay, which belongs to floor"),
+        (SLOPE | {"rare": 0.1}, "law power does not take rare, which belongs to value and bound"),
+        (VALUE | {"at_most": 1, "rare": 1}, "rare is 1; input should be less than 1"),
+        (
+            SLOPE | {"floor": {"versus": "agents", "decay": 1}},
+            "floor: versus is 'agents' and that of the claim 'agents'",
+        ),
+        (SLOPE | {"floor": {"versus": "round", "decay": 1}}, "they take two grid keys"),
+        (
+            SLOPE | {"floor": {"versus": "alpha", "decay": 1}, "relative_to": {"case": "alone"}},
+            "floor takes neither relative_to nor deterministic",
         ),
         (SLOPE | {"relative_to": {}}, "relative_to needs a case or a metric"),
         ({k: v for k, v in SLOPE.items() if k != "case"}, "case is missing"),
@@ -124,6 +136,8 @@ def test_rows_of_the_two_tables():
         "expected": "-1",
         "verdict": "supported",
         "reason": "Why.",
+        "seeds": 0,
+        "look": 0,
     }
     key = {"sweep": "s", "sweep_hash": "h", "claim": "c"}
     assert levels[1] == key | {"x": 4, "y": 0.3, "lo": 0.2, "hi": 0.4, "seeds": 8, "used": False}

@@ -1,4 +1,4 @@
-"""Tables as claims read them, the table of t quantiles, and what reading and judging claims imports."""
+"""Tables as claims read them, and what reading and judging claims imports."""
 
 import subprocess
 import sys
@@ -8,23 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from scipy.special import stdtrit
 
 from orchestrator.claims.columns import absent, columns_of, columns_of_rows, matches, numbers, with_missing
-from orchestrator.claims.quantiles import t_quantile
 
 ROWS = [
     {"case": "a", "cell_id": "x", "seed": 0, "alpha": 0.5, "k": 3, "slow": True, "word": "auto"},
     {"case": "a", "cell_id": "x", "seed": 1, "alpha": None, "k": 4, "slow": False, "word": "0.1"},
 ]
-
-
-@pytest.mark.parametrize("confidence", [0.95, 0.90])
-def test_t_quantiles_have_the_digits_of_scipy(confidence):
-    """From the table and beyond its end."""
-    for seeds in (*range(2, 70), 500):
-        assert t_quantile(seeds, confidence) == float(stdtrit(seeds - 1, (1 + confidence) / 2))
-    assert np.isnan(t_quantile(1, confidence))
 
 
 @pytest.mark.parametrize("kind", ["rows", "frame", "arrow"])

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from orchestrator.claims.statistics.contrasts import contrast
+
 X = np.array([2.0, 4, 8, 16, 32])
 
 
@@ -29,7 +31,10 @@ def test_power_supported(table, verdict_of):
     assert "Varied: 8 seeds (0-7) on one problem instance; 5 values of agents from 2 to 32." in result.reason
     assert [p.x for p in result.points] == X.tolist()
     assert all(p.used and p.seeds == 8 and p.lo < p.y < p.hi for p in result.points)
-    assert result.fit["slope"] == result.estimate
+    assert result.fit["slope"] == pytest.approx(result.estimate)
+    assert "(of the typical run -1" in result.reason
+    assert (result.seeds, result.look) == (8, 1)
+    assert result.interval == "95% interval, of the mean and of the typical run"
 
 
 def test_power_refuted(table, verdict_of):
@@ -46,8 +51,9 @@ def test_power_inconclusive_says_how_many_seeds_would_decide(table, verdict_of):
     assert "about " in result.reason
     needed = int(result.reason.split("about ")[1].split(" seeds")[0])
     half, distance = result.ci_high - result.estimate, 0.15 - abs(result.estimate + 1)
-    # sqrt scaling alone, with the normal quantile for the t quantile, brackets the answer.
-    assert 8 * (half / distance * 1.96 / 2.365) ** 2 - 1 <= needed <= 8 * (half / distance) ** 2 + 1
+    # A second look needs t at .0125: sqrt scaling with the normal quantile and with that of 8 seeds brackets it.
+    assert 8 * (half / distance * 2.498 / 2.365) ** 2 - 1 <= needed <= 8 * (half / distance * 3.335 / 2.365) ** 2 + 1
+    assert "(each further look needs a wider interval)" in result.reason
     more = verdict_of(table("error_tail", power(-0.95, sigma=0.6, seeds=4 * needed, seed=5), X), **SLOPE)
     assert more.verdict == "supported"
 
@@ -142,10 +148,15 @@ def test_bound_three_ways(table, verdict_of):
     close = judged(0.0712)
     assert close.verdict == "inconclusive"
     assert close.ci_low < 1 < close.ci_high
-    # One-sided 95 percent: the 90 percent two-sided t interval, t_7 = 1.894579.
-    one = table("error_tail", [[1.0, 2, 3, 4, 5, 6, 7, 8]], [1.0])
-    result = verdict_of(one, law="bound", constant=1, exponent=0)
-    assert result.ci_high == pytest.approx(4.5 + 1.894579 * math.sqrt(6 / 8), rel=1e-6)
+    assert "Kinds of run rarer than 37 % would not have been seen." in close.reason
+
+
+def test_a_bound_that_all_levels_exceed_a_little_is_refuted_by_all_together(table, verdict_of):
+    """Each level alone is compared at .05 / 5."""
+    result = verdict_of(table("error_tail", power(-1, sigma=0.1), X), law="bound", constant=0.0665, exponent=-1)
+    assert result.verdict == "refuted"
+    assert "The geometric mean over the 5 levels of the ratio of error_tail to its bound 1.0" in result.reason
+    assert result.ci_low > 1
 
 
 def test_bound_is_refuted_by_one_level(table, verdict_of):
@@ -158,9 +169,22 @@ def test_bound_is_refuted_by_one_level(table, verdict_of):
 
 def test_floor_three_ways(table, verdict_of):
     summary = table("error_tail", noisy(0.02 + 0.5 / X, sigma=0.01), X)
-    assert verdict_of(summary, law="floor", expect=0.02, within=0.005).verdict == "supported"
-    assert verdict_of(summary, law="floor", at_most=0.01).verdict == "refuted"
-    assert verdict_of(summary, law="floor", expect=0.02, within=1e-4).verdict == "inconclusive"
+    fields = {"law": "floor", "decay": 1}
+    result = verdict_of(summary, expect=0.02, within=0.005, **fields)
+    assert result.verdict == "supported"
+    assert "the fit is 0.0" in result.reason
+    assert result.fit == {"floor": pytest.approx(result.estimate), "scale": pytest.approx(0.5, rel=0.02), "decay": 1}
+    assert verdict_of(summary, at_most=0.01, **fields).verdict == "refuted"
+    assert verdict_of(summary, expect=0.02, within=1e-4, **fields).verdict == "inconclusive"
+    one = verdict_of(table("error_tail", (0.02 + 0.5 / X)[:, None], X), at_most=1, **fields)
+    assert "1 seed is too few for a verdict; at least 6 are needed. The estimate so far is 0.02;" in one.reason
+    loud = verdict_of(table("error_tail", noisy(0.02 + 0.5 / X, sigma=1), X), at_most=1, **fields)
+    assert (loud.verdict, loud.look) == ("inconclusive", 0)
+    assert "single runs scatter too much for an interval" in loud.reason
+    free = verdict_of(summary, law="floor", expect=0.02, within=0.005)
+    assert free.verdict == "inconclusive"
+    assert "covers it only if the claim fixes p: write decay" in free.reason
+    assert free.fit["decay"] == pytest.approx(1, rel=0.05)
     flat = verdict_of(table("error_tail", (10 - np.log(X))[:, None] + np.zeros(8), X), law="floor", at_least=0)
     assert flat.verdict == "inconclusive"
     assert "do not identify a floor" in flat.reason
@@ -203,20 +227,28 @@ def test_an_order_of_what_may_be_negative_is_by_difference(table, verdict_of):
     assert verdict_of(pair(table, better, worse), by="difference", **below).verdict == "refuted"
     shuffled = verdict_of(pair(table, worse, better[:, ::-1]), by="difference", **below)
     assert shuffled.verdict == "inconclusive"
-    assert verdict_of(pair(table, worse, worse), by="difference", **below).verdict == "refuted"
+    assert verdict_of(pair(table, worse, worse), by="difference", **below).verdict == "inconclusive"
 
 
-def test_equal_cases_are_in_no_order(table, verdict_of):
+def test_equal_cases_are_not_supported_to_be_in_order(table, verdict_of):
+    """The ratio is 1 in every run, which tells nothing of other runs."""
     y = power(-1)
-    assert verdict_of(pair(table, y, y), law="order", below="alone", versus="agents").verdict == "refuted"
+    result = verdict_of(pair(table, y, y), law="order", below="alone", versus="agents")
+    assert result.verdict == "inconclusive"
+    assert "is 1 in 8 of 8 runs, without any spread: at least 63 % of runs give this" in result.reason
+    exact = pair(table, np.ones((5, 8)), np.ones((5, 8)))
+    assert verdict_of(exact, law="order", below="alone", versus="agents", deterministic=True).verdict == "refuted"
 
 
 def test_value_three_ways(table, verdict_of):
     summary = table("error_tail", [[1.0, 2, 3, 4, 5, 6, 7, 8]])
-    half = 2.364624 * math.sqrt(6 / 8)
-    result = verdict_of(summary, law="value", expect=4.5, within=2.1)
+    deleted = np.log([(36 - k) / 7 for k in range(1, 9)])
+    error = math.sqrt(7) * deleted.std()
+    ends = 4.5 * math.exp(-2.364624 * error), 4.5 * math.exp(3.499483 * error)  # tails .025 and .005
+    result = verdict_of(summary, law="value", expect=5, within=4)
     assert result.verdict == "supported"
-    assert (result.estimate, result.ci_low, result.ci_high) == pytest.approx((4.5, 4.5 - half, 4.5 + half), rel=1e-6)
+    assert (result.estimate, result.ci_low, result.ci_high) == pytest.approx((4.5, *ends), rel=1e-6)
+    assert result.interval == "95% interval, of the mean over runs"
     assert verdict_of(summary, law="value", at_most=2).verdict == "refuted"
     assert verdict_of(summary, law="value", expect=4.5, within=2).verdict == "inconclusive"
 
@@ -236,10 +268,9 @@ def test_relative_to_is_the_quotient_of_the_means_paired_by_seed(table, verdict_
     top, bottom = np.array([[1.0, 2, 3, 4, 5, 6]]), np.array([[3.0, 4, 5, 6, 7, 11]])
     summary = pd.concat([table("error_tail", top), table("error_tail", bottom, case="alone")], ignore_index=True)
     result = verdict_of(summary, law="value", expect=0.5, within=0.2, relative_to={"case": "alone"})
-    deleted = np.array([(21 - a) / (36 - b) for a, b in zip(top[0], bottom[0], strict=True)])
-    half = 2.570582 * math.sqrt(5 / 6 * ((deleted - deleted.mean()) ** 2).sum())
+    interval = contrast(np.stack([top[0], bottom[0]]), np.array([1.0, -1.0]), 0.025).interval
     assert result.estimate == pytest.approx(21 / 36)
-    assert result.ci_high == pytest.approx(21 / 36 + half, rel=1e-6)
+    assert (result.ci_low, result.ci_high) == pytest.approx((math.exp(interval.low), math.exp(interval.high)))
     scrambled = summary.copy()
     rows = scrambled["case"] == "alone"
     scrambled.loc[rows, "error_tail"] = scrambled.loc[rows, "error_tail"].to_numpy()[::-1]

@@ -69,9 +69,16 @@ def test_planned_replicates_that_never_ran_are_missing(summary, verdict_of):
 
 
 def test_seeds_that_are_not_at_every_level_are_left_out_and_named(summary, verdict_of):
+    """A planned seed that has not finished: its verdict, and a look, wait for it. One that nobody planned does not."""
     clean = verdict_of(summary[summary["seed"] < 7], **SLOPE)
+    unplanned = verdict_of(summary[(summary["seed"] < 7) | (summary["agents"] < 16)], **SLOPE)
+    assert (unplanned.verdict, unplanned.look, unplanned.seeds) == ("supported", 1, 7)
     result = verdict_of(lose(summary, 16, [7], "missing"), **SLOPE)
     assert (result.estimate, result.ci_low) == (clean.estimate, clean.ci_low)
+    assert (result.verdict, result.look, result.seeds) == ("inconclusive", 0, 7)
+    assert result.reason.startswith(
+        "The verdict waits for planned seeds that have not finished: seed 7. The estimate so"
+    )
     assert "left out because not finished at every level: seed 7" in result.reason
     assert {p.seeds for p in result.points} == {7}
 
@@ -114,11 +121,12 @@ def test_where_skips_keys_that_the_other_case_does_not_have(summary, verdict_of)
     other = summary.assign(case="alone", cell_id="o" + summary["cell_id"], beta=math.nan)
     other["error_tail"] *= 2
     both = pd.concat([summary, other], ignore_index=True)
+    both.loc[both["case"] == "alone", "error_tail"] *= 1 + 0.01 * (both["seed"] % 3)
     ratio = verdict_of(
         both, law="value", versus="agents", where={"beta": 0.1}, at_most=0.6, relative_to={"case": "alone"}
     )
     assert ratio.verdict == "supported"
-    assert ratio.estimate == pytest.approx(0.5)
+    assert ratio.estimate == pytest.approx(0.5, rel=0.02)
 
 
 def test_unknown_words_name_the_nearest(summary, verdict_of):

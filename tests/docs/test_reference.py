@@ -7,11 +7,12 @@ import sys
 import typing
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from benchmarks import coverage
+from benchmarks.coverage import page as coverage
+from benchmarks.coverage import studies
+from benchmarks.coverage.processes import HEAVY, WITH_RARE
 from orchestrator import core
 from orchestrator.core import Environment
 from orchestrator.core.kernels import Kernel
@@ -81,36 +82,54 @@ def test_a_parameter_in_words():
     assert rows["per_decade"] == ("int >= 1, <= 1000", "8")
 
 
-def test_the_table_of_coverage_is_that_of_its_counts():
+def test_the_tables_of_verdicts_are_those_of_their_counts():
     """``python -m benchmarks.coverage`` makes both."""
-    text, counts = coverage.PAGE.read_text(), pd.read_csv(coverage.POINTS)
-    assert coverage.rendered(text, counts) == text
-    assert [tuple(row) for row in counts[["estimated", "scatter", "seeds"]].to_numpy()] == [
-        (*study, seeds) for study in coverage.STUDIES for seeds in coverage.SEEDS
-    ]
+    text, rows = coverage.PAGE.read_text(), coverage.read_counts()
+    assert coverage.rendered(text, rows) == text
+    assert list(dict.fromkeys((row.study, row.process, row.seeds) for row in rows)) == list(studies.keys())
 
 
-def test_the_page_says_of_the_coverage_what_was_counted():
-    """Ranges over 4 to 8 seeds: the rule's, the bootstrap's, and the one scatter that the rule does not mend."""
-    counts = pd.read_csv(coverage.POINTS)
-    counts = counts[counts["seeds"] <= 8]
-    skew = (counts["estimated"] == "mean") & counts["scatter"].str.contains("2 dimensions")
-    shares = counts[["rule", "bootstrap"]].div(counts["curves"], axis=0)
-    assert (shares[~skew]["rule"] > 0.93).all()
-    assert (shares["rule"] > shares["bootstrap"]).all()
-    text = " ".join(coverage.PAGE.read_text().split())
-    for name, rows in (("rule", ~skew), ("bootstrap", ~skew), ("rule", skew)):
-        least, most = (
-            f"{share:.3f}".removeprefix("0") for share in (shares[rows][name].min(), shares[rows][name].max())
-        )
-        assert f"{least} to {most}" in text
+def test_the_rule_errs_as_rarely_as_the_page_promises():
+    """False supports .03, false refutations .05, except where the page says so; power beside the former rule."""
+    rows = coverage.read_counts()
+    assert [row for row in rows if row.errs and not row.out_of_reach] == []
+    first = next(row for row in rows if (row.study, row.process, row.seeds) == ("power", "lognormal, spread .3", 8))
+    assert first.supported / first.curves >= studies.FORMER_POWER - studies.MOST_POWER_LOST
+    declared = [row for row in rows if "rare .1" in row.situation and row.truth != studies.TRUE]
+    assert len(declared) == 16
+    assert max(row.supported / row.curves for row in declared) <= 0.03
 
 
-def test_the_study_counts_the_same_again():
-    """One row of it, the quickest."""
-    counts = pd.read_csv(coverage.POINTS)
-    row = counts[(counts["estimated"] == "mean") & (counts["seeds"] == 4)].iloc[0].to_dict()
-    assert row == coverage.count("mean", row["scatter"], 4)
+def test_the_page_says_what_was_counted():
+    """The power beside the former rule's, and the largest errors of what is out of reach."""
+    rows, text = coverage.read_counts(), " ".join(coverage.PAGE.read_text().split())
+
+    def supported(study: str, situation: str, seeds: int) -> float:
+        of = (study, "lognormal, spread .3", situation, seeds)
+        return next(r.supported / r.curves for r in rows if (r.study, r.process, r.situation, r.seeds) == of)
+
+    def most(processes: set[str], *studied: str) -> float:
+        wrong = [r for r in rows if r.out_of_reach and r.truth != studies.TRUE and r.study in studied]
+        return max(r.supported / r.curves for r in wrong if r.process in processes)
+
+    skewed = {row.process for row in rows} - set(WITH_RARE)
+    for number, words in (
+        (f"{supported('power', '-1 ± .15, truth -1', 8):.3f}", "this rule does so in {}."),
+        (f"{supported('power', '-1 ± .15, truth -1', 16):.3f}", "With 16 seeds it is {}."),
+        (f"{supported('bound', '.7 of it', 8):.2f}", "is supported in {} instead of .70"),
+        (f"{supported('bound', '.7 of it', 16):.2f}", "With 16 seeds it is {}."),
+        (f"{most(set(HEAVY), 'value', 'bound'):.2f}", "false supports up to {} if the truth lies exactly on the edge"),
+        (f"{most(skewed, 'difference'):.2f}", "false supports up to {} with 8 seeds"),
+    ):
+        assert words.format(number.removeprefix("0")) in text
+
+
+@pytest.mark.parametrize(
+    "key", [("share", "share .1", 6), ("value", "lognormal, spread 1", 6), ("bend", "lognormal, spread .1", 8)]
+)
+def test_the_study_counts_the_same_again(key):
+    """Parts of it that are quick."""
+    assert studies.count(*key) == [row for row in coverage.read_counts() if (row.study, row.process, row.seeds) == key]
 
 
 ENVIRONMENTS = pages.shipped("environment")

@@ -1,5 +1,6 @@
 """SQL: what the views show, what an error says, and that no statement touches a file."""
 
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -7,7 +8,7 @@ import pytest
 
 from orchestrator.errors import UserError
 from orchestrator.store import views
-from orchestrator.store.schema import TABLES
+from orchestrator.store.schema import TABLES, conform, table
 
 VIEWS = [*TABLES, "summary", "curves"]
 
@@ -136,6 +137,22 @@ def test_a_newer_judgement_of_a_sweep_replaces_the_older_one(store, append):
         found = values(store, "SELECT sweep, claim, verdict FROM claims ORDER BY ALL")
         assert found == [("s", "slope", "supported"), ("t", "slope", "supported")]
         assert values(store, "SELECT sweep, x FROM claim_points ORDER BY ALL") == [("s", 0), ("s", 1), ("t", 0)]
+        assert values(store, "SELECT claim, verdict FROM verdicts WHERE sweep = 's' ORDER BY written, claim") == [
+            ("dropped", "refuted"),
+            ("slope", "inconclusive"),
+            ("slope", "supported"),
+        ]
+        store.compact()
+
+
+def test_segments_that_are_older_than_a_fixed_column_are_read(store):
+    """Verdicts of before looks were counted have none."""
+    row = {"sweep": "s", "claim": "slope", "verdict": "supported"}
+    store.segments.add(
+        "claims", conform("claims", table("claims", [row]), datetime(2026, 1, 1)).drop_columns(["seeds", "look"])
+    )
+    for _ in range(2):
+        assert values(store, "SELECT verdict, look FROM verdicts") == [("supported", None)]
         store.compact()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.claims.claim import Claim
+from orchestrator.claims.claim import Claim, bare
 from orchestrator.claims.judge import judge
 from orchestrator.planning import sweeps
 from orchestrator.planning.sweep import Sweep
@@ -66,6 +66,7 @@ def as_if_run(sweep: Sweep) -> tuple[pd.DataFrame, pd.DataFrame]:
     times as large from one cell of a case to the next, so that whatever is measured can be an axis.
     """
     rng, noise = np.random.default_rng(0), 0 if any(claim.deterministic for claim in sweep.checked_claims) else 0.01
+    shares = {bare(claim.metric) for claim in sweep.checked_claims if claim.share}
     rows, records = [], []
     place: dict[str, int] = {}
     for case, cell in sweep.cells:
@@ -75,8 +76,10 @@ def as_if_run(sweep: Sweep) -> tuple[pd.DataFrame, pd.DataFrame]:
             row = {"case": case, "cell_id": cell.id, "seed": seed, "status": "done", **cell.columns()}
             row |= {"rounds": cell.rounds, "bytes_sent": 1000 * cell.agents, "agent_steps": 10 * cell.agents}
             level = {name: rng.lognormal(0, noise) * (0.01 + 1 / cell.agents) for name in cell.metrics()}
+            level |= {name: float(seed % 2) for name in shares & level.keys()}
             row |= {f"{name}_tail": y for name, y in level.items()}
-            rows.append(row | {f"{name}_final": y * 3.0 ** place[case] for name, y in level.items()})
+            scale = {name: 1.0 if name in shares else 3.0 ** place[case] for name in level}
+            rows.append(row | {f"{name}_final": y * scale[name] for name, y in level.items()})
             windows = {f"{name}_window": 50 * y / rounds for name, y in level.items()}
             records.append(pd.DataFrame({"cell_id": cell.id, "seed": seed, "round": rounds} | windows))
     return pd.DataFrame(rows), pd.concat(records, ignore_index=True)

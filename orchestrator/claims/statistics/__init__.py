@@ -1,0 +1,1 @@
+"""The statistics of verdicts: arrays in, intervals and outcomes out, for one claim or for thousands at once."""
