@@ -281,10 +281,11 @@ def _changed(stored: StoredSweep, verdicts: "Sequence[Verdict]", ask: "Ask") -> 
 
 
 def _same_rows(stored: Sequence[dict[str, object]], new: Sequence[dict[str, object]]) -> bool:
-    """Whether both hold the same rows, whatever their order and the time of storing. NaN equals NaN and null."""
+    """Whether both hold the same rows, whatever their order and when they were stored. NaN equals NaN and null."""
+    from orchestrator.store.schema import STAMPS
 
     def comparable(row: dict[str, object]) -> str:
-        pairs = sorted((name, None if value != value else value) for name, value in row.items() if name != "written")
+        pairs = sorted((name, None if value != value else value) for name, value in row.items() if name not in STAMPS)
         return repr(pairs)
 
     return sorted(map(comparable, stored)) == sorted(map(comparable, new))

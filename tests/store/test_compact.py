@@ -25,7 +25,7 @@ def content(store: Store) -> list[dict]:
 
 
 def segments(store: Store) -> dict[str, list[Path]]:
-    return {name: sorted((Path(store.location) / name).glob("*.parquet")) for name in TABLES}
+    return {name: sorted((Path(store.location) / name).glob("00*.parquet")) for name in TABLES}
 
 
 def test_one_sorted_segment_without_duplicates_remains(store, append, rows):
