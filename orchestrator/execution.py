@@ -54,7 +54,9 @@ def _store_sweep(planned: Plan, store: Store) -> None:
     store.folder.write(f"sweeps/{sweep.name}.json", StoredSweep.of(sweep).to_bytes())
     if planned.portraits:
         name = f"sweeps/{sweep.name}.npz"
-        store.folder.write(name, portraits_to_bytes(read_portraits(store.folder.read(name)) | planned.portraits))
+        store.folder.write(
+            name, portraits_to_bytes(read_portraits(sweep.name, store.folder.read(name)) | planned.portraits)
+        )
     if planned.tasks:
         store.expect(_columns(planned))
     rows = [{"sweep": sweep.name, "sweep_hash": sweep.hash, "case": c, "cell_id": cell.id} for c, cell in sweep.cells]

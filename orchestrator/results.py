@@ -195,7 +195,7 @@ class Results:
 
     def portraits(self, sweep: str) -> "dict[str, np.ndarray]":
         """Pictures of the sweep's environments, title -> uint8 [height, width, 3], as they were drawn at its start."""
-        return read_portraits(self.store.folder.read(f"sweeps/{sweep}.npz"))
+        return read_portraits(sweep, self.store.folder.read(f"sweeps/{sweep}.npz"))
 
     def report(self, sweep: str, output: str | Path | None = None) -> Path:
         """Judge the sweep and write its page, one HTML file that needs nothing else. Returns the page's path."""

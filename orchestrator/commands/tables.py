@@ -1,4 +1,4 @@
-"""The commands ``status``, ``query``, ``claims``, ``fingerprint`` and ``compact``: what a results folder holds."""
+"""The commands ``status``, ``query``, ``claims``, ``fingerprint``, ``compact`` and ``verify``: what a folder holds."""
 
 import contextlib
 import signal
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.options import Format, FormatOption, ResultsOption, StoredSweep, SweepArgument
+from orchestrator.errors import UserError
 
 app = typer.Typer()
 
@@ -91,6 +92,39 @@ def compact(results: ResultsOption = "results") -> None:
 
     for name, (before, after) in Store.open(results).compact().items():
         print(f"{name}: {before} -> {after} files")
+
+
+@app.command()
+def verify(
+    folder: Annotated[str | None, typer.Argument(metavar="RESULTS", help="As --results.")] = None,
+    results: ResultsOption = "results",
+) -> None:
+    """Check every file of a results folder for damage.
+
+    Reads all tables, checkpoints and definitions of sweeps, and compares them with the digests that were written with
+    them. Prints a line for each damaged file. Exits with 1 if there is one.
+    """
+    from orchestrator.planning.stored import damaged_definitions
+    from orchestrator.store import Store
+
+    store = Store.open(folder or results)
+    verified = store.verify()
+    with contextlib.suppress(UserError):  # a damaged table is named already
+        sweeps = store.query("SELECT DISTINCT sweep FROM members ORDER BY sweep")["sweep"].to_pylist()
+        count, damaged = damaged_definitions(store.folder, sweeps)
+        verified = verified._replace(files=verified.files + count, damaged=verified.damaged + damaged)
+    for sentence in verified.damaged:
+        print(sentence)
+    older = (
+        f" {verified.undigested} are of an older version and have no digest: only parquet's own checksums were read."
+    )
+    print(
+        f"{verified.files} files read, {len(verified.damaged) or 'none'} damaged."
+        + (older if verified.undigested else ""),
+        file=sys.stderr,
+    )
+    if verified.damaged:
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager

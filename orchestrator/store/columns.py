@@ -90,10 +90,11 @@ def identity(types: Types) -> str:
 
 def fitted(rows: pa.Table, types: Types) -> pa.Table:
     """``rows`` with exactly these columns: a column that they lack is null, a number may become text or a double."""
-    assert types.keys() >= set(rows.column_names)
+    there = dict(zip(rows.column_names, rows.columns, strict=True))
+    assert types.keys() >= there.keys()
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     for column, type_ in types.items():
-        values = rows[column] if column in rows.column_names else pa.nulls(rows.num_rows, type_)
+        values = there[column] if column in there else pa.nulls(rows.num_rows, type_)
         if type_ == TEXT and values.type != TEXT:
             values = texts(values)
         elif values.type != type_:

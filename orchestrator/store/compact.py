@@ -59,7 +59,7 @@ def agree(segments: Segments, table: str, wanted: Types | None = None) -> Agreed
     looks = 0
     while True:
         looks += 1
-        listing = segments.listing(table)
+        listing = segments.listing(table, sizes=False)
         known = segments.columns.known(table, listing.columns)
         stale = _stale(listing.segments, known)
         types = united(table, [known, wanted or {}, *segments.types(table, stale)])

@@ -58,9 +58,13 @@ class Folder:
         with self._plain("read", name):
             return self.filesystem.get_file_info(self.path(name)).type
 
-    def names(self, name: str = "") -> list[str]:
-        """What lies in subfolder ``name``, sorted, without hidden and temporary files; nothing if it is not there."""
-        return sorted(entry for entry in self._entries(name) if not entry.startswith((".", "_", "tmp")))
+    def names(self, name: str = "", sizes: bool = True) -> list[str]:
+        """What lies in subfolder ``name``, sorted, without hidden and temporary files; nothing if it is not there.
+
+        Without ``sizes``, the files on this machine are not asked for theirs.
+        """
+        entries = self._entries(name) if sizes or not self._local else self._bare_entries(name)
+        return sorted(entry for entry in entries if not entry.startswith((".", "_", "tmp")))
 
     def size(self, name: str) -> int | None:
         """A file's size in bytes when it was last listed, None if it never was; an object store need not be asked."""
@@ -120,6 +124,13 @@ class Folder:
                     if recursive:
                         return list({info.path[len(self.path(name)) + 1 :].partition("/")[0] for info in entries})
                     return [info.base_name for info in entries]
+
+    def _bare_entries(self, name: str) -> list[str]:
+        try:
+            with self._plain("read", name):
+                return os.listdir(self.path(name))
+        except FileNotFoundError:
+            return []
 
     def _put(self, path: str, data: bytes) -> None:
         stream = self.filesystem.open_output_stream(path)

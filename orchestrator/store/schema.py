@@ -182,28 +182,32 @@ def table(name: str, rows: Sequence[Mapping[str, object]]) -> pa.Table:
     return conform(name, pa.table(columns))
 
 
-def conform(name: str, rows: pa.Table, written: datetime | None = None, number: int | None = None) -> pa.Table:
+def conform(name: str, rows: pa.Table, written: datetime | None = None) -> pa.Table:
     """``rows`` with the fixed columns of table ``name`` first, then its free columns by name, each typed as documented.
 
-    ``written`` and ``number`` (``write_number``) fill the columns of these names where these are null.
+    ``written`` fills the column of that name where it is null.
     """
-    import pyarrow.compute as pc  # takes longer to import than a small table to read, and only writing needs it
-
-    schema = TABLES[name]
+    schema, there = TABLES[name], dict(zip(rows.column_names, rows.columns, strict=True))
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     for column, type_ in schema.types().items():
-        there = column in rows.column_names
-        columns[column] = rows[column].cast(type_) if there else pa.nulls(rows.num_rows, type_)
-        stamp = {"written": written, "write_number": number}.get(column)
-        if stamp is not None:
-            columns[column] = pc.fill_null(columns[column], pa.scalar(stamp, type_))
+        columns[column] = there[column].cast(type_) if column in there else pa.nulls(rows.num_rows, type_)
         if column in schema.key and column not in STAMPS and columns[column].null_count:
             raise ValueError(f"table {name}: column {column} is part of the key and cannot be null")
-    for column in sorted(set(rows.column_names) - columns.keys()):
-        values = rows[column]
+    for column in sorted(there.keys() - columns.keys()):
+        values = there[column]
         if values.null_count < rows.num_rows:
             columns[column] = values.cast(FLOAT if schema.is_metric(column) else _free_type(column, values.type))
-    return pa.table(columns)
+    conformed = pa.table(columns)
+    return conformed if written is None else stamped(conformed, "written", pa.scalar(written, TIME))
+
+
+def stamped(rows: pa.Table, column: str, value: pa.Scalar) -> pa.Table:
+    """``rows`` with ``value`` where the column is null; tables without the column stay as they are."""
+    import pyarrow.compute as pc  # takes longer to import than a small table to read, and only writing needs it
+
+    if column not in rows.column_names:
+        return rows
+    return rows.set_column(rows.column_names.index(column), column, pc.fill_null(rows[column], value))
 
 
 def promoted(types: Sequence[pa.DataType]) -> pa.DataType:

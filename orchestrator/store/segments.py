@@ -52,23 +52,25 @@ class Segments:
         """Paths of the table's segments."""
         return self.listing(table).segments
 
-    def listing(self, table: str) -> Listing:
-        """Paths of the table's segments and files of columns.
+    def listing(self, table: str, sizes: bool = True) -> Listing:
+        """Paths of the table's segments and files of columns; ``sizes`` as for ``Folder.names``.
 
         A listing is not a snapshot: while it is made, a compaction may add the merged segment where the listing has
         already passed and delete the old ones where it has not yet been. A second listing that lacks nothing of the
         first rules that out. What others add between the two listings does no harm.
         """
-        before, now = self.glance(table), self.glance(table)
+        before, now = self.glance(table, sizes), self.glance(table, sizes)
         while not set(before.segments) <= set(now.segments):
-            before, now = now, self.glance(table)
+            before, now = now, self.glance(table, sizes)
         return now
 
-    def glance(self, table: str) -> Listing:
+    def glance(self, table: str, sizes: bool = False) -> Listing:
         """A single listing: right, unless a compaction goes on."""
-        found = [f"{table}/{name}" for name in self._folder.names(table) if name.endswith(".parquet")]
-        columns = [path for path in found if path.startswith(f"{table}/{names.COLUMNS}")]
-        return Listing([path for path in found if path not in columns], columns)
+        listing = Listing([], [])
+        for name in self._folder.names(table, sizes):
+            if name.endswith(".parquet"):
+                (listing.columns if name.startswith(names.COLUMNS) else listing.segments).append(f"{table}/{name}")
+        return listing
 
     def add(self, table: str, rows: pa.Table, number: int, types: Types) -> str:
         """Write one new segment, the ``number``-th of its folder, with all columns of ``types``. Returns its path."""

@@ -24,8 +24,10 @@ from orchestrator.store.compact import agree, compact, settle
 from orchestrator.store.fingerprint import fingerprint
 from orchestrator.store.folder import Folder
 from orchestrator.store.names import largest
-from orchestrator.store.schema import TABLES, WRITE_ORDER, conform
+from orchestrator.store.schema import INT, TABLES, TIME, WRITE_ORDER, conform, stamped
+from orchestrator.store.seal import opened, sealed
 from orchestrator.store.segments import Parts, Paths, Segments
+from orchestrator.store.verify import Verified, verify
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,18 +42,22 @@ Ask = Callable[[str], pa.Table]
 
 
 class Checkpoints:
-    """Named byte blobs beside the tables, replaced atomically."""
+    """Named byte blobs beside the tables, replaced atomically, each with a digest at its end."""
 
     def __init__(self, folder: Folder):
         self._folder = folder
 
     def write(self, name: str, data: bytes) -> None:
         """Store or replace the blob ``name`` (letters, digits, ``.``, ``_``, ``-``; not hidden)."""
-        self._folder.write(self._path(name), data)
+        self._folder.write(self._path(name), sealed(data))
 
     def read(self, name: str) -> bytes | None:
-        """The blob, or None if there is none."""
-        return self._folder.read(self._path(name))
+        """The blob, or None if there is none. One that is damaged is none, with a warning."""
+        data = self._folder.read(self._path(name))
+        content = None if data is None else opened(data)
+        if data is not None and content is None:
+            log.warning("%s is damaged or of an older version: it is ignored.", self._folder.shown(self._path(name)))
+        return content
 
     def names(self) -> list[str]:
         """Names of all blobs."""
@@ -133,7 +139,8 @@ class Store:
                 1 + max(largest(one.listing.segments) for one in agreed),
             )
             for (name, rows), one in zip(given.items(), agreed, strict=True):
-                self.segments.add(name, conform(name, rows, now, number), number, one.types)
+                rows = stamped(stamped(rows, "written", pa.scalar(now, TIME)), "write_number", pa.scalar(number, INT))
+                self.segments.add(name, rows, number, one.types)
             list(pool.map(self._settle, given))
 
     def expect(self, tables: Mapping[str, pa.Table]) -> None:
@@ -191,6 +198,10 @@ class Store:
     def compact(self) -> dict[str, tuple[int, int]]:
         """Merge each table's segments into one; table → number of segments before and after."""
         return compact(self.folder, self.segments)
+
+    def verify(self) -> Verified:
+        """Compare every byte of the tables and checkpoints with its digest."""
+        return verify(self.folder, self.segments)
 
     def fingerprint(self, sweep: str) -> str:
         """SHA-256 over the results of a sweep (see ``fingerprint.fingerprint``)."""
