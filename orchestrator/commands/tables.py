@@ -8,15 +8,18 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import Format, FormatOption, ResultsOption, StoredSweep, SweepArgument
-from orchestrator.errors import UserError
+from orchestrator.commands.options import Format, FormatOption, RawOption, ResultsOption, StoredSweep, SweepArgument
+from orchestrator.errors import UserError, plain
 
 app = typer.Typer()
 
 
 @app.command()
 def status(
-    sweep: SweepArgument = None, results: ResultsOption = "results", format: FormatOption = Format.table
+    sweep: SweepArgument = None,
+    results: ResultsOption = "results",
+    format: FormatOption = Format.table,
+    raw: RawOption = False,
 ) -> None:
     """Count finished, failed and missing replicates.
 
@@ -27,7 +30,7 @@ def status(
 
     folder = Results(results)
     rows = folder.status_rows(sweep)
-    printing.rows(("sweep", "case", "planned", "done", "diverged", "failed", "missing"), rows, format.value)
+    printing.rows(("sweep", "case", "planned", "done", "diverged", "failed", "missing"), rows, format.value, raw)
     printing.running_sweeps(folder, {row["sweep"]: None for row in rows})
 
 
@@ -36,6 +39,7 @@ def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="DuckDB SQL over the views. It can only read.")],
     format: FormatOption = Format.table,
     file: Annotated[str | None, typer.Option("--output", help="Write to this file instead of the terminal.")] = None,
+    raw: RawOption = False,
     results: ResultsOption = "results",
 ) -> None:
     """Read the tables with SQL.
@@ -47,7 +51,7 @@ def query(
 
     with _interruptible():
         rows = Store.open(results).query(sql)
-    printing.table(rows, format.value, file)
+    printing.table(rows, format.value, file, raw)
 
 
 @app.command()
@@ -55,6 +59,7 @@ def claims(
     sweep: SweepArgument = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")] = False,
     format: FormatOption = Format.table,
+    raw: RawOption = False,
     results: ResultsOption = "results",
 ) -> None:
     """Judge the claims of one sweep, or of all."""
@@ -65,7 +70,7 @@ def claims(
     if sweep and not folder.stored(sweep).claims:
         print(f"{sweep} makes no claims.", file=sys.stderr)
     verdicts = {sweep: folder.judge(sweep)} if sweep else folder.judge_all()
-    printing.verdicts(verdicts, format.value)
+    printing.verdicts(verdicts, format.value, raw)
     if strict and any(verdict.verdict == "refuted" for of_sweep in verdicts.values() for verdict in of_sweep):
         raise typer.Exit(1)
 
@@ -114,7 +119,7 @@ def verify(
         count, damaged = damaged_definitions(store.folder, sweeps)
         verified = verified._replace(files=verified.files + count, damaged=verified.damaged + damaged)
     for sentence in verified.damaged:
-        print(sentence)
+        print(plain(sentence))
     older = (
         f" {verified.undigested} are of an older version and have no digest: only parquet's own checksums were read."
     )

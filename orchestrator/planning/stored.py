@@ -82,7 +82,10 @@ class StoredSweep(BaseModel):
 
     @classmethod
     def read(cls, name: str, data: bytes) -> "StoredSweep":
-        """The sweep ``name`` from its file's bytes. Raises ``UserError`` for a file that is damaged or older."""
+        """The sweep ``name`` from its file's bytes. Raises ``UserError`` for a file that is damaged or older.
+
+        A file that calls the sweep otherwise is damaged: the name is part of paths.
+        """
         again = "Run the sweep again: that writes the file anew and computes only what is missing."
         try:
             content: object = json.loads(data)
@@ -93,7 +96,10 @@ class StoredSweep(BaseModel):
         if content.get("format") != FORMAT:
             raise UserError(f"sweeps/{name}.json was written by another version of marl-orchestrator. {again}")
         try:
-            return cls.model_validate(content)
+            stored = cls.model_validate(content)
+            if stored.name != name:
+                raise UserError(f"sweeps/{name}.json of the results folder is damaged (in name). {again}")
+            return stored
         except ValidationError as error:
             field = ".".join(str(part) for part in error.errors()[0]["loc"])
             raise UserError(f"sweeps/{name}.json of the results folder is damaged (in {field}). {again}") from error

@@ -45,6 +45,16 @@ class Folder:
         here = Path(self.root) if "://" in self.location else Path(self.location).expanduser()
         return here if self._local else None
 
+    def within(self, name: str) -> Path:
+        """The place of ``name`` on this machine: in the folder, or for a bucket in the working folder.
+
+        Raises UserError for a name that leads out of it, by itself or by a link. Names may be somebody else's.
+        """
+        root = self.local or Path()
+        if not _leads_inside(root, name):
+            raise UserError(f"{root / name} leads out of {root}; it is neither read nor written. Name another place.")
+        return root / name
+
     def path(self, name: str) -> str:
         """The filesystem's path of ``name``."""
         return f"{self.root}/{name}" if name else self.root
@@ -145,7 +155,12 @@ class Folder:
 
     @contextlib.contextmanager
     def _plain(self, done: str, name: str) -> Generator[None]:
-        """Turn a refusal into a sentence; a file to read or delete that is not there stays FileNotFoundError."""
+        """Turn a refusal into a sentence; a file to read or delete that is not there stays FileNotFoundError.
+
+        A local name that leads out of the folder is refused. A link itself may be replaced and deleted.
+        """
+        if self._local and name and not _leads_inside(Path(self.root), name if done == "read" else _parent(name)):
+            raise UserError(f"{self.shown(name)} leads out of {self.title}, so it is not {done}.")
         try:
             yield
         except OSError as error:
@@ -161,6 +176,21 @@ class Folder:
             else:
                 reason = self.refusal(error) or str(error.strerror or error).splitlines()[0].rstrip(".")
             raise UserError(f"{shown} cannot be {done}: {reason}. Finished results are intact.") from error
+
+
+def _parent(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _leads_inside(root: Path, name: str) -> bool:
+    """Whether ``name`` stays below ``root``, links followed. What is not there yet leads nowhere else."""
+    if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+        return False
+    try:
+        top = os.path.realpath(root)
+        return os.path.commonpath([top, os.path.realpath(f"{top}/{name}")]) == top
+    except (OSError, ValueError):
+        return False
 
 
 def _replace(parent: str, path: str, data: bytes) -> None:
