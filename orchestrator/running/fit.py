@@ -64,8 +64,9 @@ def _same(where: str, saved: object, fresh: Mapping[str, Any]) -> None:
         own, place = fresh[name], f"{where}, {name}"
         if isinstance(own, np.ndarray):
             _array(place, value, own)
-        elif isinstance(own, str | list | tuple | dict) and not isinstance(value, type(own)):
-            raise Misfit(f"{place} is no {type(own).__name__}")
+        elif kind := next((kind for kind in (str, list, tuple, dict) if isinstance(own, kind)), None):
+            if not isinstance(value, kind):  # a subclass, such as an enumeration, is kept as what it is made of
+                raise Misfit(f"{place} is no {kind.__name__}")
         elif isinstance(own, Number) and not isinstance(value, Number):
             raise Misfit(f"{place} is no number")
 

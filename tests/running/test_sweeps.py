@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from orchestrator.process import release, source_hash
 from orchestrator.progress.watcher import Watcher
 from orchestrator.running.checkpoint import Keeper, Tree, pack, unpack
 from orchestrator.running.drive import run_task
+from orchestrator.running.fit import Misfit, check_fit
 from orchestrator.store import Store
 from tests.tools.engine import ROOT, WORKED, Diary, numbers, run, task
 
@@ -397,6 +399,22 @@ def test_a_checkpoint_that_is_not_ours_is_ignored(tmp_path, damage, caplog):
     outcome = run_task(of, InlineFleet(), Keeper(of.cell.id, of.seeds, blobs))
     assert len(outcome.events) == 1
     assert numbers(outcome) == expected
+
+
+def test_a_state_that_is_kept_as_something_simpler_fits():
+    """An enumeration comes back as a string, and what was empty at the start may have grown."""
+    phase = StrEnum("phase", ["begin", "end"])
+    replica = {"coordinator": {"phase": phase.begin, "seen": np.zeros((0, 2)), "best": None}, "done": False,
+               "completed": 0,
+               "recorder": {"names": [], "measured": np.zeros((0, 3), np.int64), "values": np.zeros((0, 0))},
+               "traffic": {"calls": 0}, "status": "running", "error": "", "agents": {}}  # fmt: skip
+    fresh = {"round": 0, "blocks": [], "replicas": [replica]}
+    saved = unpack(pack(fresh))
+    saved["replicas"][0]["coordinator"] |= {"seen": np.zeros((4, 2)), "best": np.ones(3)}
+    check_fit(saved, fresh, [0], 5)
+    saved["replicas"][0]["coordinator"]["seen"] = np.zeros((4, 3))
+    with pytest.raises(Misfit, match="seen has the shape"):
+        check_fit(saved, fresh, [0], 5)
 
 
 # On Ray.

@@ -106,7 +106,7 @@ def test_a_listing_made_while_segments_are_replaced_is_made_again(store, append,
     """The operating system may show neither the merged segment, added behind the reader, nor the old, just deleted."""
     append(store, rows(1, 0))
     names, answers = store.folder.names, [[]]
-    monkeypatch.setattr(store.folder, "names", lambda name: answers.pop() if answers else names(name))
+    monkeypatch.setattr(store.folder, "names", lambda name, sizes=True: answers.pop() if answers else names(name))
     assert store.query("SELECT count(*) AS n FROM runs").to_pylist() == [{"n": 1}]
 
 
