@@ -13,7 +13,7 @@ import typer
 
 from orchestrator.commands import figures, jobs, names, run, share, tables
 from orchestrator.commands.run import INTERRUPTED
-from orchestrator.errors import UserError
+from orchestrator.errors import UserError, plain
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,7 +75,7 @@ def _open_streams() -> None:
 
 def _exit_with(text: str, code: int) -> int:
     """Print ``text`` on stderr. Returns ``code``."""
-    print(text, file=sys.stderr)
+    print(plain(text), file=sys.stderr)
     return code
 
 

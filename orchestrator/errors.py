@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -18,6 +19,32 @@ class UserError(Exception):
 
     The command line prints the sentences on stderr and exits with code 2. A notebook shows the exception.
     """
+
+
+#: What terminals obey besides the control characters: the direction of text, and lines of their own.
+_UNSEEN = frozenset("\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def plain(text: str) -> str:
+    """``text`` as a terminal may have it: control characters other than tabs and ends of lines are written as codes.
+
+    Names and messages that come out of a results folder are somebody else's.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        _code(c) if c in _UNSEEN or (unicodedata.category(c) == "Cc" and c not in "\n\t") else c for c in text
+    )
+
+
+def _code(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def uncoloured(text: str) -> str:
+    """``plain`` without the colours that libraries write into their logs."""
+    return plain(_COLOURS.sub("", text))
 
 
 def error_place(trace: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
 
+import pyarrow as pa
+
 from orchestrator.cluster.connection import ray_connection
 from orchestrator.cluster.tune import PROBE, run_trials
 from orchestrator.fleet.base import Failure
@@ -52,9 +54,25 @@ def _store_sweep(planned: Plan, store: Store) -> None:
     store.folder.write(f"sweeps/{sweep.name}.json", StoredSweep.of(sweep).to_bytes())
     if planned.portraits:
         name = f"sweeps/{sweep.name}.npz"
-        store.folder.write(name, portraits_to_bytes(read_portraits(store.folder.read(name)) | planned.portraits))
+        store.folder.write(
+            name, portraits_to_bytes(read_portraits(sweep.name, store.folder.read(name)) | planned.portraits)
+        )
+    if planned.tasks:
+        store.expect(_columns(planned))
     rows = [{"sweep": sweep.name, "sweep_hash": sweep.hash, "case": c, "cell_id": cell.id} for c, cell in sweep.cells]
     store.append({"members": table("members", rows)})
+
+
+def _columns(planned: Plan) -> dict[str, pa.Table]:
+    """A row of ``runs`` for each cell that is run, and one of ``metrics``: the columns that their rows will have."""
+    runs: list[dict[str, object]] = []
+    metrics: dict[str, object] = {"replicate_id": "", "round": 0}
+    for task in planned.tasks:
+        names = task.cell.metrics()
+        runs.append({"replicate_id": "", **task.cell.columns()})
+        runs[-1] |= {f"{name}_{end}": 0.0 for name in names for end in ("final", "tail")}
+        metrics |= {column: 0.0 for name in names for column in (name, f"{name}_window")}
+    return {"runs": table("runs", runs), "metrics": table("metrics", [metrics])}
 
 
 def _delete_blobs(store: Store, finished: Collection[str], sweep_hash: str) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import UserError, nearest
+from orchestrator.errors import UserError, nearest, plain
+from orchestrator.planning.plain import is_name
 from orchestrator.planning.stored import StoredSweep, read_portraits
 from orchestrator.store import Store
 from orchestrator.store.sql import sql_text
@@ -63,12 +64,12 @@ class Results:
             try:
                 loaded.append(self.stored(name))
             except UserError as error:
-                log.warning("%s is left out: %s", name, error)
+                log.warning("%s is left out: %s", plain(name), plain(str(error)))
         return loaded
 
     def stored(self, sweep: str) -> StoredSweep:
         """The sweep as it was last run into this folder. Raises ``UserError`` for an unknown name."""
-        data = self.store.folder.read(f"sweeps/{sweep}.json")
+        data = self.store.folder.read(f"sweeps/{sweep}.json") if is_name(sweep) else None
         if data is None:
             raise UserError(f"This results folder holds no sweep {sweep!r}: {nearest(sweep, self.sweeps())}")
         return StoredSweep.read(sweep, data)
@@ -192,24 +193,26 @@ class Results:
             raise UserError(f"Nothing of {sweep} is stored yet, so it has no fingerprint.")
         return self.store.fingerprint(sweep)
 
-    @property
-    def local(self) -> Path:
-        """The default place of pages and figures: the folder itself, or for a bucket the working folder."""
-        return self.store.folder.local or Path()
+    def place(self, name: str) -> Path:
+        """The default place of pages and figures: in the folder, or for a bucket in the working folder.
+
+        Raises ``UserError`` if it leads out of that, through a link or a name.
+        """
+        return self.store.folder.within(name)
 
     def portraits(self, sweep: str) -> "dict[str, np.ndarray]":
         """Pictures of the sweep's environments, title -> uint8 [height, width, 3], as they were drawn at its start."""
-        return read_portraits(self.store.folder.read(f"sweeps/{sweep}.npz"))
+        return read_portraits(sweep, self.store.folder.read(f"sweeps/{sweep}.npz"))
 
     def report(self, sweep: str, output: str | Path | None = None) -> Path:
         """Judge the sweep and write its page, one HTML file that needs nothing else. Returns the page's path."""
-        return self._report(sweep, Path(output) if output else self.local / "reports" / sweep)[0]
+        return self._report(sweep, Path(output) if output else self.place(f"reports/{sweep}"))[0]
 
     def report_all(self, output: str | Path | None = None) -> Path:
         """Write the page of every sweep and an index of them. Returns the index's path."""
         from orchestrator.report import write
 
-        folder = Path(output) if output else self.local / "reports"
+        folder = Path(output) if output else self.place("reports")
         entries = []
         for sweep in self.loadable_sweeps():
             page, verdicts = self._report(sweep, folder / sweep)
@@ -278,7 +281,8 @@ def _sweeps(ask: "Ask") -> list[str]:
 
 def _looks(sweep: str, ask: "Ask") -> dict[str, list[int]]:
     """Claim -> the numbers of seeds at which it got verdicts in this folder, the first one first."""
-    query = f"SELECT claim, seeds FROM verdicts WHERE sweep = {sql_text(sweep)} AND look > 0 ORDER BY written"
+    order = "coalesce(write_number, 0), written"
+    query = f"SELECT claim, seeds FROM verdicts WHERE sweep = {sql_text(sweep)} AND look > 0 ORDER BY {order}"
     found: dict[str, list[int]] = {}
     for row in ask(query).to_pylist():
         found.setdefault(row["claim"], []).append(row["seeds"])
@@ -295,10 +299,11 @@ def _changed(stored: StoredSweep, verdicts: "Sequence[Verdict]", ask: "Ask") -> 
 
 
 def _same_rows(stored: Sequence[dict[str, object]], new: Sequence[dict[str, object]]) -> bool:
-    """Whether both hold the same rows, whatever their order and the time of storing. NaN equals NaN and null."""
+    """Whether both hold the same rows, whatever their order and when they were stored. NaN equals NaN and null."""
+    from orchestrator.store.schema import STAMPS
 
     def comparable(row: dict[str, object]) -> str:
-        pairs = sorted((name, None if value != value else value) for name, value in row.items() if name != "written")
+        pairs = sorted((name, None if value != value else value) for name, value in row.items() if name not in STAMPS)
         return repr(pairs)
 
     return sorted(map(comparable, stored)) == sorted(map(comparable, new))

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from orchestrator.commands.printing import console, grid
-from orchestrator.errors import UserError
+from orchestrator.errors import UserError, plain
 from orchestrator.planning.classes import algorithm_class, environment_class
 from orchestrator.plugins import registry
 from orchestrator.reference.words import module_text, parameter_rows
@@ -113,15 +113,16 @@ def _sweep(reference: str) -> None:
     from orchestrator.planning.sweeps import load
 
     sweep, screen = load(reference), console()
-    screen.print(f"[bold]{sweep.name}[/]" + (f" ({sweep.paper.id}; {sweep.paper.note})" if sweep.paper else ""))
-    screen.print(sweep.description.strip(), markup=False)
+    screen.print(f"[bold]{sweep.name}[/]", end="")
+    screen.print(plain(f" ({sweep.paper.id}; {sweep.paper.note})") if sweep.paper else "", markup=False)
+    screen.print(plain(sweep.description.strip()), markup=False)
     minutes = f", about {sweep.minutes:g} minutes on 2 cores" if sweep.minutes else ""
     packing = sweep.placement.agents_per_actor
     screen.print(f"\n{len(sweep.cells)} cells x {len(sweep.seeds)} seeds, agents_per_actor {packing}{minutes}")
     for title, settings in (("env", sweep.env), ("base", sweep.base), ("grid", sweep.grid), ("zip", sweep.zip)):
         if settings:
             screen.print(f"{title}: ", end="", style="bold")
-            screen.print(", ".join(f"{key}={value}" for key, value in settings.items()), markup=False)
+            screen.print(plain(", ".join(f"{key}={value}" for key, value in settings.items())), markup=False)
     screen.print("\n[bold]cases[/]")
     grid(("", "", ""), [(f"  {case}", own["algorithm"], _settings(own)) for case, own in sweep.cases.items()])
     screen.print("\n[bold]claims[/]")

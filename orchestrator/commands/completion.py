@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from orchestrator.planning.plain import is_name
 from orchestrator.plugins import registry
 
 
@@ -37,7 +38,7 @@ def stored(ctx: typer.Context, incomplete: str) -> list[str]:
     """Sweeps in the local results folder of the command line. Buckets give none: a request would take too long."""
     place = Path(ctx.params.get("results") or "results").expanduser() / "sweeps"
     names = sorted(path.relative_to(place).with_suffix("").as_posix() for path in place.rglob("*.json"))
-    return _of(names, incomplete)
+    return _of(filter(is_name, names), incomplete)
 
 
 def _of(names: Iterable[str], incomplete: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import UserError, nearest
+from orchestrator.errors import UserError, nearest, uncoloured
 from orchestrator.progress import logfile
 from orchestrator.results import Results
 from orchestrator.store.store import existing
@@ -52,7 +52,7 @@ def log_text(results: str, name: str) -> str:
         log = _text(logfile.log_path(folder.store.folder, sweep)).splitlines()
         if own := [line for line in log if name in line or (match(name)[0] in line and not match(name)[1])]:
             lines += ["", f"in the log of {sweep}:", *own]
-    return "\n".join(lines) + "\n"
+    return uncoloured("\n".join(lines)) + "\n"
 
 
 def follow(results: str, sweep: str, say: Callable[[str], None]) -> None:
@@ -115,6 +115,6 @@ def _indented(text: str | None) -> Iterator[str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(errors="replace")
+        return uncoloured(path.read_text(errors="replace"))
     except FileNotFoundError:
         return ""

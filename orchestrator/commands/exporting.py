@@ -29,11 +29,16 @@ TABLES = ("tidy", "summary", "curves", *STORED)
 
 
 def export(
-    results: str | Path, sweep: str, format: str, tables: Sequence[str] | None = None, folder: str | Path | None = None
+    results: str | Path,
+    sweep: str,
+    format: str,
+    tables: Sequence[str] | None = None,
+    folder: str | Path | None = None,
+    raw: bool = False,
 ) -> list[Path]:
     """Write the sweep's ``tables`` (default: all that have rows) into a new or empty folder. Returns the paths.
 
-    Raises ``UserError`` for unknown names and for a folder that is not empty.
+    ``raw`` as for ``printing.table``. Raises ``UserError`` for unknown names and for a folder that is not empty.
     """
     source = Results(results)
     source.stored(sweep)  # refuses an unknown sweep
@@ -42,28 +47,26 @@ def export(
             raise UserError(f"table is {name!r}: {nearest(name, TABLES)}")
     if tables and format == TENSORBOARD:
         raise UserError("table: TensorBoard takes the curves; leave --table out.")
-    place = Path(folder) if folder is not None else _default(source, f"{sweep}-{format}")
+    place = Path(folder) if folder is not None else source.place(f"exports/{sweep}-{format}")
     try:
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise UserError(f"output: {place} is not empty; remove it or name another --output.")
         place.mkdir(parents=True, exist_ok=True)
-        return list(
-            _events(source, sweep, place) if format == TENSORBOARD else _files(source, sweep, format, tables, place)
-        )
+        if format == TENSORBOARD:
+            return list(_events(source, sweep, place))
+        return list(_files(source, sweep, format, tables, place, raw))
     except OSError as error:
         raise UserError(f"output: {place} cannot be written: {error.strerror or error}.") from error
 
 
-def _default(source: Results, name: str) -> Path:
-    return (source.store.folder.local or Path()) / "exports" / name
-
-
-def _files(source: Results, sweep: str, format: str, tables: Sequence[str] | None, place: Path) -> Iterator[Path]:
+def _files(
+    source: Results, sweep: str, format: str, tables: Sequence[str] | None, place: Path, raw: bool
+) -> Iterator[Path]:
     for name in tables or TABLES:
         rows = _rows(source, sweep, name)
         if len(rows) or tables:
             path = place / f"{name}.{format}"
-            printing.table(pa.Table.from_pandas(rows, preserve_index=False), format, str(path))
+            printing.table(pa.Table.from_pandas(rows, preserve_index=False), format, str(path), raw)
             yield path
 
 

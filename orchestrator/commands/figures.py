@@ -73,5 +73,5 @@ def plot(
     wanted = write.claim_named(stored, claim)
     axes = folder.plot(sweep, claim, width.value)
     name = write.figure_name(stored, wanted, width.value, format.value)
-    path = Path(output) if output else folder.local / "figures" / sweep / name
+    path = Path(output) if output else folder.place(f"figures/{sweep}/{name}")
     print(write.write_figure(axes, format.value, path))

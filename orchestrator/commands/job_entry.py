@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from orchestrator.cluster.order import ORDER, STARTED, Order
-from orchestrator.errors import UserError
+from orchestrator.errors import UserError, plain
 from orchestrator.process import release
 
 
@@ -51,7 +51,7 @@ if __name__ == "__main__":
         try:
             sys.exit(main(Path.cwd()))
         except UserError as error:
-            print(error, file=sys.stderr)
+            print(plain(str(error)), file=sys.stderr)
             sys.exit(2)
     print("Stopped. What was finished is stored; submit the sweep again and it goes on from there.", file=sys.stderr)
     sys.exit(130)

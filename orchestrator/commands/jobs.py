@@ -18,7 +18,7 @@ from orchestrator.commands.options import (
     StrategyOption,
     SweepOrFile,
 )
-from orchestrator.errors import UserError
+from orchestrator.errors import UserError, uncoloured
 
 if TYPE_CHECKING:
     from orchestrator.cluster.job_server import JobServer
@@ -113,7 +113,7 @@ def logs(
     job = server.job(name).job
     if follow:
         _follow(server, job)
-    sys.stdout.write(server.logs(job))
+    sys.stdout.write(uncoloured(server.logs(job)))
 
 
 @app.command()
@@ -145,7 +145,7 @@ def _local(results: str, name: str, follow: bool) -> None:
 def _follow(server: "JobServer", name: str) -> NoReturn:
     """Print a job's output until it ends, then exit with its exit code."""
     try:
-        raise typer.Exit(server.follow(name, lambda text: print(text, end="", flush=True)))
+        raise typer.Exit(server.follow(name, lambda text: print(uncoloured(text), end="", flush=True)))
     except KeyboardInterrupt:
         print(f"\nThe job goes on. orchestrator logs {name} --follow shows it again.", file=sys.stderr)
         raise typer.Exit(0) from None

@@ -76,6 +76,9 @@ EnvironmentArgument = Annotated[
     typer.Argument(metavar="ENV", help="A registered name, or ./file.py:Name.", autocompletion=completion.environments),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
+RawOption = Annotated[
+    bool, typer.Option("--raw", help="CSV: leave texts that spreadsheets take for formulas, and control characters.")
+]
 SweepArgument = Annotated[
     str | None, typer.Argument(metavar="SWEEP", help="One sweep (default: all).", autocompletion=completion.stored)
 ]

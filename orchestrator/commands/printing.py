@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.errors import UserError
+from orchestrator.commands.spreadsheets import csv_text
+from orchestrator.errors import UserError, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,8 @@ def grid(titles: Sequence[str], rows: Sequence[Sequence[object]], numbers: Seque
     """Print a plain aligned table."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for k, title in enumerate(titles):
-        table.add_column(title, justify="right" if k < len(numbers) and numbers[k] else "left", overflow="fold")
+        side = "right" if k < len(numbers) and numbers[k] else "left"
+        table.add_column(Text(plain(title)), justify=side, overflow="fold")
     if not any(titles):
         table.show_header = False
     for row in rows:
@@ -53,27 +55,31 @@ def grid(titles: Sequence[str], rows: Sequence[Sequence[object]], numbers: Seque
 
 def records(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print one line per value and one paragraph per row, for rows that are wider than the screen."""
-    width = max(map(len, titles))
+    width = max(len(plain(title)) for title in titles)
     for row in rows:
-        print("\n".join(f"{title:{width}}  {shown(cell)}" for title, cell in zip(titles, row, strict=True)) + "\n")
+        pairs = zip(map(plain, titles), map(shown, row), strict=True)
+        print("\n".join(f"{title:{width}}  {cell}" for title, cell in pairs) + "\n")
 
 
 def shown(value: object) -> str:
-    """A value for people: floats to six digits, nothing for null."""
+    """A value for people: floats to six digits, nothing for null, no control characters."""
     if value is None:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else plain(str(value))
 
 
-def table(rows: "pa.Table", format: str, file: str | None = None) -> None:
-    """Print or write an Arrow table as table, csv, json or parquet. Raises ``UserError`` if the file cannot be."""
+def table(rows: "pa.Table", format: str, file: str | None = None, raw: bool = False) -> None:
+    """Print or write an Arrow table as table, csv, json or parquet. Raises ``UserError`` if the file cannot be.
+
+    The texts of a CSV are made harmless for spreadsheets and terminals, unless they are to be ``raw``.
+    """
     try:
         if format == "parquet":
             _parquet(rows, file)
         elif format == "table" and file is None:
             _aligned(rows)
         else:
-            _text(rows, format, file)
+            _text(rows, format, file, raw)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -113,8 +119,8 @@ def _shorter(value: object) -> object:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-def _text(rows: "pa.Table", format: str, file: str | None) -> None:
-    content = _json(rows.to_pylist()) if format == "json" else rows.to_pandas().to_csv(index=False)
+def _text(rows: "pa.Table", format: str, file: str | None, raw: bool) -> None:
+    content = _json(rows.to_pylist()) if format == "json" else csv_text(rows, raw)
     if file is None:
         sys.stdout.write(content)
     else:
@@ -142,7 +148,7 @@ def frame(rows: "pd.DataFrame", format: str) -> None:
     table(pa.Table.from_pandas(rows, preserve_index=False), format)
 
 
-def rows(titles: Sequence[str], records: Sequence[Mapping[str, object]], format: str) -> None:
+def rows(titles: Sequence[str], records: Sequence[Mapping[str, object]], format: str, raw: bool = False) -> None:
     """Print records that have the columns ``titles``, words first and then whole numbers."""
     cells = [[record[title] for title in titles] for record in records]
     if format == "table":
@@ -150,10 +156,10 @@ def rows(titles: Sequence[str], records: Sequence[Mapping[str, object]], format:
     else:
         import pyarrow as pa
 
-        table(pa.table({title: [row[k] for row in cells] for k, title in enumerate(titles)}), format)
+        table(pa.table({title: [row[k] for row in cells] for k, title in enumerate(titles)}), format, None, raw)
 
 
-def verdicts(of_sweeps: "Mapping[str, Sequence[Verdict]]", format: str) -> None:
+def verdicts(of_sweeps: "Mapping[str, Sequence[Verdict]]", format: str, raw: bool = False) -> None:
     """Print the verdicts of several sweeps."""
     if format != "table":
         records = [verdict.to_rows(sweep, "")[0] for sweep, own in of_sweeps.items() for verdict in own]
@@ -163,15 +169,16 @@ def verdicts(of_sweeps: "Mapping[str, Sequence[Verdict]]", format: str) -> None:
         else:
             import pyarrow as pa
 
-            table(pa.Table.from_pylist(records), format)
+            table(pa.Table.from_pylist(records), format, None, raw)
         return
     screen = console()
     for sweep, own in of_sweeps.items():
         for verdict in own:
             colour = COLOURS[verdict.verdict]
-            screen.print(f"[{colour}]{verdict.verdict:12}[/] {sweep}: ", end="")
-            screen.print(verdict.claim, markup=False, style="bold")
-            screen.print(f"             {verdict.reason}", markup=False)
+            screen.print(f"[{colour}]{verdict.verdict:12}[/] ", end="")
+            screen.print(f"{plain(sweep)}: ", markup=False, end="")
+            screen.print(plain(verdict.claim), markup=False, style="bold")
+            screen.print(f"             {plain(verdict.reason)}", markup=False)
 
 
 def announce(planned: "Plan") -> None:
@@ -212,7 +219,7 @@ def plan_table(planned: "Plan") -> None:
     titles = ("case", "cell", "agents", "rounds", "seeds to run", "agent processes")
     grid(titles, lines, (False, False, True, True))
     for text in planned.warnings:
-        print(text, file=sys.stderr)
+        print(plain(text), file=sys.stderr)
     print(f"{planned.total - planned.finished} of {planned.total} replicates to run.")
 
 
@@ -224,9 +231,9 @@ def findings(results: Iterable["Finding"], well: str, ill: str, explain: str = "
     screen, width, wrong = console(), 6, []
     for one in results:
         screen.print(f"[{STATES[one.state]}]{one.state:{width}}[/]", end="")
-        screen.print(f"{one.what}: {one.observed}", markup=False, soft_wrap=True)
+        screen.print(plain(f"{one.what}: {one.observed}"), markup=False, soft_wrap=True)
         if one.state in explain.split():
-            print(textwrap.fill(one.meaning, 79, initial_indent=" " * width, subsequent_indent=" " * width))
+            print(textwrap.fill(plain(one.meaning), 79, initial_indent=" " * width, subsequent_indent=" " * width))
         sys.stdout.flush()
         wrong += [one.what] if one.state == "wrong" else []
     print(f"\n{ill}: {', '.join(wrong)}." if wrong else f"\n{well}")
@@ -240,7 +247,7 @@ def running_sweeps(folder: "Results", sweeps: Iterable[str]) -> None:
     for sweep in sweeps:
         path = logfile.log_path(folder.store.folder, sweep)
         if logfile.running(path):
-            print(f"{sweep} is running; its log is {path}.", file=sys.stderr)
+            print(plain(f"{sweep} is running; its log is {path}."), file=sys.stderr)
 
 
 def stopped(definition: "Sweep", results: str, words: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import ResultsOption, StoredSweep
+from orchestrator.commands.options import RawOption, ResultsOption, StoredSweep
 
 app = typer.Typer()
 
@@ -35,6 +35,7 @@ def export(
     folder: Annotated[
         str | None, typer.Option("--output", help="New or empty folder; default: RESULTS/exports/SWEEP-FORMAT.")
     ] = None,
+    raw: RawOption = False,
     results: ResultsOption = "results",
 ) -> None:
     """Write a sweep's tables for other programs.
@@ -44,7 +45,7 @@ def export(
     """
     from orchestrator.commands.exporting import export
 
-    written = export(results, sweep, format.value, table or None, folder)
+    written = export(results, sweep, format.value, table or None, folder, raw)
     if len(written) > MOST_PATHS:
         print(f"{len(written)} runs in {os.path.commonpath(written)}")
     else:

@@ -1,4 +1,4 @@
-"""The commands ``status``, ``query``, ``claims``, ``fingerprint`` and ``compact``: what a results folder holds."""
+"""The commands ``status``, ``query``, ``claims``, ``fingerprint``, ``compact`` and ``verify``: what a folder holds."""
 
 import contextlib
 import signal
@@ -8,14 +8,18 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import Format, FormatOption, ResultsOption, StoredSweep, SweepArgument
+from orchestrator.commands.options import Format, FormatOption, RawOption, ResultsOption, StoredSweep, SweepArgument
+from orchestrator.errors import UserError, plain
 
 app = typer.Typer()
 
 
 @app.command()
 def status(
-    sweep: SweepArgument = None, results: ResultsOption = "results", format: FormatOption = Format.table
+    sweep: SweepArgument = None,
+    results: ResultsOption = "results",
+    format: FormatOption = Format.table,
+    raw: RawOption = False,
 ) -> None:
     """Count finished, failed and missing replicates.
 
@@ -26,7 +30,7 @@ def status(
 
     folder = Results(results)
     rows = folder.status_rows(sweep)
-    printing.rows(("sweep", "case", "planned", "done", "diverged", "failed", "missing"), rows, format.value)
+    printing.rows(("sweep", "case", "planned", "done", "diverged", "failed", "missing"), rows, format.value, raw)
     printing.running_sweeps(folder, {row["sweep"]: None for row in rows})
 
 
@@ -35,6 +39,7 @@ def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="DuckDB SQL over the views. It can only read.")],
     format: FormatOption = Format.table,
     file: Annotated[str | None, typer.Option("--output", help="Write to this file instead of the terminal.")] = None,
+    raw: RawOption = False,
     results: ResultsOption = "results",
 ) -> None:
     """Read the tables with SQL.
@@ -46,7 +51,7 @@ def query(
 
     with _interruptible():
         rows = Store.open(results).query(sql)
-    printing.table(rows, format.value, file)
+    printing.table(rows, format.value, file, raw)
 
 
 @app.command()
@@ -54,6 +59,7 @@ def claims(
     sweep: SweepArgument = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")] = False,
     format: FormatOption = Format.table,
+    raw: RawOption = False,
     results: ResultsOption = "results",
 ) -> None:
     """Judge the claims of one sweep, or of all."""
@@ -64,7 +70,7 @@ def claims(
     if sweep and not folder.stored(sweep).claims:
         print(f"{sweep} makes no claims.", file=sys.stderr)
     verdicts = {sweep: folder.judge(sweep)} if sweep else folder.judge_all()
-    printing.verdicts(verdicts, format.value)
+    printing.verdicts(verdicts, format.value, raw)
     if strict and any(verdict.verdict == "refuted" for of_sweep in verdicts.values() for verdict in of_sweep):
         raise typer.Exit(1)
 
@@ -91,6 +97,39 @@ def compact(results: ResultsOption = "results") -> None:
 
     for name, (before, after) in Store.open(results).compact().items():
         print(f"{name}: {before} -> {after} files")
+
+
+@app.command()
+def verify(
+    folder: Annotated[str | None, typer.Argument(metavar="RESULTS", help="As --results.")] = None,
+    results: ResultsOption = "results",
+) -> None:
+    """Check every file of a results folder for damage.
+
+    Reads all tables, checkpoints and definitions of sweeps, and compares them with the digests that were written with
+    them. Prints a line for each damaged file. Exits with 1 if there is one.
+    """
+    from orchestrator.planning.stored import damaged_definitions
+    from orchestrator.store import Store
+
+    store = Store.open(folder or results)
+    verified = store.verify()
+    with contextlib.suppress(UserError):  # a damaged table is named already
+        sweeps = store.query("SELECT DISTINCT sweep FROM members ORDER BY sweep")["sweep"].to_pylist()
+        count, damaged = damaged_definitions(store.folder, sweeps)
+        verified = verified._replace(files=verified.files + count, damaged=verified.damaged + damaged)
+    for sentence in verified.damaged:
+        print(plain(sentence))
+    older = (
+        f" {verified.undigested} are of an older version and have no digest: only parquet's own checksums were read."
+    )
+    print(
+        f"{verified.files} files read, {len(verified.damaged) or 'none'} damaged."
+        + (older if verified.undigested else ""),
+        file=sys.stderr,
+    )
+    if verified.damaged:
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager

@@ -1,10 +1,19 @@
 """Plain data, as YAML and JSON hold it: what a value is, and the parts of a mapping."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Protocol, cast
 
 from typing_extensions import TypeIs
+
+#: The names of sweeps: words of letters, digits and ._- with / between them.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
+
+
+def is_name(name: str) -> bool:
+    """Whether a sweep may be called so. Names become paths, so a name of another kind is nobody's."""
+    return re.fullmatch(NAME, name) is not None
 
 
 def is_mapping(value: object) -> TypeIs[Mapping[str, object]]:

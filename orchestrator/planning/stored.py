@@ -5,7 +5,7 @@ It is written when a sweep is run. Reading imports no algorithm and no environme
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from orchestrator.claims.claim import Claim
 from orchestrator.claims.columns import PLANNED_ROUNDS
 from orchestrator.errors import UserError
-from orchestrator.planning.plain import is_mapping
+from orchestrator.planning.plain import is_list, is_mapping
 
 if TYPE_CHECKING:
     import numpy as np
 
     from orchestrator.planning.sweep import Sweep
+    from orchestrator.store.folder import Folder
 
 FORMAT = 1
 
@@ -81,7 +82,10 @@ class StoredSweep(BaseModel):
 
     @classmethod
     def read(cls, name: str, data: bytes) -> "StoredSweep":
-        """The sweep ``name`` from its file's bytes. Raises ``UserError`` for a file that is damaged or older."""
+        """The sweep ``name`` from its file's bytes. Raises ``UserError`` for a file that is damaged or older.
+
+        A file that calls the sweep otherwise is damaged: the name is part of paths.
+        """
         again = "Run the sweep again: that writes the file anew and computes only what is missing."
         try:
             content: object = json.loads(data)
@@ -92,7 +96,10 @@ class StoredSweep(BaseModel):
         if content.get("format") != FORMAT:
             raise UserError(f"sweeps/{name}.json was written by another version of marl-orchestrator. {again}")
         try:
-            return cls.model_validate(content)
+            stored = cls.model_validate(content)
+            if stored.name != name:
+                raise UserError(f"sweeps/{name}.json of the results folder is damaged (in name). {again}")
+            return stored
         except ValidationError as error:
             field = ".".join(str(part) for part in error.errors()[0]["loc"])
             raise UserError(f"sweeps/{name}.json of the results folder is damaged (in {field}). {again}") from error
@@ -118,15 +125,45 @@ class StoredSweep(BaseModel):
         return [row | {"seed": seed} for row in self.rows for seed in self.seeds]
 
 
-def read_portraits(data: bytes | None) -> "dict[str, np.ndarray]":
-    """Pictures by title from the content of ``sweeps/NAME.npz``; none where there is no such file."""
+def read_portraits(sweep: str, data: bytes | None) -> "dict[str, np.ndarray]":
+    """Pictures by title from the content of ``sweeps/NAME.npz``; none where there is no such file.
+
+    Raises ``UserError`` for a damaged file.
+    """
     if data is None:
         return {}
     import numpy as np
 
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        titles = json.loads(bytes(arrays["titles"]))
-        return {title: arrays[f"picture_{k}"] for k, title in enumerate(titles)}
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            titles: object = json.loads(bytes(arrays["titles"]))
+            if not is_list(titles) or not all(isinstance(title, str) for title in titles):
+                raise ValueError("it has no titles")
+            pictures = {str(title): arrays[f"picture_{k}"] for k, title in enumerate(titles)}
+            if any(picture.dtype != np.uint8 or picture.ndim != 3 for picture in pictures.values()):
+                raise ValueError("it holds something else than pictures")
+            return pictures
+    except Exception as error:  # zipfile, zlib and numpy raise what they like
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise UserError(
+            f"sweeps/{sweep}.npz of the results folder, the pictures of its environments, is damaged ({reason}). "
+            "Delete it and run the sweep again."
+        ) from error
+
+
+def damaged_definitions(folder: "Folder", sweeps: Iterable[str]) -> tuple[int, list[str]]:
+    """How many files beside the tables these sweeps have, and a sentence for each that cannot be read."""
+    count, damaged = 0, list[str]()
+    for sweep in sweeps:
+        readers: dict[str, Callable[[str, bytes], object]] = {"json": StoredSweep.read, "npz": read_portraits}
+        for ending, reader in readers.items():
+            try:
+                if (data := folder.read(f"sweeps/{sweep}.{ending}")) is not None:
+                    count += 1
+                    reader(sweep, data)
+            except UserError as error:
+                damaged.append(str(error))
+    return count, damaged
 
 
 def portraits_to_bytes(portraits: "Mapping[str, np.ndarray]") -> bytes:

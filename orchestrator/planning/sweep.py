@@ -16,12 +16,11 @@ from orchestrator.core.parameters import Parameters
 from orchestrator.errors import UserError, nearest
 from orchestrator.planning.cells import Cell, Seeds, make_cell
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
-from orchestrator.planning.plain import is_list, is_mapping, lists, part, strings
+from orchestrator.planning.plain import NAME, is_list, is_mapping, lists, part, strings
 from orchestrator.plugins import references, registry, sources
 
 #: Parts of a sweep in which plug-in files are named.
 NAMING = ("env", "cases", "base", "grid", "zip", "claims")
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
 
 
 class Paper(Parameters):

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, TextIO
 
+from orchestrator.errors import plain
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -51,16 +53,17 @@ class Display:
 
     def _cases(self) -> "RenderableType":
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        table.add_column(self._title, style="bold", no_wrap=True, overflow="ellipsis")
+        table.add_column(Text(plain(self._title)), style="bold", no_wrap=True, overflow="ellipsis")
         for title in ("cells", "done", "running", "failed", "steps/s"):
             table.add_column(title, justify="right", no_wrap=True)
         for case in self._tally.cases:
             counts = self._tally.counts(case)
             rate = self._tally.rate(case)
             table.add_row(
-                case,
+                Text(plain(case)),
                 str(counts["cells"]),
                 _dim_zero(counts["done"], "green"),
                 _dim_zero(counts["running"], "cyan"),
@@ -72,6 +75,7 @@ class Display:
     def _bar(self) -> "RenderableType":
         from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text
 
         tally = self._tally
         done, left = self._stored + tally.replicates, tally.left()
@@ -84,7 +88,8 @@ class Display:
         line.add_column(width=12, min_width=12)
         line.add_column(justify="right", width=4, min_width=4)
         line.add_column(no_wrap=True, overflow="ellipsis")
-        line.add_row(ProgressBar(1.0, tally.share(), complete_style="cyan"), f"{tally.share():.0%}", ", ".join(words))
+        bar = ProgressBar(1.0, tally.share(), complete_style="cyan")
+        line.add_row(bar, f"{tally.share():.0%}", Text(plain(", ".join(words))))
         return line
 
 

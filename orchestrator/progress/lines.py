@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
-from orchestrator.errors import error_place
+from orchestrator.errors import error_place, plain
 from orchestrator.progress.display import Display, amount, duration
 from orchestrator.progress.tally import Tally
 from orchestrator.progress.watcher import Watcher
@@ -99,6 +99,7 @@ class Progress(Watcher):
         self._say(", ".join(words))
 
     def _say(self, text: str) -> None:
+        text = plain(text)
         if self._display is not None:
             self._display.say(text)
         else:

@@ -21,8 +21,11 @@ STDOUT, STDERR = 1, 2
 
 
 def log_path(folder: "Folder", sweep: str) -> Path:
-    """Path of the log of ``sweep``: in the results folder, or in ./logs if the results are in a bucket."""
-    return (folder.local or Path()) / "logs" / f"{sweep}.log"
+    """Path of the log of ``sweep``: in the results folder, or in ./logs if the results are in a bucket.
+
+    Raises ``UserError`` if it leads out of the folder.
+    """
+    return folder.within(f"logs/{sweep}.log")
 
 
 def running(path: Path) -> bool:

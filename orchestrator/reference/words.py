@@ -67,10 +67,12 @@ def tables_page() -> str:
         "# Tables",
         "",
         "A results folder holds immutable parquet files, `TABLE/SEGMENT.parquet`, readable with any parquet reader.",
-        "Read them together (`union_by_name`), drop duplicates by key, and count a replicate only if `runs` has it:",
-        "`runs` is written last. `orchestrator query` shows the tables as views that do so.",
+        "All files of a table have the same columns ([other programs](results.md#other-programs)). Drop duplicates",
+        "by key, and count a replicate only if `runs` has it: `runs` is written last. `orchestrator query` shows the",
+        "tables as views that do so.",
         "",
-        f"Order of writing: {', '.join(WRITE_ORDER)}. `written` is the time of storing.",
+        f"Order of writing: {', '.join(WRITE_ORDER)}. `written` is the time of storing. Which rows are newer is told",
+        "by `write_number`, not by the time: clocks may be wrong.",
     ]
     for name, schema in TABLES.items():
         lines += ["", f"## {name}", "", f"One row per {schema.rows}.", ""]

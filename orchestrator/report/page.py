@@ -219,7 +219,7 @@ def _picture(title: str, pixels: NDArray[np.uint8]) -> str:
 
 
 def _chip(verdict: Verdict) -> str:
-    return f"<span class='verdict {verdict.verdict}'>{verdict.verdict}</span>"
+    return f"<span class='verdict {escape(verdict.verdict)}'>{escape(verdict.verdict)}</span>"
 
 
 def _number(verdict: Verdict) -> str:

@@ -28,7 +28,7 @@ def _versions(summary: pd.DataFrame) -> dict[str, str]:
     """All versions that occur: a sweep may have been run several times."""
     known: dict[str, list[str]] = {}
     for text in summary["versions"].dropna().unique():
-        for name, version in json.loads(text).items():
+        for name, version in _read(text).items():
             known.setdefault(name, []).append(str(version))
     texts = {name: " and ".join(sorted(set(versions))) for name, versions in known.items()}
     if "cpu" in summary:
@@ -37,6 +37,14 @@ def _versions(summary: pd.DataFrame) -> dict[str, str]:
         first, last = (f"{time:%Y-%m-%d %H:%M}" for time in (summary["written"].min(), summary["written"].max()))
         texts["stored"] = (first if first == last else f"{first} to {last}") + " UTC"
     return texts
+
+
+def _read(text: str) -> Mapping[str, object]:
+    try:
+        content: object = json.loads(text)
+    except ValueError:
+        content = None
+    return content if isinstance(content, dict) else {"versions": text}
 
 
 def _times(summary: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:

@@ -38,7 +38,12 @@ function svgText(svg) {
 }
 
 function csvText(data) {
-  const cell = (value) => (value === null ? "" : /[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
+  const cell = (value) => {
+    if (value === null) return "";
+    // What a spreadsheet would take for a formula gets a quote in front.
+    const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) && isNaN(value) ? `'${value}` : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
   return [data.columns, ...data.rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
 }
 

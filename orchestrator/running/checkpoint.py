@@ -96,18 +96,32 @@ class Keeper:
         self._next_save = time.monotonic() + save_every
 
     def resume(self) -> Snapshot | None:
-        """The saved snapshot of an earlier process, if there is one and this very source tree wrote it."""
+        """The saved snapshot of an earlier process, if this very source tree wrote it for this cell and these seeds.
+
+        Its structure is still to be checked (``fit.check_fit``).
+        """
         data = self._blobs.read(self.name) if self._blobs else None
         if data is None:
             return None
         try:
             saved = unpack(data)
-        except ValueError:
+            if not isinstance(saved, dict) or not {"source", "name", "snapshot"} <= saved.keys():
+                raise ValueError("it holds no snapshot")
+            if saved["name"] != self.name:
+                raise ValueError("it is another cell's")
+        except ValueError as error:
+            log.warning("checkpoint %s is ignored: %s", self.name, error)
             return None
-        if saved.get("source") != source_hash():
+        if saved["source"] != source_hash():
+            log.info("checkpoint %s is ignored: another version of the program wrote it", self.name)
             return None
         self.snapshot = saved["snapshot"]
         return self.snapshot
+
+    def forget(self, reason: str) -> None:
+        """Drop the snapshot, with a warning."""
+        log.warning("checkpoint %s is ignored: its structure does not fit: %s", self.name, reason)
+        self.snapshot = None
 
     @property
     def due(self) -> bool:
@@ -120,9 +134,12 @@ class Keeper:
         self.snapshot = take()
         if self._blobs is not None and began >= self._next_save:
             try:
-                self._blobs.write(self.name, pack({"source": source_hash(), "snapshot": self.snapshot}))
+                self._blobs.write(self.name, pack(self._labelled()))
             except (UserError, TypeError, ValueError) as error:
                 log.warning("no checkpoint of %s: %s", self.name, error)
             self._next_save = time.monotonic() + self._save_every
         spent = time.monotonic() - began
         self._next = time.monotonic() + max(self._every, 20 * spent)
+
+    def _labelled(self) -> Tree:
+        return {"source": source_hash(), "name": self.name, "snapshot": self.snapshot}

@@ -16,6 +16,7 @@ from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.tasks import Task
 from orchestrator.process import single_thread
 from orchestrator.running.checkpoint import Keeper, Snapshot
+from orchestrator.running.fit import Misfit, check_fit
 from orchestrator.running.lockstep import converse
 from orchestrator.running.recorder import Recorder
 from orchestrator.running.replica import Replica
@@ -141,7 +142,7 @@ class CellRun:
     def _load(self) -> None:
         """Start afresh, or from the newest snapshot."""
         COMPILER.listen()
-        if not self._started and self.keeper.resume() is not None:
+        if not self._started and self.keeper.resume() is not None and self._fits():
             self._event(f"cell {self.task.cell.id}: going on from its checkpoint")
         self._started = True
         snapshot = self.keeper.snapshot
@@ -149,14 +150,24 @@ class CellRun:
         self.fleet.load(self.task, states)
         self.round = 0 if snapshot is None else snapshot["round"]
         self._cost_of_round = {}
-        self.replicas = [self._replica(seed) for seed in self.task.seeds]
+        self.replicas = [self._replica(seed, self._on_failure) for seed in self.task.seeds]
         if snapshot is not None:
             for replica, saved in zip(self.replicas, snapshot["replicas"], strict=True):
                 replica.load(saved)
 
-    def _replica(self, seed: int) -> Replica:
+    def _fits(self) -> bool:
+        """Whether the snapshot of an earlier process has this cell's structure. One that has not is forgotten."""
+        self.fleet.load(self.task, None)
+        self.replicas = [self._replica(seed, None) for seed in self.task.seeds]
+        try:
+            check_fit(self.keeper.snapshot, self._snapshot(), self.task.seeds, self.task.cell.rounds)
+        except Misfit as misfit:
+            self.keeper.forget(str(misfit))
+        return self.keeper.snapshot is not None
+
+    def _replica(self, seed: int, on_failure: Callable[[Failure], None] | None) -> Replica:
         cell = self.task.cell
-        replica = Replica(seed, None, Recorder(cell.schedule, cell.rounds), on_failure=self._on_failure)
+        replica = Replica(seed, None, Recorder(cell.schedule, cell.rounds), on_failure=on_failure)
         try:
             coordinator = self.task.coordinator(seed)
             coordinator.start()

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.errors import UserError
-from orchestrator.store.schema import FLOAT, INT, TABLES
+from orchestrator.store.schema import FLOAT, INT, STAMPS, TABLES
 from orchestrator.store.sql import sql_name, sql_text
 from orchestrator.store.views import as_text
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import duckdb
 
 #: Columns of runs that may differ between two executions with equal results.
-CIRCUMSTANCES = ("error", "note", "versions", "cpu", "written")
+CIRCUMSTANCES = ("error", "note", "versions", "cpu", *STAMPS)
 
 
 class Digest(Protocol):
@@ -30,7 +30,7 @@ def fingerprint(connection: "duckdb.DuckDBPyConnection", sweep: str) -> str:
     Three tables are hashed, each without duplicates and sorted by its key:
 
     - members: case, cell_id;
-    - runs of these cells: every column except error, note, versions, cpu and written;
+    - runs of these cells: every column except error, note, versions, cpu, write_number and written;
     - metrics of these runs: every column.
 
     For each table, its name and number of rows are hashed, then its columns in the order of their names. Columns that

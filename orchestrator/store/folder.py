@@ -45,6 +45,16 @@ class Folder:
         here = Path(self.root) if "://" in self.location else Path(self.location).expanduser()
         return here if self._local else None
 
+    def within(self, name: str) -> Path:
+        """The place of ``name`` on this machine: in the folder, or for a bucket in the working folder.
+
+        Raises UserError for a name that leads out of it, by itself or by a link. Names may be somebody else's.
+        """
+        root = self.local or Path()
+        if not _leads_inside(root, name):
+            raise UserError(f"{root / name} leads out of {root}; it is neither read nor written. Name another place.")
+        return root / name
+
     def path(self, name: str) -> str:
         """The filesystem's path of ``name``."""
         return f"{self.root}/{name}" if name else self.root
@@ -58,9 +68,13 @@ class Folder:
         with self._plain("read", name):
             return self.filesystem.get_file_info(self.path(name)).type
 
-    def names(self, name: str = "") -> list[str]:
-        """What lies in subfolder ``name``, sorted, without hidden and temporary files; nothing if it is not there."""
-        return sorted(entry for entry in self._entries(name) if not entry.startswith((".", "_", "tmp")))
+    def names(self, name: str = "", sizes: bool = True) -> list[str]:
+        """What lies in subfolder ``name``, sorted, without hidden and temporary files; nothing if it is not there.
+
+        Without ``sizes``, the files on this machine are not asked for theirs.
+        """
+        entries = self._entries(name) if sizes or not self._local else self._bare_entries(name)
+        return sorted(entry for entry in entries if not entry.startswith((".", "_", "tmp")))
 
     def size(self, name: str) -> int | None:
         """A file's size in bytes when it was last listed, None if it never was; an object store need not be asked."""
@@ -121,6 +135,13 @@ class Folder:
                         return list({info.path[len(self.path(name)) + 1 :].partition("/")[0] for info in entries})
                     return [info.base_name for info in entries]
 
+    def _bare_entries(self, name: str) -> list[str]:
+        try:
+            with self._plain("read", name):
+                return os.listdir(self.path(name))
+        except FileNotFoundError:
+            return []
+
     def _put(self, path: str, data: bytes) -> None:
         stream = self.filesystem.open_output_stream(path)
         try:
@@ -134,7 +155,12 @@ class Folder:
 
     @contextlib.contextmanager
     def _plain(self, done: str, name: str) -> Generator[None]:
-        """Turn a refusal into a sentence; a file to read or delete that is not there stays FileNotFoundError."""
+        """Turn a refusal into a sentence; a file to read or delete that is not there stays FileNotFoundError.
+
+        A local name that leads out of the folder is refused. A link itself may be replaced and deleted.
+        """
+        if self._local and name and not _leads_inside(Path(self.root), name if done == "read" else _parent(name)):
+            raise UserError(f"{self.shown(name)} leads out of {self.title}, so it is not {done}.")
         try:
             yield
         except OSError as error:
@@ -150,6 +176,21 @@ class Folder:
             else:
                 reason = self.refusal(error) or str(error.strerror or error).splitlines()[0].rstrip(".")
             raise UserError(f"{shown} cannot be {done}: {reason}. Finished results are intact.") from error
+
+
+def _parent(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _leads_inside(root: Path, name: str) -> bool:
+    """Whether ``name`` stays below ``root``, links followed. What is not there yet leads nowhere else."""
+    if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+        return False
+    try:
+        top = os.path.realpath(root)
+        return os.path.commonpath([top, os.path.realpath(f"{top}/{name}")]) == top
+    except (OSError, ValueError):
+        return False
 
 
 def _replace(parent: str, path: str, data: bytes) -> None:

@@ -20,6 +20,13 @@ Value = bool | int | float | str
 TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 TIME = pa.timestamp("us")
 WRITTEN = (TIME, "when the row was stored, in UTC; the store fills it in")
+WRITE_NUMBER = (
+    INT,
+    "1 + the largest that its writer saw, so the newer the larger. The store fills it in; null in older rows",
+)
+#: Columns that the store fills in. Rows are newer by their number; the time decides only between equal ones.
+STAMPS = ("write_number", "written")
+NEWEST = "coalesce(write_number, 0) DESC, written DESC"
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,11 @@ TABLES: dict[str, TableSchema] = {
             "sweep_hash": (TEXT, "hash of the sweep's definition"),
             "case": (TEXT, "name of the variant inside the sweep"),
             "cell_id": (TEXT, "16 hex characters: hash of everything that determines the cell's numbers"),
+            "write_number": WRITE_NUMBER,
             "written": WRITTEN,
         },
         key=("sweep", "sweep_hash", "case", "cell_id"),
-        prefer="written DESC",
+        prefer=NEWEST,
     ),
     "runs": TableSchema(
         "replicate (cell × seed) that ended; parameters and <metric>_final, <metric>_tail are further columns",
@@ -73,10 +81,11 @@ TABLES: dict[str, TableSchema] = {
             "bytes_sent": (INT, "payload bytes of all messages"),
             "versions": (TEXT, "versions of the program and its libraries, JSON"),
             "cpu": (TEXT, "CPU model of the machine that did the arithmetic"),
+            "write_number": WRITE_NUMBER,
             "written": WRITTEN,
         },
         key=("replicate_id",),
-        prefer="CASE status WHEN 'done' THEN 0 WHEN 'diverged' THEN 1 ELSE 2 END, written DESC",
+        prefer=f"CASE status WHEN 'done' THEN 0 WHEN 'diverged' THEN 1 ELSE 2 END, {NEWEST}",
     ),
     "metrics": TableSchema(
         "replicate × record; each metric is a column <m> (at the record) and <m>_window (mean since the last record)",
@@ -133,9 +142,10 @@ TABLES: dict[str, TableSchema] = {
             "reason": (TEXT, "one sentence"),
             "seeds": (INT, "number of replicates at every level"),
             "look": (INT, "which look it is: different numbers of seeds with a verdict so far; 0 if this is none"),
+            "write_number": WRITE_NUMBER,
             "written": WRITTEN,
         },
-        key=("sweep", "claim", "written"),
+        key=("sweep", "claim", *STAMPS),
     ),
     "claim_points": TableSchema(
         "sweep × claim × point: what the verdict was computed from",
@@ -149,6 +159,7 @@ TABLES: dict[str, TableSchema] = {
             "hi": (FLOAT, "upper end of its interval"),
             "seeds": (INT, "number of seeds averaged"),
             "used": (BOOL, "whether the point lies in the claim's window"),
+            "write_number": WRITE_NUMBER,
             "written": WRITTEN,
         },
         key=(),
@@ -178,22 +189,27 @@ def conform(name: str, rows: pa.Table, written: datetime | None = None) -> pa.Ta
 
     ``written`` fills the column of that name where it is null.
     """
-    import pyarrow.compute as pc  # takes longer to import than a small table to read, and only writing needs it
-
-    schema = TABLES[name]
+    schema, there = TABLES[name], dict(zip(rows.column_names, rows.columns, strict=True))
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     for column, type_ in schema.types().items():
-        there = column in rows.column_names
-        columns[column] = rows[column].cast(type_) if there else pa.nulls(rows.num_rows, type_)
-        if column == "written" and written is not None:
-            columns[column] = pc.fill_null(columns[column], pa.scalar(written, TIME))
-        if column in schema.key and column != "written" and columns[column].null_count:
+        columns[column] = there[column].cast(type_) if column in there else pa.nulls(rows.num_rows, type_)
+        if column in schema.key and column not in STAMPS and columns[column].null_count:
             raise ValueError(f"table {name}: column {column} is part of the key and cannot be null")
-    for column in sorted(set(rows.column_names) - columns.keys()):
-        values = rows[column]
+    for column in sorted(there.keys() - columns.keys()):
+        values = there[column]
         if values.null_count < rows.num_rows:
             columns[column] = values.cast(FLOAT if schema.is_metric(column) else _free_type(column, values.type))
-    return pa.table(columns)
+    conformed = pa.table(columns)
+    return conformed if written is None else stamped(conformed, "written", pa.scalar(written, TIME))
+
+
+def stamped(rows: pa.Table, column: str, value: pa.Scalar) -> pa.Table:
+    """``rows`` with ``value`` where the column is null; tables without the column stay as they are."""
+    import pyarrow.compute as pc  # takes longer to import than a small table to read, and only writing needs it
+
+    if column not in rows.column_names:
+        return rows
+    return rows.set_column(rows.column_names.index(column), column, pc.fill_null(rows[column], value))
 
 
 def promoted(types: Sequence[pa.DataType]) -> pa.DataType:
@@ -217,7 +233,7 @@ def united(tables: Sequence[pa.Table]) -> pa.Table:
         for column in set(each.column_names) & conflicts.keys():
             type_, values = conflicts[column], each[column]
             if type_ == TEXT and values.type != TEXT:
-                values = pa.array([_text_or_null(value) for value in values.to_pylist()], TEXT)
+                values = texts(values)
             each = each.set_column(each.column_names.index(column), column, values.cast(type_))
         agreed.append(each)
     return pa.concat_tables(agreed, promote_options="default")
@@ -230,6 +246,11 @@ def text(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return repr(float(value)).removesuffix(".0")
+
+
+def texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The values of a parameter's column as text."""
+    return pa.array([_text_or_null(value) for value in values.to_pylist()], TEXT)
 
 
 def _text_or_null(value: object) -> str | None:

@@ -5,9 +5,12 @@ and listed first, so whoever sees a replicate in ``runs`` finds all its other ro
 """
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,14 +19,20 @@ from pyarrow import fs
 
 from orchestrator.errors import UserError
 from orchestrator.store import views
-from orchestrator.store.compact import compact
+from orchestrator.store.columns import types_of
+from orchestrator.store.compact import agree, compact, settle
 from orchestrator.store.fingerprint import fingerprint
 from orchestrator.store.folder import Folder
-from orchestrator.store.schema import TABLES, WRITE_ORDER, conform
+from orchestrator.store.names import largest
+from orchestrator.store.schema import INT, TABLES, TIME, WRITE_ORDER, conform, stamped
+from orchestrator.store.seal import opened, sealed
 from orchestrator.store.segments import Parts, Paths, Segments
+from orchestrator.store.verify import Verified, verify
 
 if TYPE_CHECKING:
     import duckdb
+
+log = logging.getLogger("orchestrator")
 
 MARKER, WHAT, FORMAT = "store.json", "marl-orchestrator results", 1
 
@@ -33,18 +42,22 @@ Ask = Callable[[str], pa.Table]
 
 
 class Checkpoints:
-    """Named byte blobs beside the tables, replaced atomically."""
+    """Named byte blobs beside the tables, replaced atomically, each with a digest at its end."""
 
     def __init__(self, folder: Folder):
         self._folder = folder
 
     def write(self, name: str, data: bytes) -> None:
         """Store or replace the blob ``name`` (letters, digits, ``.``, ``_``, ``-``; not hidden)."""
-        self._folder.write(self._path(name), data)
+        self._folder.write(self._path(name), sealed(data))
 
     def read(self, name: str) -> bytes | None:
-        """The blob, or None if there is none."""
-        return self._folder.read(self._path(name))
+        """The blob, or None if there is none. One that is damaged is none, with a warning."""
+        data = self._folder.read(self._path(name))
+        content = None if data is None else opened(data)
+        if data is not None and content is None:
+            log.warning("%s is damaged or of an older version: it is ignored.", self._folder.shown(self._path(name)))
+        return content
 
     def names(self) -> list[str]:
         """Names of all blobs."""
@@ -107,7 +120,7 @@ class Store:
         return self.folder.location
 
     def append(self, tables: Mapping[str, pa.Table]) -> None:
-        """Store new rows: one segment per table, runs last; ``written`` is filled in and the same in all tables.
+        """Store new rows: one segment per table, runs last. ``written`` and ``write_number`` are equal in all tables.
 
         A replicate's rows of all tables belong into one call, and so do all members of a sweep and all claims of a
         sweep with their points, since a later call replaces the earlier membership or judgement. Raises UserError if
@@ -115,11 +128,29 @@ class Store:
         """
         if unknown := sorted(tables.keys() - TABLES.keys()):
             raise ValueError(f"no table is named {', '.join(unknown)}; there are {', '.join(TABLES)}")
-        now = datetime.now(UTC).replace(tzinfo=None)
-        rows = {name: conform(name, table, now) for name, table in tables.items() if table.num_rows}
-        for name in WRITE_ORDER:
-            if name in rows:
-                self.segments.add(name, rows[name])
+        given = {name: conform(name, tables[name]) for name in WRITE_ORDER if name in tables and tables[name].num_rows}
+        if not given:
+            return
+        with ThreadPoolExecutor(len(given)) as pool:
+            wanted = [types_of(rows.schema) for rows in given.values()]
+            agreed = list(pool.map(partial(agree, self.segments), given, wanted))
+            now, number = (
+                datetime.now(UTC).replace(tzinfo=None),
+                1 + max(largest(one.listing.segments) for one in agreed),
+            )
+            for (name, rows), one in zip(given.items(), agreed, strict=True):
+                rows = stamped(stamped(rows, "written", pa.scalar(now, TIME)), "write_number", pa.scalar(number, INT))
+                self.segments.add(name, rows, number, one.types)
+            list(pool.map(self._settle, given))
+
+    def expect(self, tables: Mapping[str, pa.Table]) -> None:
+        """Give the tables the columns that these rows have; the rows themselves are not stored.
+
+        Whoever knows the columns before the rows come spares the segments from being written anew for each of them.
+        """
+        for name, rows in tables.items():
+            agree(self.segments, name, types_of(conform(name, rows).schema))
+            self._settle(name)
 
     def finished(self, cell_ids: Iterable[str]) -> dict[tuple[str, int], str]:
         """Status (done, diverged, failed) of every stored (cell_id, seed) of these cells.
@@ -168,9 +199,23 @@ class Store:
         """Merge each table's segments into one; table → number of segments before and after."""
         return compact(self.folder, self.segments)
 
+    def verify(self) -> Verified:
+        """Compare every byte of the tables and checkpoints with its digest."""
+        return verify(self.folder, self.segments)
+
     def fingerprint(self, sweep: str) -> str:
         """SHA-256 over the results of a sweep (see ``fingerprint.fingerprint``)."""
-        return self._on_views(("members", "runs", "metrics"), lambda db: fingerprint(db, sweep))
+        names = ("members", "runs", "metrics")
+        self.segments.check_footers(names)
+        return self._on_views(names, lambda db: fingerprint(db, sweep))
+
+    def _settle(self, table: str) -> None:
+        try:
+            settle(self.segments, table)
+        except (
+            UserError
+        ) as error:  # the rows are stored; what stands in the way is somebody else's or was damaged before
+            log.warning("Some files of %s keep the columns that they have. %s", self.folder.shown(table), error)
 
     def _on_views(
         self, names: Sequence[str], work: "Callable[[duckdb.DuckDBPyConnection], T]", all_views: bool = False

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from orchestrator.errors import UserError
-from orchestrator.store.schema import TABLES, TEXT, conform, promoted
+from orchestrator.store.schema import NEWEST, TABLES, TEXT, conform, promoted
 from orchestrator.store.segments import Part, empty_table
 from orchestrator.store.sql import sql_name
 
@@ -59,18 +59,19 @@ MESSAGES = (
 
 _SELECTS = {
     "members": """SELECT * FROM {members} WHERE (sweep, sweep_hash) IN (
-        SELECT DISTINCT ON (sweep) (sweep, sweep_hash) FROM {members} ORDER BY sweep, written DESC, sweep_hash DESC)""",
+        SELECT DISTINCT ON (sweep) (sweep, sweep_hash) FROM {members} ORDER BY sweep, {newest}, sweep_hash DESC)""",
     "runs": "SELECT * FROM {runs}",
     "metrics": "SELECT * FROM {metrics} WHERE replicate_id IN (SELECT replicate_id FROM {runs})",
     "agents": "SELECT * FROM {agents} WHERE replicate_id IN (SELECT replicate_id FROM {runs})",
     "timings": "SELECT * FROM {timings}",
-    "claims": """SELECT * FROM {claims} WHERE (sweep, written) IN (
-        SELECT (sweep, max(written)) FROM {claims} GROUP BY sweep)""",
+    "claims": "SELECT * FROM {claims} WHERE {judged}",
     "verdicts": "SELECT * FROM {claims}",
-    "claim_points": """SELECT * FROM {claim_points} WHERE (sweep, written) IN (
-        SELECT (sweep, max(written)) FROM {claims} GROUP BY sweep)""",
+    "claim_points": "SELECT * FROM {claim_points} WHERE {judged}",
     "summary": 'SELECT sweep, sweep_hash, "case", runs.* FROM runs JOIN members USING (cell_id)',
 }
+#: The rows of the newest judgement of their sweep.
+_JUDGED = """(sweep, coalesce(write_number, 0), written) IN (
+    SELECT DISTINCT ON (sweep) (sweep, coalesce(write_number, 0), written) FROM {claims} ORDER BY sweep, {newest})"""
 _FIRST_CROSSING = """CREATE MACRO first_crossing(metric_column, level) AS TABLE
     SELECT summary.*, first_round FROM summary LEFT JOIN (
         SELECT replicate_id, min(round) AS first_round FROM metrics WHERE metric_column <= level GROUP BY replicate_id
@@ -108,6 +109,8 @@ def connect(tables: Mapping[str, Sequence[Part]], names: Iterable[str] = ()) -> 
     for name in needed(wanted):
         parts = tables.get(name) or [empty_table(TABLES[name].types())]
         rows[name] = f"({_distinct(name, _united(connection, name, parts))})"
+    rows["newest"] = NEWEST
+    rows["judged"] = _JUDGED.format_map(rows) if "claims" in rows else ""
     for view, select in _SELECTS.items():
         if view in wanted:
             connection.execute(f"CREATE VIEW {view} AS {select.format_map(rows)}")

@@ -10,9 +10,11 @@ import sys
 import textwrap
 import threading
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pyarrow.parquet import read_metadata
 
@@ -27,8 +29,9 @@ from orchestrator.planning.sweeps import checked, load
 from orchestrator.plugins import registry
 from orchestrator.process import release, source_hash
 from orchestrator.progress.watcher import Watcher
-from orchestrator.running.checkpoint import Keeper, pack, unpack
+from orchestrator.running.checkpoint import Keeper, Tree, pack, unpack
 from orchestrator.running.drive import run_task
+from orchestrator.running.fit import Misfit, check_fit
 from orchestrator.store import Store
 from tests.tools.engine import ROOT, WORKED, Diary, numbers, run, task
 
@@ -323,29 +326,95 @@ def test_a_long_cell_goes_on_from_its_checkpoint(tmp_path):
     assert_each_once(Results(results), 1, 3)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "noise", "other source"])
-def test_a_checkpoint_that_is_not_ours_is_ignored(tmp_path, damage):
-    """The cell then starts from its beginning, to the same numbers."""
+def changed(whole: Tree, change: str) -> Tree:
+    """A checkpoint with another structure, as somebody could have made it."""
+    tree = unpack(pack(whole))
+    snapshot, replica = tree["snapshot"], tree["snapshot"]["replicas"][0]
+    _, _, state = snapshot["blocks"][0]
+    name = next(name for name, value in state.items() if name != "rng" and isinstance(value, np.ndarray))
+    match change:
+        case "a number":
+            tree["snapshot"] = 7
+        case "no blocks":
+            snapshot["blocks"] = []
+        case "a seed less":
+            snapshot["replicas"].pop()
+        case "a round too many":
+            snapshot["round"] = 13
+        case "other rows":
+            state[name] = state[name][:1]
+        case "other dtype":
+            state[name] = state[name].astype(np.float32)
+        case "a name less":
+            del state[name]
+        case "no coordinator":
+            replica["coordinator"] = {}
+        case "no traffic":
+            replica["traffic"] = {"calls": "many"}
+        case "values that do not fit":
+            replica["recorder"]["values"] = np.zeros((1, 99))
+        case "another cell":
+            tree["name"] = "0" * 16 + tree["name"][16:]
+        case "other source":
+            tree["source"] = "0" * 16
+    return tree
+
+
+CHANGED = ["a number", "no blocks", "a seed less", "a round too many", "other rows", "other dtype", "a name less",
+           "no coordinator", "no traffic", "values that do not fit", "another cell", "other source"]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "noise", "a bit", *CHANGED])
+def test_a_checkpoint_that_is_not_ours_is_ignored(tmp_path, damage, caplog):
+    """The cell then starts from its beginning, to the same numbers, and says why."""
     of = task("market", (0, 1), {"every": 2}, agents=3, rounds=12)
     diary = Diary()
     expected = numbers(run(of, 1, diary))
     blobs = Store.open(tmp_path / "r", create=True).checkpoints
     keeper = Keeper(of.cell.id, of.seeds, blobs)
-    whole = pack({"source": source_hash(), "snapshot": unpack(diary.packed[6])})
-    data = {
-        "truncated": whole[: len(whole) // 2],
-        "empty": b"",
-        "noise": random.Random(1).randbytes(500),
-        "other source": pack({"source": "0" * 16, "snapshot": unpack(diary.packed[6])}),
-    }[damage]
-    blobs.write(keeper.name, data)
+    tree = {"source": source_hash(), "name": keeper.name, "snapshot": unpack(diary.packed[6])}
+    whole = pack(tree)
+    if damage in CHANGED:
+        blobs.write(keeper.name, pack(changed(tree, damage)))
+    else:
+        blobs.write(keeper.name, whole)
+        file = tmp_path / "r" / "checkpoints" / keeper.name
+        data = file.read_bytes()
+        middle = len(data) // 2
+        file.write_bytes(
+            {
+                "truncated": data[:middle],
+                "empty": b"",
+                "noise": random.Random(1).randbytes(500),
+                "a bit": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+            }[damage]
+        )
     outcome = run_task(of, InlineFleet(), keeper)
     assert outcome.events == []
     assert numbers(outcome) == expected
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == (damage != "other source")
+    assert all("is ignored" in text and keeper.name in text and "\n" not in text for text in warned)
     blobs.write(keeper.name, whole)
     outcome = run_task(of, InlineFleet(), Keeper(of.cell.id, of.seeds, blobs))
     assert len(outcome.events) == 1
     assert numbers(outcome) == expected
+
+
+def test_a_state_that_is_kept_as_something_simpler_fits():
+    """An enumeration comes back as a string, and what was empty at the start may have grown."""
+    phase = StrEnum("phase", ["begin", "end"])
+    replica = {"coordinator": {"phase": phase.begin, "seen": np.zeros((0, 2)), "best": None}, "done": False,
+               "completed": 0,
+               "recorder": {"names": [], "measured": np.zeros((0, 3), np.int64), "values": np.zeros((0, 0))},
+               "traffic": {"calls": 0}, "status": "running", "error": "", "agents": {}}  # fmt: skip
+    fresh = {"round": 0, "blocks": [], "replicas": [replica]}
+    saved = unpack(pack(fresh))
+    saved["replicas"][0]["coordinator"] |= {"seen": np.zeros((4, 2)), "best": np.ones(3)}
+    check_fit(saved, fresh, [0], 5)
+    saved["replicas"][0]["coordinator"]["seen"] = np.zeros((4, 3))
+    with pytest.raises(Misfit, match="seen has the shape"):
+        check_fit(saved, fresh, [0], 5)
 
 
 # On Ray.

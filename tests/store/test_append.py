@@ -20,7 +20,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_segments_are_plain_parquet_with_the_documented_columns(store, append, rows):
     append(store, rows(1, 0))
-    (segment,) = (Path(store.location) / "metrics").glob("*.parquet")
+    (segment,) = (Path(store.location) / "metrics").glob("00*.parquet")
     content = pq.read_table(segment)
     assert content.column_names == [*TABLES["metrics"].columns, "loss"]
     assert content["loss"].to_pylist() == [1 / 11 / (t + 1) for t in range(5)]
@@ -28,7 +28,7 @@ def test_segments_are_plain_parquet_with_the_documented_columns(store, append, r
 
 def test_runs_are_written_last(store, append, rows, monkeypatch):
     written = []
-    monkeypatch.setattr(store.segments, "add", lambda name, _: written.append(name))
+    monkeypatch.setattr(store.segments, "add", lambda name, *_: written.append(name))
     append(store, rows(1, 0), {"agents": [{"replicate_id": "x", "agent": 0}], "timings": [{"cell_id": "x"}]})
     assert written == ["metrics", "agents", "timings", "members", "runs"]
 
@@ -48,7 +48,7 @@ def test_finished_tells_every_seed_of_the_cells_asked_for(store, append, rows):
 def test_a_replicate_without_its_metrics_is_not_finished(store, append, rows):
     append(store, rows(1, 0))
     append(store, rows(1, 1))
-    first, _ = sorted((Path(store.location) / "metrics").glob("*.parquet"))
+    first, _ = sorted((Path(store.location) / "metrics").glob("00*.parquet"))
     first.unlink()
     assert store.finished([f"{1:016x}"]) == {(f"{1:016x}", 1): "done"}
 

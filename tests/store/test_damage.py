@@ -14,7 +14,7 @@ from orchestrator.store import Store
 def segment(store, append, rows) -> Path:
     """A runs segment beside another one."""
     append(store, rows(1, 0))
-    (path,) = (Path(store.location) / "runs").glob("*.parquet")
+    (path,) = (Path(store.location) / "runs").glob("00*.parquet")
     append(store, *(rows(cell, seed) for cell in range(2, 40) for seed in range(8)))
     return path
 
@@ -67,7 +67,7 @@ def test_temporary_hidden_and_other_files_are_ignored(store, segment, name):
 
 def test_a_flipped_bit_of_the_data_is_noticed_or_changes_nothing(store, append, rows):
     append(store, rows(1, 0))
-    (segment,) = (Path(store.location) / "metrics").glob("*.parquet")
+    (segment,) = (Path(store.location) / "metrics").glob("00*.parquet")
     data, content = segment.read_bytes(), store.query("FROM metrics ORDER BY round")
     footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     said = []
@@ -79,3 +79,22 @@ def test_a_flipped_bit_of_the_data_is_noticed_or_changes_nothing(store, append, 
             said.append(str(error))
     assert len(said) > 5
     assert all(f"metrics/{segment.name} is truncated or not a parquet file" in sentence for sentence in said)
+
+
+def test_a_flipped_bit_of_a_footer_is_noticed(store, append, rows):
+    """A column's name is in the footer alone, and no checksum of parquet's covers that."""
+    append(store, rows(1, 0, alpha=0.5))
+    (segment,) = (Path(store.location) / "runs").glob("00*.parquet")
+    append(store, rows(2, 0, alpha=0.5))
+    data = segment.read_bytes()
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    names = [where for where in range(len(data)) if data[where:].startswith(b"alpha")]
+    assert names
+    for where in [*names, *range(start, len(data), 97)]:
+        segment.write_bytes(data[:where] + bytes([data[where] ^ 1]) + data[where + 1 :])
+        for read in (lambda: store.query("FROM runs"), lambda: store.fingerprint("s"), store.compact):
+            with pytest.raises(UserError, match=rf"runs/{segment.name} is (damaged|truncated)") as caught:
+                read()
+            assert str(caught.value).count("\n") == 0
+    segment.write_bytes(data)
+    assert store.query("FROM runs").num_rows == 2
