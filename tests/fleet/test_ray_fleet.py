@@ -250,6 +250,18 @@ def test_a_call_asked_twice_is_done_once():
         host.call(*_walk(1, 1))
 
 
+def test_a_load_that_comes_twice_takes_nothing_back():
+    """Its second copy arrives after calls were done: the host must not return to where the epoch began."""
+    host, of = HostProcess(lambda: ProcessId("here", 1)), task("trouble", (0,), agents=2)
+    host.load(1, of, 0, 1, None)
+    host.call(*_walk(1, 1))
+    state = host.states(1)[0, "agents"]["x"].tolist()
+    for epoch in (0, 1):
+        with pytest.raises(Stale, match="in epoch 1 already"):
+            host.load(epoch, of, 0, 1, None)
+    assert host.states(1)[0, "agents"]["x"].tolist() == state
+
+
 def test_an_older_epoch_is_refused_and_caches_nothing():
     host, of = HostProcess(lambda: ProcessId("here", 1)), task("trouble", (0,), agents=2)
     with pytest.raises(Stale, match="epoch -1, not 1"):  # a new process that took a dead one's place
