@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
-.PHONY: install demo test test-slow test-cluster check bench scaling scaling-page reference tour site clean
+.PHONY: install demo test test-slow test-cluster simulate check bench scaling scaling-page reference tour site clean
 
 install: .venv/.installed
 
@@ -31,6 +31,11 @@ test-slow: install
 # Needs root and the packages iproute2, openssh-server and rsync. Skips, and says so, without them.
 test-cluster: install
 	$(BIN)/python -m pytest -q -m cluster
+
+# Thousands of schedules of faults by seed, in one process. A schedule that fails names its seed.
+SCHEDULES ?= 3000
+simulate: install
+	$(BIN)/python -m tests.simulation --schedules $(SCHEDULES)
 
 check: install
 	$(BIN)/ruff check .

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from orchestrator.fleet.base import HostsGone, Request
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.fleet.ray import Answers, Ask, HostProcess, RayFleet, Stale
+from orchestrator.fleet.hosts import Answers, Ask, HostProcess, ProcessId, Stale
+from orchestrator.fleet.ray import RayFleet
 from orchestrator.running.drive import run_task
 from tests.tools.engine import Diary, Resumed, numbers, run, task
 
@@ -216,7 +217,7 @@ def test_an_actor_that_is_gone_for_good_is_no_endless_wait(local_ray: None):
     of = task("drift", (0,), RECORD, agents=2, rounds=10)
     own = RayFleet(2)
     own.load(of, None)
-    ray.kill(own._actors[1], no_restart=True)
+    ray.kill(own._hosts[1], no_restart=True)
     began = time.monotonic()
     with pytest.raises(HostsGone, match="did not come back"):
         run_task(of, own)
@@ -236,7 +237,7 @@ def _x(answers: Answers) -> np.ndarray:
 
 def test_a_call_asked_twice_is_done_once():
     """The reply to a retry is the first reply; another number steps again."""
-    host, of = HostProcess(), task("trouble", (0,), agents=2)
+    host, of = HostProcess(lambda: ProcessId("here", 1)), task("trouble", (0,), agents=2)
     host.load(1, of, 0, 1, None)
     first = host.call(*_walk(1, 1))
     state = host.states(1)[0, "agents"]["x"].tolist()
@@ -249,8 +250,20 @@ def test_a_call_asked_twice_is_done_once():
         host.call(*_walk(1, 1))
 
 
+def test_a_load_that_comes_twice_takes_nothing_back():
+    """Its second copy arrives after calls were done: the host must not return to where the epoch began."""
+    host, of = HostProcess(lambda: ProcessId("here", 1)), task("trouble", (0,), agents=2)
+    host.load(1, of, 0, 1, None)
+    host.call(*_walk(1, 1))
+    state = host.states(1)[0, "agents"]["x"].tolist()
+    for epoch in (0, 1):
+        with pytest.raises(Stale, match="in epoch 1 already"):
+            host.load(epoch, of, 0, 1, None)
+    assert host.states(1)[0, "agents"]["x"].tolist() == state
+
+
 def test_an_older_epoch_is_refused_and_caches_nothing():
-    host, of = HostProcess(), task("trouble", (0,), agents=2)
+    host, of = HostProcess(lambda: ProcessId("here", 1)), task("trouble", (0,), agents=2)
     with pytest.raises(Stale, match="epoch -1, not 1"):  # a new process that took a dead one's place
         host.call(*_walk(1, 1))
     host.load(1, of, 0, 1, None)
