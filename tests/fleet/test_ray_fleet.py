@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.fleet.base import HostsGone, Request
-from orchestrator.fleet.inline import InlineFleet
 from orchestrator.fleet.hosts import Answers, Ask, HostProcess, ProcessId, Stale
+from orchestrator.fleet.inline import InlineFleet
 from orchestrator.fleet.ray import RayFleet
 from orchestrator.running.drive import run_task
 from tests.tools.engine import Diary, Resumed, numbers, run, task

@@ -34,7 +34,7 @@ CASES = {
     "drift": {"agents": [2, 3], "rounds": [7]},
     "shelves": {"agents": [3], "rounds": [4]},
 }
-ROWS = "SELECT * EXCLUDE (written, versions, cpu) FROM runs ORDER BY replicate_id"
+ROWS = "SELECT * EXCLUDE (write_number, written, versions, cpu) FROM runs ORDER BY replicate_id"
 
 
 @cache

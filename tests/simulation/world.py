@@ -6,13 +6,14 @@ import pickle
 import random
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, tzinfo
 from typing import Any
 from unittest import mock
 
 from orchestrator.errors import UserError
 from orchestrator.fleet.hosts import Away, Died, HostProcess, ProcessId, Stale
 from orchestrator.running import checkpoint, drive, writer
-from orchestrator.store import folder, segments
+from orchestrator.store import folder, segments, store
 from orchestrator.store.folder import Folder
 
 compact = importlib.import_module("orchestrator.store.compact")  # the package has a function of this name
@@ -77,6 +78,10 @@ class World:
         """The same in nanoseconds."""
         return int(1e9 * self.monotonic())
 
+    def now(self, zone: tzinfo) -> datetime:
+        """The date."""
+        return datetime.fromtimestamp(self.monotonic(), zone)
+
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
         self.clock += seconds
@@ -91,8 +96,8 @@ class World:
         with contextlib.ExitStack() as stack:
             for module in (checkpoint, drive, writer, folder, segments, compact):
                 stack.enter_context(mock.patch.object(module, "time", self))
-            for module in (folder, segments):
-                stack.enter_context(mock.patch.object(module, "uuid", self))
+            stack.enter_context(mock.patch.object(folder, "uuid", self))
+            stack.enter_context(mock.patch.object(store, "datetime", self))
             for name in ("write", "read", "delete", "_entries"):
                 stack.enter_context(mock.patch.object(Folder, name, self._storage(name, getattr(Folder, name))))
             yield
