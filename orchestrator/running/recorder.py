@@ -117,7 +117,9 @@ class Recorder:
             "names": list(self.names),
             "measured": np.array(self._measured, dtype=np.int64).reshape(-1, 3),
             "values": np.array(self._values, dtype=np.float64).reshape(len(self._values), len(self.names)),
-            "undefined": np.array([[v is None for v in row] for row in self._values]).reshape(len(self._values), -1),
+            "undefined": np.array([[v is None for v in row] for row in self._values], dtype=bool).reshape(
+                len(self._values), len(self.names)
+            ),
         }
 
     def load(self, state: Tree) -> None:

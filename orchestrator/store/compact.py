@@ -38,7 +38,7 @@ class Agreed(NamedTuple):
 
 def compact(folder: Folder, segments: Segments) -> dict[str, tuple[int, int]]:
     """Merge every table's segments; table → number of segments before and after."""
-    for name in ("checkpoints", *WRITE_ORDER):
+    for name in ("", "checkpoints", *WRITE_ORDER):
         folder.sweep_up(name)
     started, before, merged = time.monotonic(), dict[str, int](), list[str]()
     for table in WRITE_ORDER:

@@ -98,7 +98,7 @@ class Folder:
             if not self._objects:
                 self.filesystem.create_dir(parent, recursive=True)
             if self._local:
-                _replace(parent, self.path(name), data)
+                _replace(self.root, self.path(name), data)
             else:
                 self._put(self.path(name), data)
 
@@ -112,7 +112,7 @@ class Folder:
         if not self._local:
             return
         for entry in self._entries(name):
-            path = self.path(f"{name}/{entry}")
+            path = self.path(f"{name}/{entry}" if name else entry)
             with contextlib.suppress(FileNotFoundError), self._plain("deleted", f"{name}/{entry}"):
                 if entry.startswith(".tmp-") and time.time() - os.stat(path).st_mtime > ABANDONED:
                     os.unlink(path)
@@ -193,9 +193,12 @@ def _leads_inside(root: Path, name: str) -> bool:
         return False
 
 
-def _replace(parent: str, path: str, data: bytes) -> None:
-    """Atomic and durable on POSIX: after a crash ``path`` is the old file or the whole new one."""
-    temporary = f"{parent}/.tmp-{uuid.uuid4().hex}"
+def _replace(root: str, path: str, data: bytes) -> None:
+    """Atomic and durable on POSIX: after a crash ``path`` is the old file or the whole new one.
+
+    The temporary file lies in ``root``: some programs read everything in the folder of a table.
+    """
+    temporary = f"{root}/.tmp-{uuid.uuid4().hex}"
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -206,7 +209,7 @@ def _replace(parent: str, path: str, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    folder = os.open(parent, os.O_RDONLY)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

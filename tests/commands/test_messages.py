@@ -73,10 +73,13 @@ SAID = {
             "got 3. Use heads=gaussian or another number of agents."
         ),
     ),
-    "a value that is not closed": ([*RUN, "alpha=[1"], "'[1' is not a value: use a number, a word, true or false."),
+    "a value that is not closed": (
+        [*RUN, "alpha=[1"],
+        "'[1' is not a value: use a number, a word, true, false, or a list such as [1, 0, 0].",
+    ),
     "a value that would run code": (
         [*RUN, "alpha=!!python/name:os.system"],
-        "'!!python/name:os.system' is not a value: use a number, a word, true or false.",
+        "'!!python/name:os.system' is not a value: use a number, a word, true, false, or a list such as [1, 0, 0].",
     ),
     "no setting": (
         [*RUN, "alpha"],
