@@ -1,7 +1,11 @@
 """What an algorithm or an environment is written in; the only room of the engine that authors import."""
 
+from orchestrator.core.algebra import leading_singular, product, symmetric_eigen
 from orchestrator.core.blocks import Block, Persistent
 from orchestrator.core.calls import Call, Conversation, Exchange, Reply
+from orchestrator.core.compiling import inlined, kernel
+from orchestrator.core.draws import dirichlets, normals
+from orchestrator.core.elementary import elementwise, erf, exp, expm1, log, log1p, power, tanh
 from orchestrator.core.environment import Environment, Instance
 from orchestrator.core.graphs import GRAPH_NAMES, Graph, check_graph_name, named_graph
 from orchestrator.core.kernels import (
@@ -10,8 +14,6 @@ from orchestrator.core.kernels import (
     fill_integers,
     fill_normal,
     fill_uniform,
-    inlined,
-    kernel,
     mean_rows,
     next_uint64,
     normal,
@@ -45,19 +47,28 @@ __all__ = [
     "Persistent",
     "Reply",
     "check_graph_name",
+    "dirichlets",
     "draw_alias",
     "draw_integer",
+    "elementwise",
+    "erf",
+    "exp",
+    "expm1",
     "fill_integers",
     "fill_normal",
     "fill_uniform",
     "generator",
     "inlined",
     "kernel",
+    "leading_singular",
+    "log",
+    "log1p",
     "mean_rows",
     "member_streams",
     "named_graph",
     "next_uint64",
     "normal",
+    "normals",
     "ordered_mean",
     "ordered_sum",
     "orthonormal",
@@ -65,8 +76,12 @@ __all__ = [
     "plugin_names",
     "plugin_title",
     "plugin_words",
+    "power",
+    "product",
     "settled",
     "sum_rows",
+    "symmetric_eigen",
+    "tanh",
     "uniform",
     "utility_class",
 ]

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from benchmarks import coverage
 from orchestrator import core
 from orchestrator.core import Environment
-from orchestrator.core.kernels import Kernel
+from orchestrator.core.compiling import Kernel
 from orchestrator.reference import kernels, kinds, pages
 from orchestrator.reference.markdown import table_cell
 from orchestrator.reference.members import members
