@@ -1,11 +1,8 @@
 """What an algorithm or an environment is written in; the only room of the engine that authors import."""
 
-from orchestrator.core.algebra import leading_singular, product, symmetric_eigen
 from orchestrator.core.blocks import Block, Persistent
 from orchestrator.core.calls import Call, Conversation, Exchange, Reply
 from orchestrator.core.compiling import inlined, kernel
-from orchestrator.core.draws import dirichlets, normals
-from orchestrator.core.elementary import elementwise, erf, exp, expm1, log, log1p, power, tanh
 from orchestrator.core.environment import Environment, Instance
 from orchestrator.core.graphs import GRAPH_NAMES, Graph, check_graph_name, named_graph
 from orchestrator.core.kernels import (
@@ -24,6 +21,9 @@ from orchestrator.core.kernels import (
     uniform,
 )
 from orchestrator.core.parameters import Parameters
+from orchestrator.core.portable.algebra import leading_singular, product, symmetric_eigen
+from orchestrator.core.portable.draws import dirichlets, normals
+from orchestrator.core.portable.elementary import elementwise, erf, exp, expm1, log, log1p, power, tanh
 from orchestrator.core.rounds import Coordinator, Fusible
 from orchestrator.core.streams import generator, member_streams
 from orchestrator.plugins.references import title as plugin_title

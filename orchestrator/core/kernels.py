@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from orchestrator.core.compiling import kernel
-from orchestrator.core.elementary import log
+from orchestrator.core.portable.elementary import log
 
 
 @kernel

@@ -19,12 +19,12 @@ SECTIONS = {
         "Random draws and sums",
         "Functions marked *kernel* here and below can be called in kernels and in Python, the others only in Python.",
     ),
-    "orchestrator.core.elementary": (
+    "orchestrator.core.portable.elementary": (
         "exp, log and their like",
         "The same bits on every processor; `math`, `numpy` and `**` call the C library, whose last bits differ.",
     ),
-    "orchestrator.core.algebra": ("Linear algebra", "For small matrices, in place of `@` and `np.linalg`."),
-    "orchestrator.core.draws": ("Draws from numpy generators", "For set-ups and coordinators."),
+    "orchestrator.core.portable.algebra": ("Linear algebra", "For small matrices, in place of `@` and `np.linalg`."),
+    "orchestrator.core.portable.draws": ("Draws from numpy generators", "For set-ups and coordinators."),
     "orchestrator.core.streams": ("Random streams", "For draws outside kernels, and for streams of your own."),
     "orchestrator.core.graphs": (
         "Graphs",

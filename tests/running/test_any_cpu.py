@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from orchestrator.checks.contract import numbers
-from tests.checks import test_contract as contract
+from tests.tools.cells.small import PAIRS, of_pair
 from tests.tools.engine import ROOT, run
 
 C_LIBRARY = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F,-FMA4"}
@@ -38,7 +38,7 @@ def numpy_loops() -> dict[str, str]:
 
 def fingerprints(pairs: list[tuple[str, str]]) -> dict[str, str]:
     """Algorithm and environment -> hash of everything that two seeds compute, to the last bit."""
-    return {" on ".join(pair): hashed(repr(numbers(run(contract.of_pair(pair))))) for pair in pairs}
+    return {" on ".join(pair): hashed(repr(numbers(run(of_pair(pair))))) for pair in pairs}
 
 
 def hashed(text: str) -> str:
@@ -60,12 +60,12 @@ def elsewhere(pairs: list[tuple[str, str]], variables: dict[str, str]) -> dict[s
 @pytest.fixture(scope="module")
 def here() -> dict[str, str]:
     """The hashes of this processor, of a child process like the others."""
-    return elsewhere(contract.PAIRS, {})
+    return elsewhere(PAIRS, {})
 
 
 def test_another_c_library_blas_and_numpy_give_the_same_bits(here):
     """All at once, on every pair: the kernels are those of this processor, and come from its cache."""
-    assert elsewhere(contract.PAIRS, C_LIBRARY | BLAS | numpy_loops()) == here
+    assert elsewhere(PAIRS, C_LIBRARY | BLAS | numpy_loops()) == here
 
 
 def test_kernels_for_another_processor_give_the_same_bits(here):
@@ -77,12 +77,12 @@ def test_kernels_for_another_processor_give_the_same_bits(here):
 @pytest.mark.slow
 @pytest.mark.parametrize("variables", [C_LIBRARY, BLAS, numpy_loops(), COMPILER], ids=["libc", "blas", "numpy", "llvm"])
 def test_each_alone_gives_the_same_bits(variables, here):
-    assert elsewhere(contract.PAIRS, variables) == here
+    assert elsewhere(PAIRS, variables) == here
 
 
 @pytest.mark.slow
 def test_all_at_once_give_the_same_bits(here):
-    assert elsewhere(contract.PAIRS, C_LIBRARY | BLAS | numpy_loops() | COMPILER) == here
+    assert elsewhere(PAIRS, C_LIBRARY | BLAS | numpy_loops() | COMPILER) == here
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="they name instructions of x86-64")

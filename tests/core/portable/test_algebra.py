@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from orchestrator.core.algebra import leading_singular, product, symmetric_eigen
+from orchestrator.core.portable.algebra import leading_singular, product, symmetric_eigen
 
 
 def drawn(*shape: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from orchestrator.core.compiling import inlined, kernel
-from orchestrator.core.elementary import elementwise, exp, log, log1p, power
+from orchestrator.core.portable.elementary import elementwise, exp, log, log1p, power
 
 #: Where the tail of the ziggurat begins, and the area of each of its 256 layers: normal, exponential.
 NORMAL_END, NORMAL_AREA = 3.6541528853610087963519472518, 0.0049286732339746549
@@ -147,69 +147,65 @@ def next_uniform(state: np.ndarray) -> float:
 
 
 @kernel
-def draw_normal(state: np.ndarray, layers: Ziggurat) -> float:
-    """A standard normal draw by the ziggurat method."""
-    while True:
+def fill_normals(out: np.ndarray, state: np.ndarray, layers: Ziggurat) -> None:
+    """Fill ``out`` [n] with standard normal draws by the ziggurat method."""
+    k = 0
+    while k < out.shape[0]:
         bits = next_bits(state)
-        i, sign = bits & np.uint64(255), 1.0 if (bits >> np.uint64(8)) & np.uint64(1) == 0 else -1.0
-        unit = (bits >> np.uint64(9)) & np.uint64(0xFFFFFFFFFFFFF)
-        x = sign * (float(unit) * float(layers.width[i]))
-        if unit < layers.inside[i]:
-            return x
-        if i == 0:
-            while True:
+        i, unit = bits & np.uint64(255), (bits >> np.uint64(9)) & np.uint64(0xFFFFFFFFFFFFF)
+        x = float(unit) * float(layers.width[i])
+        inside = unit < layers.inside[i]
+        if not inside and i == 0:  # the tail; its sign is another bit of the draw
+            far, near = 1.0, 0.0
+            while near + near <= far * far:
                 far = -log1p(-next_uniform(state)) / NORMAL_END
                 near = -log1p(-next_uniform(state))
-                if near + near > far * far:
-                    return -(NORMAL_END + far) if (unit >> np.uint64(8)) & np.uint64(1) else NORMAL_END + far
-        below = float(layers.density[i])
-        if (float(layers.density[i - np.uint64(1)]) - below) * next_uniform(state) + below < exp(-0.5 * x * x):
-            return x
-
-
-@kernel
-def draw_exponential(state: np.ndarray, layers: Ziggurat) -> float:
-    """A standard exponential draw by the ziggurat method."""
-    while True:
-        bits = next_bits(state) >> np.uint64(3)
-        i, unit = bits & np.uint64(255), bits >> np.uint64(8)
-        x = float(unit) * float(layers.width[i])
-        if unit < layers.inside[i]:
-            return x
-        if i == 0:
-            return EXPONENTIAL_END - log1p(-next_uniform(state))
-        below = float(layers.density[i])
-        if (float(layers.density[i - np.uint64(1)]) - below) * next_uniform(state) + below < exp(-x):
-            return x
-
-
-@kernel
-def fill_normals(out: np.ndarray, state: np.ndarray, layers: Ziggurat) -> None:
-    """Fill ``out`` [n] with standard normal draws."""
-    for i in range(out.shape[0]):
-        out[i] = draw_normal(state, layers)
+            x = NORMAL_END + far
+            out[k] = -x if (unit >> np.uint64(8)) & np.uint64(1) else x
+            k += 1
+            continue
+        if not inside:
+            below = float(layers.density[i])
+            height = (float(layers.density[i - np.uint64(1)]) - below) * next_uniform(state) + below
+            inside = height < exp(-0.5 * x * x)
+        if inside:
+            out[k] = -x if (bits >> np.uint64(8)) & np.uint64(1) else x
+            k += 1
 
 
 @kernel
 def fill_exponentials(out: np.ndarray, state: np.ndarray, layers: Ziggurat) -> None:
-    """Fill ``out`` [n] with standard exponential draws."""
-    for i in range(out.shape[0]):
-        out[i] = draw_exponential(state, layers)
+    """Fill ``out`` [n] with standard exponential draws by the ziggurat method."""
+    k = 0
+    while k < out.shape[0]:
+        bits = next_bits(state) >> np.uint64(3)
+        i, unit = bits & np.uint64(255), bits >> np.uint64(8)
+        out[k] = float(unit) * float(layers.width[i])
+        if unit < layers.inside[i]:
+            k += 1
+        elif i == 0:  # the tail
+            out[k] = EXPONENTIAL_END - log1p(-next_uniform(state))
+            k += 1
+        else:
+            below = float(layers.density[i])
+            height = (float(layers.density[i - np.uint64(1)]) - below) * next_uniform(state) + below
+            k += height < exp(-out[k])
 
 
 @kernel
 def fill_gammas_below_1(out: np.ndarray, state: np.ndarray, shape: float, exponential: Ziggurat) -> None:
     """Fill ``out`` [n] with gamma draws of a ``shape`` below 1 and scale 1 (Ahrens and Dieter 1974)."""
-    i = 0
-    while i < out.shape[0]:
-        u, bound = next_uniform(state), draw_exponential(state, exponential)
-        base = u
-        if u > 1.0 - shape:
-            y = -log((1.0 - u) / shape)
+    k, drawn = 0, np.empty(1)
+    while k < out.shape[0]:
+        base = next_uniform(state)
+        fill_exponentials(drawn, state, exponential)
+        bound = drawn[0]
+        if base > 1.0 - shape:
+            y = -log((1.0 - base) / shape)
             base, bound = 1.0 - shape + shape * y, bound + y
-        out[i] = power(base, 1.0 / shape)
-        if out[i] <= bound:
-            i += 1
+        out[k] = power(base, 1.0 / shape)
+        if out[k] <= bound:
+            k += 1
 
 
 @kernel
@@ -217,12 +213,13 @@ def fill_gammas_above_1(out: np.ndarray, state: np.ndarray, shape: float, normal
     """Fill ``out`` [n] with gamma draws of a ``shape`` above 1 and scale 1 (Marsaglia and Tsang 2000)."""
     b = shape - 1.0 / 3.0
     c = 1.0 / math.sqrt(9.0 * b)
-    i = 0
-    while i < out.shape[0]:
-        x = draw_normal(state, normal)
+    k, drawn = 0, np.empty(1)
+    while k < out.shape[0]:
+        fill_normals(drawn, state, normal)
+        x = drawn[0]
         v = 1.0 + c * x
         if v > 0.0:
             v, u = v * v * v, next_uniform(state)
             if u < 1.0 - 0.0331 * (x * x) * (x * x) or log(u) < 0.5 * x * x + b * (1.0 - v + log(v)):
-                out[i] = b * v
-                i += 1
+                out[k] = b * v
+                k += 1

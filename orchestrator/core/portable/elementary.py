@@ -3,7 +3,7 @@
 The C library's own functions differ from release to release and from processor to processor: glibc has two machine
 codes of ``exp``, ``log`` and ``pow``, one with fused multiplications, and numpy has others. Those here only add,
 subtract, multiply, divide and read the bits of numbers, in the order written. They are off by at most one unit in the
-last place (tests/core/test_elementary.py). ``sqrt`` is not here: IEEE defines its every bit.
+last place (tests/core/portable/test_elementary.py). ``sqrt`` is not here: IEEE defines its every bit.
 
 Sources: fdlibm (Sun Microsystems, 1993) for the reductions and coefficients of ``exp``, ``log``, ``log1p``, ``power``
 and ``erf``, written anew; Cephes (Moshier, 1989) for ``tanh`` near 0.
