@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from orchestrator.core import inlined, kernel
+from orchestrator.core import inlined, kernel, power
 
 #: Largest number of sweeps of the batch critic, and the change (relative to the largest |reward|) at which it stops.
 SWEEPS, SETTLED = 1000, 1e-9
@@ -134,7 +134,7 @@ def td_values(count, cell, reward, horizon, gamma):
         if (t + 1) % horizon:
             visits[cell[t]] += 1.0
             target = reward[t] + gamma * q[cell[t + 1]]
-            q[cell[t]] += (target - q[cell[t]]) / visits[cell[t]] ** 0.6
+            q[cell[t]] += (target - q[cell[t]]) / power(visits[cell[t]], 0.6)
     return q
 
 

@@ -21,7 +21,7 @@ class ExactGradient(NetworkCoordinator[NetworkParameters]):
 
     name = "exact-gradient"
     Parameters = NetworkParameters
-    version = 2
+    version = 3
     kinds = ("exact-network-mdp",)
 
     def calls_per_round(self) -> float:

@@ -70,7 +70,7 @@ class ShadowPolicyGradient(NetworkCoordinator[G], Generic[G]):
     """
 
     name = "shadow-policy-gradient"
-    version = 2
+    version = 3
     Parameters = ShadowPolicyGradientParameters
     persistent: ClassVar[tuple[str, ...]] = ("before", "sampled")
     seconds_per_round = 0.05

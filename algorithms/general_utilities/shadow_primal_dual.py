@@ -81,7 +81,7 @@ class ShadowPrimalDual(ShadowPolicyGradient[ShadowPrimalDualParameters]):
     """
 
     name = "shadow-primal-dual"
-    version = 1
+    version = 2
     Parameters = ShadowPrimalDualParameters
     persistent: ClassVar[tuple[str, ...]] = (*ShadowPolicyGradient.persistent, "least")
     metrics: ClassVar[Mapping[str, str]] = {

@@ -25,7 +25,7 @@ from algorithms.general_utilities.utility_formulas import (
     risk_value,
     state_shares,
 )
-from orchestrator.core import pluggable, plugin_title, utility_class
+from orchestrator.core import dirichlets, pluggable, plugin_title, utility_class
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def check(utility: Utility, states: int, actions: int, gamma: float) -> None:
     """
     rng = np.random.default_rng(0)
     for share in (1.0, 0.5, 0.2, 0.05):
-        x = share / (states * actions) + (1 - share) * rng.dirichlet(np.ones(states * actions)).reshape(states, actions)
+        x = share / (states * actions) + (1 - share) * dirichlets(rng, 1.0, states * actions).reshape(states, actions)
         try:
             check_gradient(
                 lambda x: float(utility.value(x[None], gamma)[0]),

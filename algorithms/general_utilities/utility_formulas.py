@@ -4,11 +4,9 @@ Sums over an agent's states and actions run in their order. Logarithms are compi
 to processor in the last bit.
 """
 
-import math
-
 import numpy as np
 
-from orchestrator.core import kernel, ordered_sum
+from orchestrator.core import kernel, log, ordered_sum
 
 SMALLEST = 1e-6  #: least value under a logarithm
 
@@ -28,7 +26,7 @@ def logarithms(x):
     """ln of each of ``x`` [m], raised to ``SMALLEST``."""
     out = np.empty(x.shape[0])
     for i in range(x.shape[0]):
-        out[i] = math.log(max(x[i], SMALLEST))
+        out[i] = log(max(x[i], SMALLEST))
     return out
 
 
@@ -49,7 +47,8 @@ def divergence_gradient(x: np.ndarray, reference: np.ndarray, gamma: float) -> n
 
 def distance(x: np.ndarray, target: np.ndarray) -> np.ndarray:
     """- |x - target|^2 / 2, [n]."""
-    return total(-(0.5 * (x - target) ** 2))
+    off = x - target
+    return total(-(0.5 * (off * off)))
 
 
 def distance_gradient(x: np.ndarray, target: np.ndarray, gamma: float) -> np.ndarray:
@@ -59,14 +58,14 @@ def distance_gradient(x: np.ndarray, target: np.ndarray, gamma: float) -> np.nda
 
 def risk_value(x: np.ndarray, reward: np.ndarray, aversion: float, gamma: float) -> np.ndarray:
     """<lambda, r> - c (<x, r^2> - <x, r>^2), [n]."""
-    mean, square = total(x * reward), total(x * reward**2)
-    return mean / (1.0 - gamma) - aversion * (square - mean**2)
+    mean, square = total(x * reward), total(x * (reward * reward))
+    return mean / (1.0 - gamma) - aversion * (square - mean * mean)
 
 
 def risk_gradient(x: np.ndarray, reward: np.ndarray, aversion: float, gamma: float) -> np.ndarray:
     """r - c (1 - gamma) (r^2 - 2 <x, r> r), [n, S, A]."""
     mean = total(x * reward)[:, None, None]
-    return reward - aversion * (1.0 - gamma) * (reward**2 - 2.0 * mean * reward)
+    return reward - aversion * (1.0 - gamma) * (reward * reward - 2.0 * mean * reward)
 
 
 def action_share(x: np.ndarray, action: int) -> np.ndarray:
@@ -76,7 +75,8 @@ def action_share(x: np.ndarray, action: int) -> np.ndarray:
 
 def idle_value(x: np.ndarray, action: int, weight: float) -> np.ndarray:
     """- weight z^2 / 2 with z the share of ``action``, [n]."""
-    return -0.5 * weight * action_share(x, action) ** 2
+    share = action_share(x, action)
+    return -0.5 * weight * (share * share)
 
 
 def idle_gradient(x: np.ndarray, action: int, weight: float, gamma: float) -> np.ndarray:

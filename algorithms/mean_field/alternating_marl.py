@@ -49,7 +49,7 @@ class AlternatingMARL(Responses):
     """
 
     name = "alternating-marl"
-    version = 1
+    version = 2
     Parameters = AlternatingMARLParameters
     persistent: ClassVar[tuple[str, ...]] = (
         *Responses.persistent,

@@ -32,7 +32,7 @@ def few_local(environment: MeanFieldParameters) -> bool:
 
 
 def _few(actions: int, places: int) -> bool:
-    return actions == 1 or places * np.log(actions) <= np.log(MOST_POLICIES) + 1e-9
+    return actions == 1 or (places < MOST_POLICIES and actions**places <= MOST_POLICIES)
 
 
 def deterministic(*shape: int) -> Iterator[np.ndarray]:

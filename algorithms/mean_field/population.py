@@ -13,7 +13,7 @@ from envs.common.chains import alias_tables
 from envs.mean_field import histograms
 from envs.mean_field.base import MeanFieldProblem
 from envs.mean_field.histograms import rank
-from orchestrator.core import Block, Call, Conversation, draw_integer, inlined, kernel, next_uint64, uniform
+from orchestrator.core import Block, Call, Conversation, dirichlets, draw_integer, inlined, kernel, next_uint64, uniform
 
 
 class Overseer(Block[SubsamplingParameters, MeanFieldProblem]):
@@ -87,7 +87,7 @@ def episodes(
     states = problem.local_states
     spread = np.full((count, states), 1.0 / states)
     if problem.concentration is not None:
-        spread = generator.dirichlet(np.full(states, problem.concentration), size=count)
+        spread = dirichlets(generator, problem.concentration, states, count)
     replies = yield (
         Call("begin", on="global", shared={"policy": policy, "episodes": count, "role": role}),
         Call("begin", shared={"spread": spread, "role": role}),

@@ -47,7 +47,7 @@ class SubsampleMFQ(Subsampling[SubsampleMFQParameters]):
     """
 
     name = "subsample-mfq"
-    version = 1
+    version = 2
     Parameters = SubsampleMFQParameters
     kinds = ("mean-field", "pooled-mean-field")
     counts_actions = True

@@ -33,7 +33,7 @@ class SubsampleQ(Subsampling[SubsamplingParameters]):
     """
 
     name = "subsample-q"
-    version = 2
+    version = 3
     Parameters = SubsamplingParameters
     metrics: ClassVar[Mapping[str, str]] = {
         "gap_full_sup": "largest V* - V over (s_g, histogram), V* of the global agent that sees everyone",

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, get_args
 
 import numpy as np
 
-from orchestrator.core import kernel
+from orchestrator.core import exp, kernel
 
 #: l0: coordinates that differ (Definition 1). euclidean, cosine (1 - cosine similarity) and index (difference of the
 #: row numbers) are the alternatives of the paper's footnote. shared (reconstructed) counts the coordinates that both
@@ -161,7 +161,7 @@ def _adjacent(vectors, visible, metric, rho, exponential, indptr, indices, weigh
                         indptr[row + 1] += 1
                         continue
                     indices[last] = t
-                    weights[last] = np.exp(dimension - away[t]) if exponential else 1.0
+                    weights[last] = exp(dimension - away[t]) if exponential else 1.0
                     total += weights[last]
                     last += 1
                 for k in range(first, last):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from orchestrator.core import draw_alias, draw_integer, inlined, kernel, uniform
+from orchestrator.core import draw_alias, draw_integer, inlined, kernel, power, uniform
 
 
 class Process(NamedTuple):
@@ -152,7 +152,7 @@ def reciprocal_value(sums, m, operators, kappa, t, s, a):
 @inlined
 def visit_step(initial, visits, tau):
     """x / (k + 1)^tau after k visits (eq. 8); x itself if tau is 0."""
-    return initial if tau == 0.0 else initial / (visits + 1.0) ** tau
+    return initial if tau == 0.0 else initial / power(visits + 1.0, tau)
 
 
 @kernel

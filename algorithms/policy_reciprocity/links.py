@@ -6,7 +6,7 @@ import numpy as np
 
 from algorithms.policy_reciprocity.kernels import Readers
 from algorithms.policy_reciprocity.parameters import ERDOS_RENYI
-from orchestrator.core import Graph, kernel, member_streams, named_graph, uniform
+from orchestrator.core import Graph, kernel, member_streams, named_graph, symmetric_eigen, uniform
 
 
 class Links:
@@ -56,8 +56,9 @@ class Links:
         if self._graph is None:
             return self.chance
         laplacian = self._graph.laplacian()
-        scaled = laplacian / (np.diag(laplacian) + 1.0)[:, None]
-        return float(np.sort(np.linalg.eigvals(scaled).real)[1])
+        root = np.sqrt(np.diag(laplacian) + 1.0)
+        alike = laplacian / root[:, None] / root  # the eigenvalues of I - mean W, which is not symmetric
+        return float(symmetric_eigen(alike)[0][1])
 
     def warnings(self) -> list[str]:
         """A sentence if the graph is not connected on average, as Assumption 3 requires."""

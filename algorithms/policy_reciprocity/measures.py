@@ -5,7 +5,7 @@ from typing import ClassVar, Protocol, cast
 
 import numpy as np
 
-from orchestrator.core import kernel, ordered_sum
+from orchestrator.core import exp, kernel, ordered_sum
 
 
 class Episodic(Protocol):
@@ -107,7 +107,8 @@ def type_means(table: np.ndarray, type_of: np.ndarray, types: int) -> np.ndarray
 
 def consensus_error(table: np.ndarray, mean: np.ndarray, type_of: np.ndarray) -> float:
     """sqrt of the mean over i, s, a of (Q_i(s, a) - mean Q(s, a))^2, the mean over the agents of i's type."""
-    return float(np.sqrt(_mean((table - mean[type_of]) ** 2)))
+    off = table - mean[type_of]
+    return float(np.sqrt(_mean(off * off)))
 
 
 def distances(mean: np.ndarray, optimal: np.ndarray) -> tuple[float, float]:
@@ -127,7 +128,7 @@ def boltzmann(values, temperature):
             best = max(best, values[s, a])
         total = 0.0
         for a in range(actions):
-            policy[s, a] = np.exp((values[s, a] - best) / temperature)
+            policy[s, a] = exp((values[s, a] - best) / temperature)
             total += policy[s, a]
         for a in range(actions):
             policy[s, a] /= total
@@ -138,5 +139,5 @@ def policy_errors(table: np.ndarray, type_of: np.ndarray, types: int, temperatur
     """Mean over s, a of (pi_i - mean pi)^2 for each agent, [N], the mean over the agents of its type."""
     rows = np.array(table).reshape(-1, table.shape[2])
     policies = boltzmann(rows, temperature).reshape(table.shape)
-    squares = (policies - type_means(policies, type_of, types)[type_of]) ** 2
-    return ordered_sum(squares.reshape(len(table), -1).T.copy()) / (table.shape[1] * table.shape[2])
+    off = policies - type_means(policies, type_of, types)[type_of]
+    return ordered_sum((off * off).reshape(len(table), -1).T.copy()) / (table.shape[1] * table.shape[2])

@@ -47,7 +47,7 @@ class PolicyReciprocity(Coordinator[TabularParameters]):
     """
 
     name = "policy-reciprocity"
-    version = 1
+    version = 2
     Parameters = PolicyReciprocityParameters
     kinds = ("observed-mdp", "team-grid")
     persistent: ClassVar[tuple[str, ...]] = ("sums", "drawn")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from algorithms.policy_reciprocity.kernels import follow, private_steps, refresh, shared_steps, type_sums
-from orchestrator.core import kernel
+from orchestrator.core import kernel, power
 
 
 class Mixing(NamedTuple):
@@ -19,7 +19,7 @@ class Mixing(NamedTuple):
 @kernel
 def mixing_weight(kappa, exponent, t):
     """kappa_t = 1 - (1 - kappa) / (t + 1)^p; kappa itself if p is 0."""
-    return kappa if exponent == 0.0 else 1.0 - (1.0 - kappa) / (t + 1.0) ** exponent
+    return kappa if exponent == 0.0 else 1.0 - (1.0 - kappa) / power(t + 1.0, exponent)
 
 
 @kernel

@@ -10,7 +10,7 @@ import numpy as np
 
 from algorithms.shared_representation.linear_td import LinearTD
 from algorithms.shared_representation.own_map import THETA_METRICS, FullAgents, OwnMapTD
-from orchestrator.core import Block, Call, Conversation, ordered_sum
+from orchestrator.core import Block, Call, Conversation, ordered_sum, product, symmetric_eigen
 
 
 class IndependentTD(OwnMapTD):
@@ -48,16 +48,16 @@ class SVDSubspace(IndependentTD):
 
     def measure(self) -> Conversation:
         agents = yield Call("estimates")
-        theta = agents["head"]
+        theta = np.array(agents["head"])
         basis = leading_subspace(theta, self.problem.rank)
-        return self.problem.errors(basis, theta @ basis, agents["gain"])
+        return self.problem.errors(basis, product(theta, basis), agents["gain"])
 
     def thetas(self, heads: np.ndarray) -> np.ndarray:
         basis = leading_subspace(heads, self.problem.rank)
-        return heads @ basis @ basis.T
+        return product(product(np.array(heads), basis), basis.T.copy())
 
 
 def leading_subspace(theta: np.ndarray, rank: int) -> np.ndarray:
     """The ``rank`` leading left singular vectors of theta^T [d, N], from the Gram matrix added in the agents' order."""
     gram = ordered_sum(theta[:, :, None] * theta[:, None, :])
-    return np.linalg.eigh(gram)[1][:, ::-1][:, :rank]
+    return np.ascontiguousarray(symmetric_eigen(gram)[1][:, ::-1][:, :rank])

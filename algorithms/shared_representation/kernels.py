@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from orchestrator.core import draw_alias, draw_integer, kernel, mean_rows, normal, orthonormal, uniform
+from orchestrator.core import draw_alias, draw_integer, kernel, mean_rows, normal, orthonormal, power, uniform
 
 
 class StepSizes(NamedTuple):
@@ -44,9 +44,9 @@ class Learners(NamedTuple):
 
 
 @kernel
-def step_size(initial, t, power, exponent, offset):
+def step_size(initial, t, falling, exponent, offset):
     """x_t = x_0, or x_0 / (1 + t / t_0)^a under the power schedule."""
-    return initial / (1.0 + t / offset) ** exponent if power else initial
+    return initial / power(1.0 + t / offset, exponent) if falling else initial
 
 
 @kernel

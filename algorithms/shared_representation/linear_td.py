@@ -22,7 +22,17 @@ from algorithms.shared_representation.kernels import (
 )
 from envs.linear.base import LinearBlock, LinearProblem
 from envs.linear.reward_processes import LinearMRP
-from orchestrator.core import Block, Call, Conversation, Coordinator, Parameters, orthonormal
+from orchestrator.core import (
+    Block,
+    Call,
+    Conversation,
+    Coordinator,
+    Parameters,
+    normals,
+    ordered_sum,
+    orthonormal,
+    product,
+)
 
 #: Standard deviation of the initial heads (reconstructed: the papers do not say).
 INITIAL_HEAD = 0.01
@@ -102,6 +112,7 @@ class LinearTD(Coordinator[L, M], Generic[L, M]):
     """Base of the linear TD algorithms: schedules, the initial map, the metrics."""
 
     kinds = ("linear-mrp",)
+    version = 2
     persistent: ClassVar[tuple[str, ...]] = ("basis",)
     metrics: ClassVar[Mapping[str, str]] = {
         "subspace_error": "r - ||B^T B*||_F^2, sum of squared sines of the principal angles to the true subspace",
@@ -206,18 +217,20 @@ class LinearTD(Coordinator[L, M], Generic[L, M]):
     def measure_agents(self) -> Conversation | Mapping[str, np.ndarray]:
         agents = yield Call("estimates")
         theta = self.thetas(agents["head"])
-        gain = {"gain_error": (agents["gain"] - self.problem.gains) ** 2} if self.problem.average else {}
-        return {"theta_error": ((theta - self.problem.theta) ** 2).sum(axis=1), **gain}
+        off, gain_off = theta - self.problem.theta, agents["gain"] - self.problem.gains
+        gain = {"gain_error": gain_off * gain_off} if self.problem.average else {}
+        return {"theta_error": ordered_sum((off * off).T), **gain}
 
     def thetas(self, heads: np.ndarray) -> np.ndarray:
         """The agents' estimates of their parameter vectors, [N, d], given their heads [N, r]."""
-        return heads @ self.basis.T
+        return product(np.array(heads), self.basis.T.copy())
 
 
 def initial_basis(problem: LinearProblem, generator: np.random.Generator) -> np.ndarray:
     """A random orthonormal map [d, r], orthogonal to ``excluded_direction`` if the problem has one."""
-    matrix = generator.normal(size=(problem.features, problem.rank))
+    matrix = normals(generator, problem.features, problem.rank)
     direction = problem.excluded_direction
     if direction is not None:
-        matrix -= np.outer(direction, direction @ matrix) / (direction @ direction)
+        along = ordered_sum(direction[:, None] * matrix) / ordered_sum(direction * direction)
+        matrix -= np.outer(direction, along)
     return orthonormal(matrix)

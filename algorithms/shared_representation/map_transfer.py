@@ -19,7 +19,7 @@ from algorithms.shared_representation.shared_map import SharedMapTD
 from envs.linear import kernels
 from envs.linear.base import LinearBlock, LinearProblem
 from envs.linear.reward_processes import LinearMRP
-from orchestrator.core import Block, Call, Conversation, mean_rows
+from orchestrator.core import Block, Call, Conversation, mean_rows, normals
 
 Problem = TypeVar("Problem", bound=LinearProblem)
 
@@ -116,7 +116,7 @@ class MapTransfer(SharedMapTD[MapTransferParameters]):
     def start(self) -> None:
         maps = {"scratch": np.eye(self.problem.features), "oracle": np.array(self.problem.basis)}
         self.basis = maps.get(self.parameters.source, self.initial_basis())
-        self.head = INITIAL_HEAD * self.stream("head").normal(size=self.problem.rank)
+        self.head = INITIAL_HEAD * normals(self.stream("head"), self.problem.rank)
         self.trained = self.refitted = 0
 
     @property

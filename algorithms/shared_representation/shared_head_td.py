@@ -11,7 +11,7 @@ import numpy as np
 from algorithms.shared_representation.kernels import server_step
 from algorithms.shared_representation.linear_td import INITIAL_HEAD, LinearTDAgents, SharedMapParameters
 from algorithms.shared_representation.shared_map import MapRound, SharedMapTD
-from orchestrator.core import Block, Call, Conversation, mean_rows
+from orchestrator.core import Block, Call, Conversation, mean_rows, normals, product
 
 
 class SharedHeadAgents(LinearTDAgents):
@@ -35,7 +35,7 @@ class SharedHeadTD(SharedMapTD[SharedMapParameters]):
 
     def start(self) -> None:
         super().start()
-        self.head = INITIAL_HEAD * self.stream("head").normal(size=self.problem.rank)
+        self.head = INITIAL_HEAD * normals(self.stream("head"), self.problem.rank)
 
     def round(self) -> Conversation:
         sent = {"head": self.head, **self.sent()}
@@ -48,4 +48,4 @@ class SharedHeadTD(SharedMapTD[SharedMapParameters]):
         return self.problem.errors(self.basis, np.tile(self.head, (self.agents, 1)), agents["gain"])
 
     def thetas(self, heads: np.ndarray) -> np.ndarray:
-        return np.tile(self.head, (self.agents, 1)) @ self.basis.T
+        return np.tile(product(self.head[None], self.basis.T.copy()), (self.agents, 1))

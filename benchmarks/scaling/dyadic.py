@@ -10,7 +10,6 @@ import time
 from typing import Any
 
 import numpy as np
-import ray
 
 from algorithms.shared_representation.fedtd import FedTD
 from orchestrator.core.blocks import Block
@@ -18,7 +17,8 @@ from orchestrator.core.kernels import kernel
 from orchestrator.core.rounds import Call, Conversation, Coordinator
 from orchestrator.fleet.base import Failure
 from orchestrator.fleet.gather import cut
-from orchestrator.fleet.ray import Answers, Ask, HostProcess, RayFleet
+from orchestrator.fleet.hosts import Answers, Ask, HostProcess
+from orchestrator.fleet.ray import RayFleet
 from orchestrator.planning.tasks import Task
 
 #: The largest number of levels. The stack never holds more than two subtrees of one level.
@@ -117,9 +117,7 @@ def _reduced(reply: Any, block: Block) -> Any:
 class TreeFleet(RayFleet):
     """A fleet of ``TreeProcess`` actors."""
 
-    def _host(self, k: int) -> Any:
-        self._actor_class = ray.remote(TreeProcess)
-        return super()._host(k)
+    process_class = TreeProcess
 
 
 def blocks_of(agents: int, count: int) -> list[range]:

@@ -126,7 +126,7 @@ def unrepresented(phi, transition, stationary, gamma, average, directions):
     """
     m, n = stationary.shape
     d = phi.shape[1]
-    out = directions.copy()
+    out, ones = directions.copy(), np.ones(n)
     for p in range(m):
         rows = np.empty((d + 1, n))
         for f in range(d):
@@ -140,16 +140,25 @@ def unrepresented(phi, transition, stationary, gamma, average, directions):
             rows[d, t] = stationary[p, t]
         used = 0
         for f in range(d + average):
-            before = math.sqrt((rows[f] * rows[f]).sum())
+            before = _length(rows[f], ones)
             row = rows[f].copy()
             _remove(rows[:used], row)
-            after = math.sqrt((row * row).sum())
+            after = _length(row, ones)
             if after > 1e-9 * before:
                 rows[used] = row / after
                 used += 1
         _remove(rows[:used], out[p])
-        out[p] /= math.sqrt((stationary[p] * out[p] * out[p]).sum())
+        out[p] /= _length(out[p], stationary[p])
     return out
+
+
+@kernel
+def _length(vector, weights):
+    """The square root of the sum of ``weights`` times the squares of ``vector``, both [n]."""
+    square = 0.0
+    for t in range(vector.shape[0]):
+        square += weights[t] * vector[t] * vector[t]
+    return math.sqrt(square)
 
 
 @kernel

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from orchestrator.core import leading_singular
+
 FEATURES, COMMON_KERNEL, PROCESS = 0x656E7601, 0x656E7602, 0x656E7603  # stream tags, far from the engine's own keys
 
 
@@ -18,6 +20,6 @@ def check_rank(rank: int, features: int, reason: str = "") -> None:
 
 def leading(rows: np.ndarray, rank: int) -> np.ndarray:
     """The ``rank`` leading right singular vectors of ``rows`` [m, d] as [d, r], each one's largest entry positive."""
-    top = np.linalg.svd(rows, full_matrices=False)[2][:rank].T
+    top = leading_singular(rows, rank)
     largest = np.abs(top).argmax(axis=0)
     return np.ascontiguousarray(top * np.sign(top[largest, np.arange(rank)]))

@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 
 from envs.common.picture import picture
+from orchestrator.core import normals
 
 
 class TableEnv(gymnasium.Env[np.int64, np.int64]):
@@ -58,7 +59,8 @@ class TableEnv(gymnasium.Env[np.int64, np.int64]):
         """One transition: (next state, reward, False, whether the horizon is reached, {})."""
         reward = float(self._reward[self._state, action])
         if self._noise:
-            reward += self._noise * (self.np_random.uniform(-1, 1) if self._uniform else self.np_random.normal())
+            drawn = self.np_random.uniform(-1, 1) if self._uniform else float(normals(self.np_random, 1)[0])
+            reward += self._noise * drawn
         self._state = self._draw(self._cumulative[self._state, action])
         self._steps += 1
         return self._state, reward, False, self._horizon is not None and self._steps >= self._horizon, {}

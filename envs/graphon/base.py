@@ -66,7 +66,7 @@ class GraphonParameters(Parameters):
 
     def pairs(self, agents: int) -> float:
         """Pairs (i, j) with W > 0, roughly."""
-        share = min(1.0, math.pi * self.radius**2) if self.graphon == "radial" else 1.0
+        share = min(1.0, math.pi * self.radius * self.radius) if self.graphon == "radial" else 1.0
         return share * agents**2
 
 

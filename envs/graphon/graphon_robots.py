@@ -48,7 +48,7 @@ class GraphonRobots(Environment):
 
     name = "graphon-robots"
     kind = "graphon-mean-field"
-    version = 1
+    version = 2
     Parameters = GraphonRobotsParameters
     parameters: GraphonRobotsParameters
     states = STATES  #: S of an agent

@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from envs.graphon.lumping_kernels import averages, forward, improved, moved, seen
-from envs.mean_field.histograms import enumerated, histograms
+from envs.mean_field.histograms import enumerated, histograms, log_rising
 from envs.mean_field.lumping import settle
-from orchestrator.core import ordered_sum
+from orchestrator.core import elementwise, exp, log, ordered_sum
 
 #: Largest number of multiplications of an exact value, or of the best policy: some seconds each.
 MOST_OPERATIONS = 2e10
@@ -81,8 +81,11 @@ class BlockLumping:
         """Chance of each cell at the start, states independent and uniform, float64 [cells]."""
         chance = np.ones(len(self.counts))
         for b, n in enumerate(self.sizes):
-            logs = [math.fsum(math.lgamma(c + 1) for c in counts) for counts in self.counts[:, b]]
-            chance *= np.exp(math.lgamma(n + 1) - n * math.log(self.states) - np.array(logs))
+            ways = log_rising(1.0, int(n))
+            logs = np.full(len(chance), ways[n] - n * log(self.states))
+            for count in self.counts[:, b].T:
+                logs -= ways[count]
+            chance *= elementwise(exp, logs)
         return chance
 
     def at_start(self, value: np.ndarray) -> float:

@@ -1,11 +1,9 @@
 """Compiled parts of ``graphon_lumping``: moves of all blocks, an improvement over all joint actions, draws with W."""
 
-import math
-
 import numpy as np
 
-from envs.mean_field.histograms import moves
-from orchestrator.core import kernel, ordered_sum
+from envs.mean_field.histograms import log_rising, moves
+from orchestrator.core import exp, kernel, log, ordered_sum
 
 
 @kernel
@@ -17,12 +15,14 @@ def seen(counts, shares, policy, shown):
     cells, blocks, states = counts.shape
     kinds, actions = shown.shape[0], policy.shape[2]
     ways = np.zeros(kinds)
+    draws = 0
+    for t in range(states):
+        draws += shown[0, t]
+    factorials = log_rising(1.0, draws)
     for f in range(kinds):
-        draws = 0
+        ways[f] = factorials[draws]
         for t in range(states):
-            draws += shown[f, t]
-            ways[f] -= math.lgamma(shown[f, t] + 1.0)
-        ways[f] += math.lgamma(draws + 1.0)
+            ways[f] -= factorials[shown[f, t]]
     out = np.zeros((cells, blocks, states, actions))
     for c in range(cells):
         for b in range(blocks):
@@ -36,9 +36,9 @@ def seen(counts, shares, policy, shown):
                             if shares[c, b, s, t] <= 0.0:
                                 possible = False
                                 break
-                            logs += shown[f, t] * math.log(shares[c, b, s, t])
+                            logs += shown[f, t] * log(shares[c, b, s, t])
                     if possible:
-                        chance = math.exp(logs)
+                        chance = exp(logs)
                         for a in range(actions):
                             out[c, b, s, a] += chance * policy[f, s, a]
     return out

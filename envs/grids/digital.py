@@ -15,7 +15,7 @@ from envs.common.chains import alias_tables
 from envs.common.instances import COMMON_KERNEL, PROCESS, stream
 from envs.common.picture import picture
 from envs.grids.observed import ObservedBlock
-from orchestrator.core import Environment, Instance, Parameters, kernel
+from orchestrator.core import Environment, Instance, Parameters, kernel, ordered_sum
 
 if TYPE_CHECKING:  # imported only where a face is asked for
     from envs.faces.gym_table import TableEnv
@@ -50,7 +50,7 @@ class Digital(Environment):
 
     name = "digital"
     kind = "observed-mdp"
-    version = 1
+    version = 2
     Parameters = DigitalParameters
     parameters: DigitalParameters
     types = 1  #: observation types T
@@ -90,7 +90,7 @@ class Digital(Environment):
     def transition(self) -> np.ndarray:
         """P, float64 [S, A, S]: rows uniform in [0, 1], then normalised."""
         rows = stream(self.instance, COMMON_KERNEL).uniform(size=(self.states, self.actions, self.states))
-        return rows / rows.sum(axis=2, keepdims=True)
+        return rows / ordered_sum(rows.transpose(2, 0, 1))[:, :, None]
 
     def rewards(self, members: range) -> np.ndarray:
         """Mean rewards r_i(s, a) of ``members``, float64 [n, S, A]."""

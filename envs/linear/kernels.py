@@ -50,6 +50,15 @@ def td_systems(
     return a, b
 
 
+def under_policies(grids: np.ndarray, policies: np.ndarray) -> np.ndarray:
+    """sum_a pi(a | s) P(. | s, a), [m, S, ...] of ``grids`` [m, S, A, ...] and ``policies`` [m, S, A]."""
+    chances = policies.reshape(*policies.shape, *[1] * (grids.ndim - policies.ndim))
+    out = np.zeros((*grids.shape[:2], *grids.shape[3:]))
+    for a in range(policies.shape[2]):
+        out += chances[:, :, a] * grids[:, :, a]
+    return out
+
+
 @kernel
 def td_heads(a, b, basis):
     """Exact TD heads for a given basis: w_p solves (B^T A_p B) w = B^T b_p. Returns [m, r]."""
@@ -144,7 +153,8 @@ def parameter_errors(basis, heads, gains, process, true_basis, true_theta, true_
             for f in range(d):
                 dot += true_basis[f, c] * theta[f]
             head_error += dot * dot
-        gain_error += (gains[i] - true_gains[p]) ** 2
+        off = gains[i] - true_gains[p]
+        gain_error += off * off
     return head_error / n, theta_error / n, gain_error / n
 
 
@@ -169,7 +179,8 @@ def mean_value_error(basis, heads, process, phi, values, stationary, average):
         if not average:
             mean = 0.0
         for s in range(states):
-            square += stationary[p, s] * (error[s] - mean) ** 2
+            off = error[s] - mean
+            square += stationary[p, s] * off * off
         total += square
     return total / heads.shape[0]
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from envs.common.chains import solve
 from envs.linear import kernels
 from envs.linear.base import LinearProblem, own
+from orchestrator.core import ordered_sum
 
 if TYPE_CHECKING:  # imported only where a face is asked for
     from envs.faces.gym_table import TableEnv
@@ -115,12 +117,13 @@ class LinearMRP(LinearProblem[Processes]):
         theta_bar = (sum_i A_i)^-1 sum_i b_i [d]. If the span of the features contains a constant, the systems are
         singular along ``constant_direction``, and theta_bar is the solution orthogonal to it.
         """
-        a, b = self.solution.a.sum(axis=0), self.solution.b.sum(axis=0)
+        a, b = ordered_sum(self.solution.a), ordered_sum(self.solution.b)
         if self.constant_direction is not None:
-            unit = self.constant_direction / np.linalg.norm(self.constant_direction)
-            a += np.outer(unit, unit) * np.trace(a)
-        theta = np.linalg.solve(a, b)
-        return theta, float(((theta - self.solution.theta) ** 2).sum(axis=1).mean())
+            square = ordered_sum(self.constant_direction * self.constant_direction)
+            a += np.outer(self.constant_direction, self.constant_direction) * (ordered_sum(np.diag(a)) / square)
+        theta = solve(a, b)
+        off = theta - self.solution.theta
+        return theta, float(ordered_sum((off * off).reshape(-1))) / len(off)
 
     def expected_update(
         self, basis: np.ndarray, heads: np.ndarray, gains: np.ndarray | None = None

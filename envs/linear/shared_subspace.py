@@ -8,7 +8,7 @@ from pydantic import Field
 
 from envs.common.instances import COMMON_KERNEL, PROCESS, stream
 from envs.linear.base import LinearParameters
-from orchestrator.core import orthonormal
+from orchestrator.core import dirichlets, normals, ordered_mean, ordered_sum, orthonormal
 
 Heads = Literal["balanced", "gaussian", "same-sign"]
 
@@ -34,18 +34,18 @@ class SharedSubspaceParameters(LinearParameters):
 
 def transition_rows(rng: np.random.Generator, states: int, *shape: int) -> np.ndarray:
     """Kernel rows 0.95 Dirichlet(0.3) + 0.05 / states, [*shape, states]: sparse-looking, yet every entry positive."""
-    return 0.95 * rng.dirichlet(np.full(states, 0.3), size=shape) + 0.05 / states
+    return 0.95 * dirichlets(rng, 0.3, states, *shape) + 0.05 / states
 
 
 def centred_gaussian(rng: np.random.Generator, rows: int, features: int) -> np.ndarray:
     """Gaussian features [rows, features] with column means 0, so that no constant lies in their span."""
-    phi = rng.normal(size=(rows, features))
-    return phi - phi.mean(axis=0)
+    phi = normals(rng, rows, features)
+    return phi - ordered_mean(phi)
 
 
 def row_normalised(phi: np.ndarray) -> np.ndarray:
     """``phi`` scaled so that its longest row has norm 1."""
-    return phi / np.sqrt((phi * phi).sum(axis=-1).max())
+    return phi / np.sqrt(ordered_sum((phi * phi).T).max())
 
 
 def true_head(heads: Heads, process: int, rank: int, scale: float, rng: np.random.Generator) -> np.ndarray:
@@ -55,7 +55,7 @@ def true_head(heads: Heads, process: int, rank: int, scale: float, rng: np.rando
     - same-sign: +c e_{p mod r}: as balanced, without the conflict
     - gaussian: scale * N(0, I)
     """
-    normal = rng.normal(size=rank)  # drawn for every option, so that the option moves no other number
+    normal = normals(rng, rank)  # drawn for every option, so that the option moves no other number
     if heads == "gaussian":
         return scale * normal
     sign = -1.0 if heads == "balanced" and process // rank % 2 else 1.0
@@ -120,7 +120,7 @@ def check_heads(heads: Heads, processes: int, rank: int) -> None:
 
 def true_basis(rng: np.random.Generator, features: int, rank: int, off: np.ndarray | None = None) -> np.ndarray:
     """A uniformly drawn orthonormal basis [features, rank], orthogonal to the vector ``off`` if one is given."""
-    matrix = rng.normal(size=(features, rank))
+    matrix = normals(rng, features, rank)
     if off is None:
         return orthonormal(matrix)
     return np.ascontiguousarray(orthonormal(np.column_stack([off, matrix]))[:, 1:])

@@ -23,6 +23,7 @@ from envs.linear.shared_subspace import (
     row_normalised,
     true_basis,
 )
+from orchestrator.core import ordered_mean
 
 if TYPE_CHECKING:  # imported only where a face is asked for
     from envs.faces.gym_table import TableEnv
@@ -62,7 +63,7 @@ class SharedSubspaceMDP(LinearProblem[DecisionProcesses]):
 
     name = "shared-subspace-mdp"
     kind = "linear-mdp"
-    version = 1
+    version = 2
     Parameters = SharedSubspaceMDPParameters
     parameters: SharedSubspaceMDPParameters
     actions: int  #: A in every state
@@ -130,7 +131,7 @@ class SharedSubspaceMDP(LinearProblem[DecisionProcesses]):
         reached = kernels.greedy_gains(
             own(basis), own(heads), self.process_of, self.phi, known.transition, known.reward
         )
-        return float((self.gains - reached).mean())
+        return float(ordered_mean(self.gains - reached))
 
     def errors(self, basis: np.ndarray, heads: np.ndarray, gains: np.ndarray | None = None) -> dict[str, float]:
         """Distance of an estimate (``basis`` [d, r], ``heads`` [N, r], ``gains`` [N]) to the truth.

@@ -22,6 +22,7 @@ from envs.linear.shared_subspace import (
     row_normalised,
     true_basis,
 )
+from orchestrator.core import normals, ordered_mean, ordered_sum
 
 
 class SharedSubspaceMRPParameters(SharedSubspaceParameters):
@@ -58,7 +59,7 @@ class SharedSubspaceMRP(LinearMRP):
     """
 
     name = "shared-subspace-mrp"
-    version = 1
+    version = 2
     Parameters = SharedSubspaceMRPParameters
     parameters: SharedSubspaceMRPParameters
 
@@ -118,11 +119,11 @@ class SharedSubspaceMRP(LinearMRP):
             phi = centred_gaussian(rng, self.states, self.features)
             if given.constant_feature == "removed":
                 return row_normalised(phi), None
-            unit = rng.normal(size=self.features)
-            unit /= np.sqrt((unit * unit).sum())
+            unit = normals(rng, self.features)
+            unit /= np.sqrt(ordered_sum(unit * unit))
             phi = row_normalised(phi + np.outer(1 - kernels.linear_values(phi, unit[None])[0], unit))
         along = kernels.linear_values(phi, unit[None])[0]  # the same number in every state
-        self.constant_direction = unit / along.mean()
+        self.constant_direction = unit / float(ordered_mean(along))
         if given.constant_feature == "projected":
             self.excluded_direction = unit
             phi = phi - np.outer(along, unit)
@@ -135,7 +136,7 @@ class SharedSubspaceMRP(LinearMRP):
             self.instance, processes, (self.states,), given.heads, self.rank, 1.0, given.common_kernel
         )
         transition, gains = drawn.transition, drawn.gains
-        extra = np.array([rng.normal(size=self.states) for rng in drawn.streams]).reshape(-1, self.states)
+        extra = np.array([normals(rng, self.states) for rng in drawn.streams]).reshape(-1, self.states)
         stationary = chains.stationary_distributions(transition)
         theta = kernels.linear_values(self.basis, drawn.heads)
         values = kernels.linear_values(self.phi, theta)

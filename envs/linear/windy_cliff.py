@@ -99,7 +99,7 @@ class WindyCliff(LinearMRP):
     """
 
     name = "windy-cliff"
-    version = 1
+    version = 2
     average = False
     Parameters = WindyCliffParameters
     parameters: WindyCliffParameters
@@ -148,7 +148,7 @@ class WindyCliff(LinearMRP):
     def draw(self, processes: np.ndarray) -> Processes:
         """The listed base processes under their policies, with their exact values."""
         grids = self.grids(processes)
-        transition = (self.policies(grids)[..., None] * grids).sum(axis=2)
+        transition = kernels.under_policies(grids, self.policies(grids))
         reward = np.tile(self.cell_reward, (len(processes), 1))
         values = kernels.values_of_rewards(transition, reward, self.gamma)
         stationary = chains.stationary_distributions(transition)

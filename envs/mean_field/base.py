@@ -4,7 +4,6 @@ arXiv:2412.00661, arXiv:2603.03759: s_g' ~ P_g(. | s_g, a_g), s_i' ~ P_l(. | s_i
 r_g(s_g, a_g) + (1 / n) sum_i r_l(s_i, s_g, a_i), discount gamma.
 """
 
-import math
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -15,7 +14,7 @@ from envs.common.cache import Cache
 from envs.mean_field import histograms
 from envs.mean_field.joint_lumping import JointLumping, joint_bytes
 from envs.mean_field.lumping import MOST_OPERATIONS, Lumping, operations
-from orchestrator.core import Environment, Parameters
+from orchestrator.core import Environment, Parameters, elementwise, exp, log, ordered_sum
 
 if TYPE_CHECKING:  # imported only where a face is asked for
     from envs.mean_field.gymnasium import GlobalFace
@@ -101,7 +100,7 @@ class MeanFieldProblem(Environment):
     def _check(self) -> None:
         for name in ("global_kernel", "local_kernel", "local_policy"):
             array = getattr(self, name)
-            total = array.sum(axis=-1)
+            total = ordered_sum(np.moveaxis(array, -1, 0))
             wrong = np.argwhere((array < 0).any(axis=-1) | ~(abs(total - 1) <= 1e-9))
             if len(wrong):
                 row = tuple(int(index) for index in wrong[0])
@@ -167,15 +166,16 @@ class MeanFieldProblem(Environment):
 
     def first_of(self, members: int) -> np.ndarray:
         """As ``first``, for ``members`` local agents instead of N."""
-        return np.array([self._first(cell) for cell in histograms.enumerated(members, self.local_states)])
-
-    def _first(self, cell: np.ndarray) -> float:
-        n, states, alpha = int(cell.sum()), self.local_states, self.concentration
-        ways = math.lgamma(n + 1) - math.fsum(math.lgamma(c + 1) for c in cell)
+        states, alpha = self.local_states, self.concentration
+        cells, ways = histograms.enumerated(members, states), histograms.log_rising(1.0, members)
         if alpha is None:
-            return math.exp(ways - n * math.log(states))
-        spread = math.fsum(math.lgamma(c + alpha) - math.lgamma(alpha) for c in cell)
-        return math.exp(ways + math.lgamma(states * alpha) - math.lgamma(n + states * alpha) + spread)
+            logs = np.full(len(cells), ways[members] - members * log(states))
+        else:  # counts of members whose common distribution is drawn from Dirichlet(alpha, ...)
+            logs = np.full(len(cells), ways[members] - histograms.log_rising(states * alpha, members)[members])
+            ways = ways - histograms.log_rising(alpha, members)
+        for count in cells.T:
+            logs -= ways[count]
+        return elementwise(exp, logs)
 
     def gym(self, k: int | None = None, horizon: int | None = None, render_mode: str | None = None) -> "GlobalFace":
         """The global agent as a gymnasium environment: it sees s_g and the histogram of ``k`` local states (None: all).

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from envs.common.instances import PROCESS, stream
 from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
-from orchestrator.core import Instance
+from orchestrator.core import Instance, ordered_sum
 
 #: Row and column of a step: stay, up, right, down, left.
 STEPS = ((0, 0), (-1, 0), (0, 1), (1, 0), (0, -1))
@@ -46,7 +46,7 @@ class ConstrainedExploration(MeanFieldProblem):
     """n robots; cells and places of the box are numbered row by row. See ``MeanFieldProblem`` for what it offers."""
 
     name = "constrained-exploration"
-    version = 1
+    version = 2
     Parameters = ConstrainedExplorationParameters
     parameters: ConstrainedExplorationParameters
     values: np.ndarray  #: of the cells, float64 [S]
@@ -57,7 +57,7 @@ class ConstrainedExploration(MeanFieldProblem):
         stay = np.eye(self.global_states)
         self.global_kernel = p.hit * _moved(p.side - p.box + 1) + (1 - p.hit) * stay[:, None, :]
         done = np.where(np.eye(actions) > 0, 1 - p.slip, p.slip / (actions - 1))
-        moved = (_moved(p.side)[:, None, :, :] * done[None, :, :, None]).sum(axis=2)
+        moved = ordered_sum(_moved(p.side).transpose(1, 0, 2)[:, :, None] * done.T[:, None, :, None])
         self.local_kernel = np.repeat(moved[:, None], self.global_states, axis=1)
         self.global_reward = np.zeros((self.global_states, self.global_actions))
         paid = np.where(self.inside, self.values[:, None], -p.penalty)

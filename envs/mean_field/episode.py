@@ -6,6 +6,7 @@ import numpy as np
 from gymnasium.spaces import MultiDiscrete
 
 from envs.common.picture import CELL, PAPER, colour, picture
+from orchestrator.core import dirichlets
 
 
 class Population(Protocol):
@@ -61,7 +62,7 @@ class Episode:
         problem, self.steps = self.problem, 0
         self.place = int(rng.integers(problem.global_states))
         n, states, alpha = problem.agents, problem.local_states, problem.concentration
-        chance = np.full(states, 1.0 / states) if alpha is None else rng.dirichlet(np.full(states, alpha))
+        chance = np.full(states, 1.0 / states) if alpha is None else dirichlets(rng, alpha, states)
         self.where = _draw(np.repeat(_cumulative(chance)[None], n, axis=0), rng)
 
     def choices(self, rng: np.random.Generator) -> np.ndarray:
@@ -81,8 +82,8 @@ class Episode:
 
     def observe(self, rng: np.random.Generator) -> np.ndarray:
         """What the global agent sees now; every call draws another k of the n, without replacement."""
-        counts = np.bincount(self.where, minlength=self.problem.local_states)
-        return np.concatenate([[self.place], rng.multivariate_hypergeometric(counts, self.k)]).astype(np.int64)
+        counts = np.bincount(rng.permutation(self.where)[: self.k], minlength=self.problem.local_states)
+        return np.concatenate([[self.place], counts]).astype(np.int64)
 
     def picture(self) -> np.ndarray:
         """The global states with the present one filled, under them the shares of local states as bars: uint8 RGB."""

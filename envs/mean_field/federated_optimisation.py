@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
+from orchestrator.core import elementwise, erf, power
 
 SMALLEST, LARGEST = 0.1, 0.9
 
@@ -40,7 +41,7 @@ class FederatedOptimisation(MeanFieldProblem):
     """n clients, who take part half the time unless an algorithm says otherwise; see ``MeanFieldProblem``."""
 
     name = "federated-optimisation"
-    version = 1
+    version = 2
     Parameters = FederatedOptimisationParameters
     parameters: FederatedOptimisationParameters
     distances: np.ndarray  #: of the levels, float64 [S]
@@ -49,7 +50,7 @@ class FederatedOptimisation(MeanFieldProblem):
     def fill(self) -> None:
         p = self.parameters
         self.distances = np.linspace(0.0, 1.0, p.levels)
-        self.step_sizes = SMALLEST * (LARGEST / SMALLEST) ** np.linspace(0.0, 1.0, p.steps)
+        self.step_sizes = SMALLEST * elementwise(lambda x: power(LARGEST / SMALLEST, x), np.linspace(0.0, 1.0, p.steps))
         asked = np.eye(p.steps)
         self.global_kernel = p.hit * asked[None, :, :] + (1 - p.hit) * asked[:, None, :]
         here, away = np.eye(p.levels), np.eye(p.levels, k=1)
@@ -60,7 +61,7 @@ class FederatedOptimisation(MeanFieldProblem):
             for g, alpha in enumerate(self.step_sizes):
                 self.local_kernel[s, g, 1] = folded((1 - alpha) * x, alpha * p.noise, self.distances)
         self.global_reward = np.zeros((p.steps, p.steps))
-        paid = -(self.distances**2)[:, None] / 2 - np.array([0.0, p.cost])
+        paid = -(self.distances * self.distances)[:, None] / 2 - np.array([0.0, p.cost])
         self.local_reward = np.repeat(paid[:, None], p.steps, axis=1)
 
 
@@ -73,4 +74,4 @@ def folded(mean: float, deviation: float, grid: np.ndarray) -> np.ndarray:
 
 def _normal(z: float) -> float:
     """The distribution function of the normal."""
-    return (1.0 + math.erf(z / math.sqrt(2.0))) / 2.0
+    return (1.0 + erf(z / math.sqrt(2.0))) / 2.0

@@ -7,7 +7,6 @@ Reconstructed: that guess, that all n are like the k seen, x = (n / k) sum of th
 an action.
 """
 
-import math
 from typing import NoReturn
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
-from orchestrator.core import kernel
+from orchestrator.core import exp, kernel
 
 
 class GaussianSqueezeParameters(MeanFieldParameters):
@@ -39,7 +38,7 @@ class GaussianSqueeze(MeanFieldProblem):
     """n agents. ``local_reward`` is 0: what they earn together is ``pooled``, and no ``lumping`` holds it."""
 
     name = "gaussian-squeeze"
-    version = 1
+    version = 2
     Parameters = GaussianSqueezeParameters
     parameters: GaussianSqueezeParameters
     kind = "pooled-mean-field"
@@ -102,7 +101,7 @@ def squeezed(sums, mu, sigma):
     out = np.empty(sums.shape[0])
     for i in range(sums.shape[0]):
         off = (sums[i] - mu) / sigma
-        out[i] = sums[i] * math.exp(-off * off)
+        out[i] = sums[i] * exp(-off * off)
     return out
 
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from orchestrator.core import kernel
+from orchestrator.core import exp, kernel, log
 
 #: Chances below this are left out: together they are less than rounding, and numbers below 1e-308 are slow.
 NEGLIGIBLE = 1e-30
@@ -120,6 +120,15 @@ def moves(sources, chance, cells):
 
 
 @kernel
+def log_rising(first, n):
+    """ln of first (first + 1) ... (first + j - 1) for j = 0..n, float64 [n + 1]: of factorials where ``first`` is 1."""
+    out = np.zeros(n + 1)
+    for j in range(n):
+        out[j + 1] = out[j] + log(first + j)
+    return out
+
+
+@kernel
 def shown(population, sample):
     """P(F | c) float64 [populations, samples]: what k members drawn without replacement from n show.
 
@@ -130,9 +139,7 @@ def shown(population, sample):
     for s in range(population.shape[1]):
         n += population[0, s]
         k += sample[0, s]
-    logs = np.zeros(n + 1)
-    for j in range(1, n + 1):
-        logs[j] = logs[j - 1] + math.log(j)
+    logs = log_rising(1.0, n)
     everything = logs[n] - logs[k] - logs[n - k]
     out = np.zeros((population.shape[0], sample.shape[0]))
     for i in range(population.shape[0]):
@@ -145,5 +152,5 @@ def shown(population, sample):
                     break
                 total += logs[c] - logs[f] - logs[c - f]
             if possible:
-                out[i, j] = math.exp(total)
+                out[i, j] = exp(total)
     return out

@@ -28,7 +28,7 @@ class ModeTracking(MeanFieldProblem):
     """n local agents and a global one on S states; see ``MeanFieldProblem`` for what it offers."""
 
     name = "mode-tracking"
-    version = 1
+    version = 2
     Parameters = ModeTrackingParameters
     parameters: ModeTrackingParameters
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from envs.common.instances import PROCESS, stream
 from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
-from orchestrator.core import Instance
+from orchestrator.core import Instance, dirichlets
 
 
 class RandomPopulationParameters(MeanFieldParameters):
@@ -42,7 +42,7 @@ class RandomPopulation(MeanFieldProblem):
     """n local agents and a global one, drawn at random; see ``MeanFieldProblem`` for what it offers."""
 
     name = "random-population"
-    version = 1
+    version = 2
     Parameters = RandomPopulationParameters
     parameters: RandomPopulationParameters
 
@@ -50,9 +50,9 @@ class RandomPopulation(MeanFieldProblem):
         p, rng = self.parameters, stream(self.instance, PROCESS)
         globals_, actions, states, local_actions = p.sizes
         wanted = np.eye(globals_)[np.arange(actions) % globals_]
-        anywhere = rng.dirichlet(np.full(globals_, p.concentration), size=(globals_, actions))
+        anywhere = dirichlets(rng, p.concentration, globals_, globals_, actions)
         self.global_kernel = p.control * wanted + (1 - p.control) * anywhere
-        moves = rng.dirichlet(np.full(states, p.concentration), size=(states, globals_, local_actions))
+        moves = dirichlets(rng, p.concentration, states, states, globals_, local_actions)
         self.local_kernel = p.persistence * np.eye(states)[:, None, None] + (1 - p.persistence) * moves
         self.global_reward = p.global_weight * rng.random((globals_, actions))
         met = np.eye(states, globals_)[:, :, None]

@@ -26,7 +26,7 @@ class TrackingLine(MeanFieldProblem):
     """n local agents and a global one; see ``MeanFieldProblem`` for what it offers."""
 
     name = "tracking-line"
-    version = 1
+    version = 2
     Parameters = TrackingLineParameters
     parameters: TrackingLineParameters
 

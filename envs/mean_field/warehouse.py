@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from envs.mean_field.base import MeanFieldParameters, MeanFieldProblem, Sizes
+from orchestrator.core import elementwise, exp, ordered_sum
 
 ZONES = 5
 
@@ -29,7 +30,7 @@ class Warehouse(MeanFieldProblem):
     """n robots; see ``MeanFieldProblem`` for what it offers."""
 
     name = "warehouse"
-    version = 1
+    version = 2
     Parameters = WarehouseParameters
     parameters: WarehouseParameters
     concentration = 0.3
@@ -50,5 +51,5 @@ class Warehouse(MeanFieldProblem):
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
-    powers = np.exp(scores)
-    return powers / powers.sum(axis=-1, keepdims=True)
+    powers = elementwise(exp, scores)
+    return powers / ordered_sum(np.moveaxis(powers, -1, 0))[..., None]

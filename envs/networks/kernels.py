@@ -4,12 +4,10 @@ Sums run over agents in a fixed order; nothing goes through BLAS. What is elemen
 only what is a loop is compiled, as each kernel costs the first run a fifth of a second.
 """
 
-import math
-
 import numpy as np
 
 from envs.common.chains import back_substitute
-from orchestrator.core import kernel, ordered_sum
+from orchestrator.core import exp, kernel, ordered_sum
 
 
 @kernel
@@ -50,7 +48,7 @@ def softmax(theta):
                 largest = max(largest, theta[i, s, a])
             total = 0.0
             for a in range(actions):
-                pi[i, s, a] = math.exp(theta[i, s, a] - largest)
+                pi[i, s, a] = exp(theta[i, s, a] - largest)
                 total += pi[i, s, a]
             for a in range(actions):
                 pi[i, s, a] /= total

@@ -204,10 +204,13 @@ class VoterNetwork(NetworkProblem):
 
 
 def decay_rate(beta: float, gamma: float, delta: float) -> float:
-    """phi = exp(-arccosh((1 - gamma (1 - beta) delta) / (gamma beta))): what is left per hop on the infinite line.
+    """phi = exp(-arccosh(x)) = 1 / (x + sqrt(x^2 - 1)), x = (1 - gamma (1 - beta) delta) / (gamma beta).
+
+    It is what is left per hop on the infinite line.
 
     For agents alike, each with ``delta`` as in the head of this file; 0 where nothing travels.
     """
     if gamma * beta == 0:
         return 0.0
-    return math.exp(-math.acosh((1 - gamma * (1 - beta) * delta) / (gamma * beta)))
+    x = (1 - gamma * (1 - beta) * delta) / (gamma * beta)
+    return 1 / (x + math.sqrt((x - 1) * (x + 1)))

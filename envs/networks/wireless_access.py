@@ -44,7 +44,7 @@ class WirelessAccess(NetworkProblem):
 
     name = "wireless-access"
     kind = "access-network-mdp"
-    version = 1
+    version = 2
     Parameters = WirelessAccessParameters
     parameters: WirelessAccessParameters
     states = 8
@@ -59,7 +59,7 @@ class WirelessAccess(NetworkProblem):
         super().__init__(parameters, agents, instance)
         self.side = side
         self.gamma = parameters.gamma
-        self.points = (side - 1) ** 2
+        self.points = (side - 1) * (side - 1)
         self.access = np.array([self._within_reach(i) for i in range(agents)], np.int64)
         self.graph = Graph(agents, [(i, j) for i in range(agents) for j in range(i) if self._meet(i, j)])
 
@@ -101,9 +101,10 @@ class WirelessAccess(NetworkProblem):
         ``seen`` is int64 [B, H, N].
         """
         delivered = (seen // self.actions & GOT_THROUGH).sum(axis=2)
-        total = np.zeros(len(seen))
+        total, discount = np.zeros(len(seen)), 1.0
         for t in range(1, seen.shape[1]):  # slot after slot: the same bits however episodes are batched
-            total += self.gamma ** (t - 1) * delivered[:, t]
+            total += discount * delivered[:, t]
+            discount *= self.gamma
         return total / self.agents
 
     def aloha(self, p: float) -> np.ndarray:

@@ -67,14 +67,14 @@ def from_table(table: Table, start: np.ndarray, states: int, actions: int) -> Pr
             for chance, to, pay, ended in table[s][a]:
                 ahead[states if ended else int(to)] += float(chance)
                 reward[s, a] += float(chance) * float(pay)
-            total = sum(ahead.values())
+            total = math.fsum(ahead.values())
             if min(ahead.values(), default=-1.0) < 0 or abs(total - 1) > SURE:
                 chances = ", ".join(f"{chance:g}" for chance in ahead.values()) or "none"
                 raise ValueError(
                     f"the chances of state {s} under action {a} are {chances}; they must be 0 or more and add up to 1"
                 )
             moves[s, a] = ahead
-    return _process(moves, reward, start / start.sum(), states, actions)
+    return _process(moves, reward, start / math.fsum(start), states, actions)
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Counts:
             total = sum(ahead.values())
             moves[s, a] = {to: count / total for to, count in ahead.items()}
             reward[s, a] = self.total_reward[s, a] / total
-        return _process(moves, reward, start / start.sum(), states, actions)
+        return _process(moves, reward, start / math.fsum(start), states, actions)
 
 
 #: ``begin(seed)`` starts an episode and returns the observations of all agents.

@@ -98,8 +98,10 @@ def draw_keywords(
     for name, value in sorted(given.items()):
         if span := _span(value):
             low, high = span
-            whole_number = integer[name] and low == int(low) and high == int(high)
-            values[name] = int(rng.integers(int(low), int(high) + 1)) if whole_number else float(rng.uniform(low, high))
+            if integer[name] and low == int(low) and high == int(high):
+                values[name] = int(rng.integers(int(low), int(high) + 1))
+            else:
+                values[name] = low + (high - low) * float(rng.random())  # numpy's uniform may fuse the two
         else:
             values[name] = value
     return values

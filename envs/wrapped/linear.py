@@ -20,7 +20,7 @@ from envs.linear.reward_processes import LinearMRP, Processes
 from envs.linear.shared_subspace_mdp import DecisionProcesses, SharedSubspaceMDP
 from envs.wrapped.keywords import WrappedParameters
 from envs.wrapped.source import Wrapped
-from orchestrator.core import kernel
+from orchestrator.core import kernel, ordered_mean, product
 
 #: The long-run gain from a start is (1 - g) times the value discounted by this g, to about seven digits.
 NEARLY_ONE = 1.0 - 1e-8
@@ -115,7 +115,8 @@ class WrappedEvaluation(Chain, LinearMRP):
             grid, pay = self.grid(number)
             greedy = first_best(optimal_values(grid, pay, self.gamma), 1e-9 * np.abs(pay).max() / (1 - self.gamma))
             policy = (1 - epsilon) * np.eye(self.actions)[greedy] + epsilon / self.actions
-            transition[row], reward[row] = (policy[..., None] * grid).sum(axis=1), (policy * pay).sum(axis=1)
+            transition[row] = kernels.under_policies(grid[None], policy[None])[0]
+            reward[row] = kernels.under_policies(pay[None], policy[None])[0]
         values = kernels.values_of_rewards(transition, reward, self.gamma)
         return Processes(transition, reward, np.zeros(m), chains.stationary_distributions(transition), values, values)
 
@@ -136,12 +137,10 @@ class WrappedControl(Chain, SharedSubspaceMDP):
     parameters: ChainParameters
 
     def __init__(self, parameters: ChainParameters, agents: int, instance: int) -> None:
-        from scipy.linalg import helmert  # slow to import
-
         self._restart(parameters, agents, instance)
         pairs = self.states * self.actions
         self.features = pairs - 1
-        self.phi = np.ascontiguousarray(helmert(pairs).T).reshape(self.states, self.actions, pairs - 1)
+        self.phi = contrasts(pairs).reshape(self.states, self.actions, pairs - 1)
         self.grid(0)
 
     def draw(self, processes: np.ndarray) -> DecisionProcesses:
@@ -152,8 +151,8 @@ class WrappedControl(Chain, SharedSubspaceMDP):
         for row, number in enumerate(processes.tolist()):
             transition[row], reward[row] = self.grid(number)
             gains[row] = optimal_gain(transition[row], reward[row], values[row])
-            values[row] -= values[row].mean()
-        theta = values.reshape(m, -1) @ self.phi.reshape(-1, self.features)
+            values[row] -= float(ordered_mean(values[row].reshape(-1)))
+        theta = product(values.reshape(m, -1), self.phi.reshape(-1, self.features))
         heads = np.zeros((m, self.rank))  # theta lies outside the subspace: no exact heads
         return DecisionProcesses(transition, reward, gains, heads, theta, values)
 
@@ -165,7 +164,7 @@ class WrappedControl(Chain, SharedSubspaceMDP):
     @property
     def heads(self) -> np.ndarray:
         """[N, r], B*^T theta_i*."""
-        return (self.solution.theta @ self.basis)[self.process_of]
+        return product(self.solution.theta, self.basis)[self.process_of]
 
     def gain_gap(self, basis: np.ndarray, heads: np.ndarray) -> float:
         """Mean over agents of J_i minus the gain, from a start, of the policy greedy in Phi_sa B w_i."""
@@ -174,7 +173,14 @@ class WrappedControl(Chain, SharedSubspaceMDP):
         reached = gains_from_start(
             own(basis), own(heads), self.process_of, self.phi, solution.transition, solution.reward, starts, NEARLY_ONE
         )
-        return float((self.gains - reached).mean())
+        return float(ordered_mean(self.gains - reached))
+
+
+def contrasts(n: int) -> np.ndarray:
+    """Orthonormal columns [n, n - 1] that are orthogonal to the constants: entry k less those before it (Helmert)."""
+    k = np.arange(1.0, n)
+    rows = (np.tri(n - 1, n) - np.eye(n - 1, n, 1) * k[:, None]) / np.sqrt(k * (k + 1))[:, None]
+    return np.ascontiguousarray(rows.T)
 
 
 @kernel

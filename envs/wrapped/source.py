@@ -42,7 +42,7 @@ class Wrapped(Environment):
     """Base of the faces of a wrapped environment: it says which agent has which process."""
 
     source: ClassVar[Source]
-    version = 1
+    version = 2
     Base: ClassVar[type[WrappedParameters]]
     parameters: WrappedParameters
 

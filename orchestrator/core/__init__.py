@@ -2,6 +2,7 @@
 
 from orchestrator.core.blocks import Block, Persistent
 from orchestrator.core.calls import Call, Conversation, Exchange, Reply
+from orchestrator.core.compiling import inlined, kernel
 from orchestrator.core.environment import Environment, Instance
 from orchestrator.core.graphs import GRAPH_NAMES, Graph, check_graph_name, named_graph
 from orchestrator.core.kernels import (
@@ -10,8 +11,6 @@ from orchestrator.core.kernels import (
     fill_integers,
     fill_normal,
     fill_uniform,
-    inlined,
-    kernel,
     mean_rows,
     next_uint64,
     normal,
@@ -22,6 +21,9 @@ from orchestrator.core.kernels import (
     uniform,
 )
 from orchestrator.core.parameters import Parameters
+from orchestrator.core.portable.algebra import leading_singular, product, symmetric_eigen
+from orchestrator.core.portable.draws import dirichlets, normals
+from orchestrator.core.portable.elementary import elementwise, erf, exp, expm1, log, log1p, power, tanh
 from orchestrator.core.rounds import Coordinator, Fusible
 from orchestrator.core.streams import generator, member_streams
 from orchestrator.plugins.packages import identity_of as package_identity
@@ -46,19 +48,28 @@ __all__ = [
     "Persistent",
     "Reply",
     "check_graph_name",
+    "dirichlets",
     "draw_alias",
     "draw_integer",
+    "elementwise",
+    "erf",
+    "exp",
+    "expm1",
     "fill_integers",
     "fill_normal",
     "fill_uniform",
     "generator",
     "inlined",
     "kernel",
+    "leading_singular",
+    "log",
+    "log1p",
     "mean_rows",
     "member_streams",
     "named_graph",
     "next_uint64",
     "normal",
+    "normals",
     "ordered_mean",
     "ordered_sum",
     "orthonormal",
@@ -67,8 +78,12 @@ __all__ = [
     "plugin_names",
     "plugin_title",
     "plugin_words",
+    "power",
+    "product",
     "settled",
     "sum_rows",
+    "symmetric_eigen",
+    "tanh",
     "uniform",
     "utility_class",
 ]

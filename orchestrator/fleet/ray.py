@@ -19,8 +19,11 @@ class RayFleet(HostFleet):
     Where the group has several bundles, hosts are dealt to them in turn.
     """
 
+    #: The class of its actors.
+    process_class: type[HostProcess] = HostProcess
+
     def __init__(self, count: int, placement_group: PlacementGroup | None = None):
-        super().__init__(count, RayChannel(placement_group))
+        super().__init__(count, RayChannel(placement_group, self.process_class))
 
 
 def here() -> ProcessId:
@@ -31,9 +34,9 @@ def here() -> ProcessId:
 class RayChannel:
     """Actors of Ray."""
 
-    def __init__(self, placement_group: PlacementGroup | None):
+    def __init__(self, placement_group: PlacementGroup | None, process_class: type[HostProcess]):
         self._placement_group = placement_group
-        self._actor_class = ray.remote(HostProcess)
+        self._actor_class = ray.remote(process_class)
 
     def start(self, k: int) -> Any:
         """An actor that Ray starts again without end."""

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 
 from orchestrator import core
-from orchestrator.core.kernels import Kernel
+from orchestrator.core.compiling import Kernel
 from orchestrator.reference.markdown import table, table_cell
 
 INTRODUCTION = """
@@ -14,10 +14,17 @@ when it is first called. All names on this page are imported from `orchestrator.
 
 #: Modules whose functions the page lists: title, sentence.
 SECTIONS = {
+    "orchestrator.core.compiling": ("Decorators", "What makes a function a kernel."),
     "orchestrator.core.kernels": (
-        "Decorators, random draws and sums",
-        "Functions marked *kernel* can be called in kernels and in Python, the others only in Python.",
+        "Random draws and sums",
+        "Functions marked *kernel* here and below can be called in kernels and in Python, the others only in Python.",
     ),
+    "orchestrator.core.portable.elementary": (
+        "exp, log and their like",
+        "The same bits on every processor; `math`, `numpy` and `**` call the C library, whose last bits differ.",
+    ),
+    "orchestrator.core.portable.algebra": ("Linear algebra", "For small matrices, in place of `@` and `np.linalg`."),
+    "orchestrator.core.portable.draws": ("Draws from numpy generators", "For set-ups and coordinators."),
     "orchestrator.core.streams": ("Random streams", "For draws outside kernels, and for streams of your own."),
     "orchestrator.core.graphs": (
         "Graphs",
@@ -76,6 +83,8 @@ RULES = """
   in snapshots; `self.stream(role)` gives fresh streams for other purposes.
 - **Sums over members** use `mean_rows` and `sum_rows` in kernels, `ordered_mean` and `ordered_sum` in Python. They add
   in the order of the members. `np.sum`, `np.mean` and `@` over members add in an order that depends on the block.
+- **exp, log, powers** come from here as well (`exp`, `log`, `power` …), never from `math`, `numpy` or `**`, whose last
+  bits differ from processor to processor. Whole-number powers of floats are products: `x * x`.
 - **Bounds are not checked** in compiled code. `NUMBA_DISABLE_JIT=1` runs the Python functions, which check them;
   `orchestrator check` does this.
 - **Compiled code is cached** on disk. A kernel may call kernels of other files.

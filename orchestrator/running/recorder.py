@@ -16,8 +16,21 @@ Values: TypeAlias = tuple[float | None, ...]
 
 def record_rounds(rounds: int, per_decade: int) -> list[int]:
     """Rounds that become rows: 0, log-spaced from 1, and the last."""
-    spaced = {round(10 ** (k / per_decade)) for k in range(math.ceil(per_decade * math.log10(max(rounds, 1))) + 1)}
-    return sorted({0, rounds} | {r for r in spaced if r <= rounds})
+    spaced, k = {0, rounds}, 0
+    while (r := _tenth_power(k, per_decade)) <= rounds:
+        spaced.add(r)
+        k += 1
+    return sorted(spaced)
+
+
+def _tenth_power(k: int, parts: int) -> int:
+    """10^(k / parts) rounded to a whole number, by whole numbers alone: the C library's power is another elsewhere."""
+    r = round(10.0 ** (k / parts))
+    while (2 * r - 1) ** parts > 2**parts * 10**k:
+        r -= 1
+    while (2 * r + 1) ** parts <= 2**parts * 10**k:
+        r += 1
+    return r
 
 
 class Recorder:

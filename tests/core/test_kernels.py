@@ -11,12 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
-from orchestrator.core import kernels
+from orchestrator.core import inlined, kernel, kernels
 from orchestrator.core.kernels import (
     draw_alias,
     draw_integer,
-    inlined,
-    kernel,
     next_uint64,
     normal,
     ordered_mean,

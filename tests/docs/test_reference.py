@@ -15,7 +15,7 @@ from benchmarks.coverage import studies
 from benchmarks.coverage.processes import HEAVY, WITH_RARE
 from orchestrator import core
 from orchestrator.core import Environment
-from orchestrator.core.kernels import Kernel
+from orchestrator.core.compiling import Kernel
 from orchestrator.reference import kernels, kinds, pages
 from orchestrator.reference.markdown import table_cell
 from orchestrator.reference.members import members

@@ -2,7 +2,7 @@
 
 ``python tests/running/test_golden.py`` rewrites the file. It refuses while numbers have changed and the version
 of neither the algorithm nor the environment has: results stored under the old numbers would pass for the new ones.
-Values are rounded to 10 significant digits first, since the last bits may differ from one class of CPUs to another.
+Values are rounded to 10 significant digits first: another numpy or numba may differ in the last bits.
 """
 
 import hashlib

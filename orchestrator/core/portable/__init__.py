@@ -1,0 +1,1 @@
+"""Mathematics with the same bits on every processor: elementary functions, random draws, linear algebra."""

@@ -1,0 +1,1 @@
+"""Cells that tests of several rooms run."""
