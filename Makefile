@@ -35,7 +35,7 @@ test-cluster: install
 # Thousands of schedules of faults by seed, in one process. A schedule that fails names its seed.
 SCHEDULES ?= 3000
 simulate: install
-	$(BIN)/python -m tests.simulation --schedules $(SCHEDULES)
+	$(BIN)/python -m tests.tools.simulation --schedules $(SCHEDULES)
 
 check: install
 	$(BIN)/ruff check .

@@ -1,8 +1,8 @@
 """What a coordinator yields: a communication with its members, and what that communication costs."""
 
-import threading
 from collections import deque
 from collections.abc import Generator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -14,14 +14,16 @@ from orchestrator.core.graphs import Graph
 Reply: TypeAlias = Mapping[str, np.ndarray]
 
 
-class _Made(threading.local):
+_MADE: ContextVar["deque[Call | Exchange]"] = ContextVar("made")
+
+
+def latest_calls() -> "deque[Call | Exchange]":
     """The calls that this thread made last. The driver compares them with those that were yielded."""
-
-    def __init__(self) -> None:
-        self.calls: deque[Call | Exchange] = deque(maxlen=100)
-
-
-MADE = _Made()
+    try:
+        return _MADE.get()
+    except LookupError:
+        _MADE.set(calls := deque["Call | Exchange"](maxlen=100))
+        return calls
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class Call:
     sensed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        MADE.calls.append(self)
+        latest_calls().append(self)
 
     def cost(self, reply: Reply | None, rows: Reply | None, members: int) -> Traffic:
         """The cost for a group of ``members`` that sent ``reply``. A call has no ``rows``."""
@@ -114,7 +116,7 @@ class Exchange:
             raise TypeError(
                 f"Exchange: graph is a {type(self.graph).__name__}; pass a Graph, such as named_graph('ring', n)"
             )
-        MADE.calls.append(self)
+        latest_calls().append(self)
 
     def cost(self, reply: Reply | None, rows: Reply | None, members: int) -> Traffic:
         """The cost for a group of ``members`` that sent ``rows`` to each other and ``reply`` to the coordinator."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from orchestrator.core.calls import MADE, Call, Conversation, Exchange, Reply
+from orchestrator.core.calls import Call, Conversation, Exchange, Reply, latest_calls
 from orchestrator.fleet.base import Failure, Request, Result
 from orchestrator.fleet.gather import halo, scattered_rows, shared_values
 from orchestrator.running.replica import Replica
@@ -47,7 +47,7 @@ class Turn:
 
     def step(self, results: dict[int, object]) -> bool:
         """Go on to the next yield. False at the end, where the result is in ``results``, or after an error."""
-        latest = MADE.calls
+        latest = latest_calls()
         latest.clear()
         try:
             yielded = self.talk.send(self.reply)
@@ -66,7 +66,7 @@ class Turn:
     def _end(self, result: object, results: dict[int, object]) -> None:
         self.calls = ()  # or they would be held here
         try:
-            if self.made or MADE.calls:
+            if self.made or latest_calls():
                 _check_yielded(self.name, self.made)
         except Exception as error:
             self.replica.fail(Failure.of(error))
@@ -91,8 +91,8 @@ def _place(talk: object) -> str:
 
 def _check_yielded(name: str, made: list[Call | Exchange]) -> None:
     """Raises ``RuntimeError`` for a call that was made, was not yielded and is held by nobody who could still do so."""
-    made += MADE.calls
-    MADE.calls.clear()
+    made += latest_calls()
+    latest_calls().clear()
     made.reverse()
     while made:
         call = made.pop()
@@ -122,7 +122,7 @@ def converse(
 
 def _start(replica: Replica, talk: Callable[[], object], results: dict[int, object]) -> Turn | None:
     """The conversation to drive, or None where ``talk`` is a plain function: its result is there already."""
-    MADE.calls.clear()
+    latest_calls().clear()
     try:
         value = talk()
         if isinstance(value, Generator):
@@ -130,7 +130,7 @@ def _start(replica: Replica, talk: Callable[[], object], results: dict[int, obje
         for call in value if isinstance(value, tuple) else (value,):
             if isinstance(call, Call | Exchange):
                 raise TypeError(f"{talk.__qualname__}() returned a {type(call).__name__}; a call must be yielded")
-        if MADE.calls:
+        if latest_calls():
             _check_yielded(talk.__name__, [])
         results[replica.seed] = value
     except Exception as error:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation.schedules import simulate
+from tests.tools.simulation.schedules import simulate
 
 SCHEDULES = 48
 

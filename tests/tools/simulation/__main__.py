@@ -1,4 +1,4 @@
-"""``python -m tests.simulation --schedules 5000``: simulate schedules one after the other; exit code 1 if one fails."""
+"""``python -m tests.tools.simulation --schedules 5000``: simulate schedules one after the other; exit code 1 if one fails."""
 
 import argparse
 import collections
@@ -18,7 +18,7 @@ def main() -> int:
     asked = parser.parse_args()
     process.prepare()
     logging.getLogger("orchestrator").setLevel(logging.CRITICAL)
-    from tests.simulation.schedules import simulate
+    from tests.tools.simulation.schedules import simulate
 
     began, kinds, wrong = time.monotonic(), collections.Counter(), []
     for seed in range(asked.first, asked.first + asked.schedules):

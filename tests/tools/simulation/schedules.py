@@ -20,8 +20,8 @@ from orchestrator.progress.watcher import Watcher
 from orchestrator.running import inline
 from orchestrator.store import Store
 from orchestrator.store.store import existing
-from tests.simulation.world import Killed, SimulatedChannel, World
 from tests.tools.engine import WORKED
+from tests.tools.simulation.world import Killed, SimulatedChannel, World
 
 #: Times that a driver is started; far more than a schedule has faults.
 STARTS = 60

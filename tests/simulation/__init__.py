@@ -1,1 +1,0 @@
-"""Schedules of faults by a seed, in one process: ``python -m tests.simulation``, and a few of them in the tests."""
