@@ -1,4 +1,4 @@
-"""``python -m tests.tools.simulation --schedules 5000``: simulate schedules one after the other; exit code 1 if one fails."""
+"""`python -m tests.tools.simulation --schedules 5000` runs schedules one by one; exit code 1 if one fails."""
 
 import argparse
 import collections
