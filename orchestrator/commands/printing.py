@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Rows of a table printed on a terminal before it is cut.
 MOST_ROWS = 200
 STATES = {"ok": "green", "note": "yellow", "wrong": "red"}
-COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
+COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow", "withdrawn": "magenta"}
 
 
 def console() -> Console:
@@ -172,6 +172,8 @@ def verdicts(of_sweeps: "Mapping[str, Sequence[Verdict]]", format: str) -> None:
             screen.print(f"[{colour}]{verdict.verdict:12}[/] {sweep}: ", end="")
             screen.print(verdict.claim, markup=False, style="bold")
             screen.print(f"             {verdict.reason}", markup=False)
+            style = "bold" if verdict.standing.altered else None
+            screen.print(f"             {verdict.standing.sentence}", markup=False, style=style)
 
 
 def announce(planned: "Plan") -> None:
@@ -260,7 +262,8 @@ def stopped(definition: "Sweep", results: str, words: Sequence[str]) -> None:
 def outcome(folder: "Results", sweep: str) -> int:
     """Judge a sweep and print the verdicts, or the metrics where it makes no claims. Returns failed replicates."""
     if folder.stored(sweep).claims:
-        verdicts({sweep: folder.judge(sweep)}, "table")
+        judged = folder.judged(sweep)[sweep]
+        verdicts({sweep: [*judged.verdicts, *judged.withdrawn]}, "table")
     else:
         _metrics(folder, sweep)
     counts = folder.status_rows(sweep)

@@ -88,6 +88,7 @@ def tables_page() -> str:
         "`summary` is `runs` with the sweep and case each replicate belongs to; `curves` is `metrics` with `summary`;",
         "`first_crossing(metric_column, level)` is `summary` with `first_round`, the first record at or below it.",
         "`verdicts` is every judgement that was stored, of which `claims` shows the newest of a sweep.",
+        "`memberships` is every row of `members`, also those of replaced definitions.",
         '`case` and `window` are words of SQL: write `"case"`.',
     ]
     return "\n".join(lines) + "\n"

@@ -33,6 +33,8 @@ NEEDS = {
     "claims": ("claims",),
     "verdicts": ("claims",),
     "claim_points": ("claim_points", "claims"),
+    "registrations": ("registrations",),
+    "memberships": ("members",),
     "summary": ("runs", "members"),
     "curves": ("metrics", "runs", "members"),
     "first_crossing": ("metrics", "runs", "members"),
@@ -69,6 +71,8 @@ _SELECTS = {
     "verdicts": "SELECT * FROM {claims}",
     "claim_points": """SELECT * FROM {claim_points} WHERE (sweep, written) IN (
         SELECT (sweep, max(written)) FROM {claims} GROUP BY sweep)""",
+    "registrations": "SELECT * FROM {registrations}",
+    "memberships": "SELECT * FROM {members}",
     "summary": 'SELECT sweep, sweep_hash, "case", runs.* FROM runs JOIN members USING (cell_id)',
 }
 _FIRST_CROSSING = """CREATE MACRO first_crossing(metric_column, level) AS TABLE
