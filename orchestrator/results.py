@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import UserError, nearest
 from orchestrator.planning.stored import StoredSweep, read_portraits
+from orchestrator.planning.until import seed_words
 from orchestrator.store import Store
 from orchestrator.store.sql import sql_text
 
@@ -147,7 +148,10 @@ class Results:
             log.warning("The verdicts are not stored. %s", error)
 
     def status_rows(self, sweep: str | None = None) -> list[dict[str, Any]]:
-        """Numbers of planned, done, diverged, failed and missing replicates: one row per sweep and case."""
+        """Numbers of planned, done, diverged, failed and missing replicates: one row per sweep and case.
+
+        ``seeds`` is the planned number of seeds in words, such as ``8 of up to 64``.
+        """
         given = [self.stored(sweep)] if sweep else None
         # One query finds the sweeps and their replicates; a cell without any has one row, without a seed.
         found = self.store.query(
@@ -166,17 +170,18 @@ class Results:
             # Seeds accumulate: those of an earlier run of the same cells count as well.
             keys = {key for key in states if key[:2] in cells}
             keys |= {(row["case"], row["cell_id"], row["seed"]) for row in stored.replicates}
+            seeds = seed_words(len(stored.seeds), stored.at_most)
             for case in stored.cases:
                 of_case = [states.get(key, "missing") for key in keys if key[0] == case]
                 counts = {state: of_case.count(state) for state in STATES}
-                rows.append({"sweep": name, "case": case, "planned": len(of_case), **counts})
+                rows.append({"sweep": name, "case": case, "seeds": seeds, "planned": len(of_case), **counts})
         return rows
 
     def status(self, sweep: str | None = None) -> "pd.DataFrame":
-        """``status_rows`` as a frame: sweep, case, planned, done, diverged, failed, missing."""
+        """``status_rows`` as a frame: sweep, case, seeds, planned, done, diverged, failed, missing."""
         import pandas as pd
 
-        return pd.DataFrame(self.status_rows(sweep), columns=["sweep", "case", "planned", *STATES])
+        return pd.DataFrame(self.status_rows(sweep), columns=["sweep", "case", "seeds", "planned", *STATES])
 
     def fingerprint(self, sweep: str) -> str:
         """SHA-256 over the sweep's numbers. It is equal wherever and however often the sweep was run.

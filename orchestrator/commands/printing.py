@@ -180,9 +180,9 @@ def announce(planned: "Plan") -> None:
     """Print on stderr what will run, before it does."""
     name, left = planned.sweep.name, planned.total - planned.finished
     if not left:
-        print(f"{name}: all {planned.total} replicates are stored; nothing to run.", file=sys.stderr)
+        print(f"{name}: all {planned.total} replicates are stored{planned.seeds}; nothing to run.", file=sys.stderr)
         return
-    words = f"{name}: {left} of {planned.total} replicates to run ({_cells(len(planned.tasks))})"
+    words = f"{name}: {left} of {planned.total} replicates to run ({_cells(len(planned.tasks))}{planned.seeds})"
     costs = planned.costs.values()
     if actors := max(cost.actors for cost in costs):
         seconds = sum(cost.calls for cost in costs) + max(cost.start for cost in costs)
@@ -215,7 +215,7 @@ def plan_table(planned: "Plan") -> None:
     grid(titles, lines, (False, False, True, True))
     for text in planned.warnings:
         print(text, file=sys.stderr)
-    print(f"{planned.total - planned.finished} of {planned.total} replicates to run.")
+    print(f"{planned.total - planned.finished} of {planned.total} replicates to run{planned.seeds}.")
 
 
 def findings(results: Iterable["Finding"], well: str, ill: str, explain: str = "ok note wrong") -> bool:
@@ -247,10 +247,12 @@ def running_sweeps(folder: "Results", sweeps: Iterable[str]) -> None:
 
 def stopped(definition: "Sweep", results: str, words: Sequence[str]) -> None:
     """After Ctrl-C, print what is stored and the command that continues. ``words`` are those of this command."""
+    from orchestrator.api import begun
     from orchestrator.store.store import existing
 
     cells = {cell.id for _, cell in definition.cells}
     store = existing(results)
+    definition = begun(definition, store)
     stored = sum(seed in definition.seeds for _, seed in store.finished(cells)) if store else 0
     command = shlex.join(["orchestrator", *words])
     print(

@@ -28,7 +28,7 @@ def status(
 
     folder = Results(results)
     rows = folder.status_rows(sweep)
-    printing.rows(("sweep", "case", "planned", "done", "diverged", "failed", "missing"), rows, format.value)
+    printing.rows(("sweep", "case", "seeds", "planned", "done", "diverged", "failed", "missing"), rows, format.value)
     printing.running_sweeps(folder, {row["sweep"]: None for row in rows})
 
 

@@ -14,6 +14,8 @@ def parameter_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
     """Name, type with limits, default and description of every parameter, in the form of a sweep file."""
     rows = []
     for name, field in model.model_fields.items():
+        if field.exclude:  # set from another one
+            continue
         default = "required" if field.is_required() else _value(field.get_default(call_default_factory=True))
         rows.append((name, _type(field.annotation, field.metadata), default, field.description or ""))
     return rows
