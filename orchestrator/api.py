@@ -3,20 +3,21 @@
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TextIO, cast
 
-from orchestrator.cluster.connection import cluster_nodes
+from orchestrator.cluster.connection import cluster_nodes, ray_connection
 from orchestrator.errors import UserError
 from orchestrator.execution import execute
 from orchestrator.fleet.base import Failure
-from orchestrator.planning import sweeps
+from orchestrator.planning import stored, sweeps
 from orchestrator.planning.batches import effort
 from orchestrator.planning.plain import is_list, plain
 from orchestrator.planning.plan import Backend, Plan, plan
 from orchestrator.planning.sweep import Sweep
 from orchestrator.planning.sweeps import Packing
+from orchestrator.planning.until import waiting
 from orchestrator.plugins import registry
 from orchestrator.progress import logfile
 from orchestrator.progress.lines import Progress
@@ -94,23 +95,47 @@ def carry_out(
     logged: bool = False,
     on_failure: Callable[[Failure], None] | None = None,
 ) -> Results:
-    """Plan a sweep against a results folder and run what is missing. Its claims are not judged.
+    """Plan a sweep against a results folder and run what is missing.
 
+    Its claims are not judged, unless its seeds grow until they are decided: then they are judged after each batch.
     With ``logged``, what libraries print during the run goes to the sweep's log instead of the terminal.
     """
-    with cluster_nodes(address, definition) if backend == "ray" else nullcontext(None) as nodes:
-        planned = plan(definition, existing(results), backend, per_actor, retry_failed, nodes)
-        store = Store.open(results, create=True)
-        for text in planned.warnings:
-            log.warning(text)
-        announce(planned)
-        log_to = logfile.log_path(store.folder, definition.name) if logged and planned.tasks else None
-        with logfile.kept(log_to, definition.name) if log_to else nullcontext(sys.stderr) as stream:
-            if log_to:
-                print(f"Log: {log_to}", file=stream)
-            with _progress(planned, quiet, stream) as progress:
-                execute(planned, store, backend, address, progress, on_failure)
+    with ExitStack() as stack:
+        nodes = stack.enter_context(cluster_nodes(address, definition)) if backend == "ray" else None
+        first = begun(definition, existing(results))
+        part: Sweep | None = first
+        while part is not None:
+            planned = plan(part, existing(results), backend, per_actor, retry_failed and part is first, nodes)
+            store = Store.open(results, create=True)
+            for text in planned.warnings if part is first else ():
+                log.warning(text)
+            announce(planned)
+            if part.until and planned.tasks and backend == "ray":
+                stack.enter_context(ray_connection(address))  # one for all batches
+            log_to = logfile.log_path(store.folder, part.name) if logged and planned.tasks else None
+            with logfile.kept(log_to, part.name) if log_to else nullcontext(sys.stderr) as stream:
+                if log_to:
+                    print(f"Log: {log_to}", file=stream)
+                with _progress(planned, quiet, stream) as progress:
+                    execute(planned, store, backend, address, progress, on_failure)
+            part = _next_batch(part, store)
     return Results(results)
+
+
+def begun(definition: Sweep, store: Store | None) -> Sweep:
+    """The sweep with the seeds of the batch that its last run had begun, where its seeds grow."""
+    return stored.begun(definition, store.folder.read(f"sweeps/{definition.name}.json") if store else None)
+
+
+def _next_batch(definition: Sweep, store: Store) -> Sweep | None:
+    """The sweep with one more batch of seeds, if a claim waits for them; None if not."""
+    if not definition.until or len(definition.seeds) >= definition.until.at_most:
+        return None
+    verdicts = Results(store.location).judge(definition.name)
+    planned = [row | {"seed": 0} for row in definition.rows]
+    return (
+        definition.grown(len(definition.seeds) + 1) if waiting(definition.checked_claims, verdicts, planned) else None
+    )
 
 
 def _progress(planned: Plan, quiet: bool, stream: TextIO) -> Progress:

@@ -9,6 +9,7 @@ from orchestrator.cluster.connection import ray_connection
 from orchestrator.cluster.tune import PROBE, run_trials
 from orchestrator.fleet.base import Failure
 from orchestrator.planning.plan import Backend, Plan
+from orchestrator.planning.registered import register
 from orchestrator.planning.stored import StoredSweep, portraits_to_bytes, read_portraits
 from orchestrator.planning.tasks import unfinished
 from orchestrator.progress.watcher import Watcher
@@ -49,8 +50,12 @@ def execute(
 
 
 def _store_sweep(planned: Plan, store: Store) -> None:
-    """Store what reading needs of the sweep, and then its members: a sweep that has members can be read."""
+    """Store what reading needs of the sweep, and then its members: a sweep that has members can be read.
+
+    Its claims are registered first of all, before any of its replicates runs.
+    """
     sweep = planned.sweep
+    register(sweep, store)
     store.folder.write(f"sweeps/{sweep.name}.json", StoredSweep.of(sweep).to_bytes())
     if planned.portraits:
         name = f"sweeps/{sweep.name}.npz"

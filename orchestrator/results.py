@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import UserError, nearest, plain
 from orchestrator.planning.plain import is_name
 from orchestrator.planning.stored import StoredSweep, read_portraits
+from orchestrator.planning.until import seed_words
 from orchestrator.store import Store
 from orchestrator.store.sql import sql_text
 
@@ -21,16 +22,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from orchestrator.claims.claim import Claim
-    from orchestrator.claims.columns import Columns
     from orchestrator.claims.verdict import Verdict
+    from orchestrator.planning.judging import Judged
     from orchestrator.report.style import Width
     from orchestrator.store.store import Ask
 
 #: Rows of tables by name, before they are stored.
 Rows = dict[str, list[dict[str, object]]]
 #: The views that judging reads; claims along curves read ``curves`` as well.
-JUDGED = ("members", "summary", "verdicts", "claims", "claim_points")
+JUDGED = ("members", "summary", "verdicts", "claims", "claim_points", "registrations")
 STATES = ("done", "diverged", "failed", "missing")
 
 
@@ -110,38 +110,35 @@ class Results:
 
     def judge(self, sweep: str) -> "list[Verdict]":
         """Judge the sweep's claims by the rule (docs/claims.md). Verdicts that have changed are stored."""
-        stored = self.stored(sweep)
-        if not stored.claims:
-            return []
-        return self._judged(lambda _: [stored])[sweep]
+        return self.judged(sweep)[sweep].verdicts
 
     def judge_all(self) -> "dict[str, list[Verdict]]":
         """``judge`` for every sweep that can be loaded: name -> its verdicts. The tables are read once for all."""
+        return {name: own.verdicts for name, own in self.judged().items()}
+
+    def judged(self, sweep: str | None = None) -> "dict[str, Judged]":
+        """``judge`` for one sweep or for all, with the claims that were withdrawn after the data."""
+        if sweep is not None:
+            stored = self.stored(sweep)
+            return self._judged(lambda _: [stored])
         return self._judged(lambda ask: self._loadable(_sweeps(ask)))
 
-    def _judged(self, chosen: "Callable[[Ask], Sequence[StoredSweep]]") -> "dict[str, list[Verdict]]":
-        def work(ask: "Ask") -> "list[tuple[StoredSweep, list[Verdict], Rows | None]]":
-            judged = []
-            for stored in chosen(ask):
-                verdicts = self._verdicts(stored, ask) if stored.claims else []
-                judged.append((stored, verdicts, _changed(stored, verdicts, ask) if verdicts else None))
-            return judged
+    def _judged(self, chosen: "Callable[[Ask], Sequence[StoredSweep]]") -> "dict[str, Judged]":
+        from orchestrator.planning.judging import judged
 
-        judged = self.store.reading(JUDGED, work)
-        for _, _, changed in judged:
+        def work(ask: "Ask") -> "list[tuple[StoredSweep, Judged, Rows | None]]":
+            found = []
+            for stored in chosen(ask):
+                own = judged(stored, ask, self.store.query)
+                told = [*own.verdicts, *own.withdrawn]
+                found.append((stored, own, _changed(stored, told, ask) if told else None))
+            return found
+
+        found = self.store.reading(JUDGED, work)
+        for _, _, changed in found:
             if changed is not None:
                 self._keep(changed)
-        return {stored.name: verdicts for stored, verdicts, _ in judged}
-
-    def _verdicts(self, stored: StoredSweep, ask: "Ask") -> "list[Verdict]":
-        from orchestrator.claims.judge import judge
-
-        replicates, curves = self._judged_rows(stored, ask, stored.claims)
-        looks = _looks(stored.name, ask)
-        return [
-            judge(claim, replicates, curves, stored.varied, stored.command, looks.get(claim.name, ()))
-            for claim in stored.claims
-        ]
+        return {stored.name: own for stored, own, _ in found}
 
     def _keep(self, rows: "Rows") -> None:
         from orchestrator.store.schema import table
@@ -152,7 +149,10 @@ class Results:
             log.warning("The verdicts are not stored. %s", error)
 
     def status_rows(self, sweep: str | None = None) -> list[dict[str, Any]]:
-        """Numbers of planned, done, diverged, failed and missing replicates: one row per sweep and case."""
+        """Numbers of planned, done, diverged, failed and missing replicates: one row per sweep and case.
+
+        ``seeds`` is the planned number of seeds in words, such as ``8 of up to 64``.
+        """
         given = [self.stored(sweep)] if sweep else None
         # One query finds the sweeps and their replicates; a cell without any has one row, without a seed.
         found = self.store.query(
@@ -171,17 +171,18 @@ class Results:
             # Seeds accumulate: those of an earlier run of the same cells count as well.
             keys = {key for key in states if key[:2] in cells}
             keys |= {(row["case"], row["cell_id"], row["seed"]) for row in stored.replicates}
+            seeds = seed_words(len(stored.seeds), stored.at_most)
             for case in stored.cases:
                 of_case = [states.get(key, "missing") for key in keys if key[0] == case]
                 counts = {state: of_case.count(state) for state in STATES}
-                rows.append({"sweep": name, "case": case, "planned": len(of_case), **counts})
+                rows.append({"sweep": name, "case": case, "seeds": seeds, "planned": len(of_case), **counts})
         return rows
 
     def status(self, sweep: str | None = None) -> "pd.DataFrame":
-        """``status_rows`` as a frame: sweep, case, planned, done, diverged, failed, missing."""
+        """``status_rows`` as a frame: sweep, case, seeds, planned, done, diverged, failed, missing."""
         import pandas as pd
 
-        return pd.DataFrame(self.status_rows(sweep), columns=["sweep", "case", "planned", *STATES])
+        return pd.DataFrame(self.status_rows(sweep), columns=["sweep", "case", "seeds", "planned", *STATES])
 
     def fingerprint(self, sweep: str) -> str:
         """SHA-256 over the sweep's numbers. It is equal wherever and however often the sweep was run.
@@ -215,19 +216,19 @@ class Results:
         folder = Path(output) if output else self.place("reports")
         entries = []
         for sweep in self.loadable_sweeps():
-            page, verdicts = self._report(sweep, folder / sweep)
+            page, judged = self._report(sweep, folder / sweep)
             link = page.relative_to(folder).as_posix()
-            entries.append(write.Entry(sweep, link, self.stored(sweep).description, verdicts))
+            entries.append(write.Entry(sweep, link, self.stored(sweep).description, judged))
         return write.write_index(entries, folder)
 
-    def _report(self, sweep: str, folder: Path) -> "tuple[Path, Sequence[Verdict]]":
+    def _report(self, sweep: str, folder: Path) -> "tuple[Path, Judged]":
         from orchestrator.report import write
 
-        verdicts, stored = self.judge(sweep), self.stored(sweep)
+        judged, stored = self.judged(sweep)[sweep], self.stored(sweep)
         cells = f"SELECT cell_id FROM members WHERE sweep = {sql_text(sweep)}"
         timings = self.sql(f"SELECT * FROM timings WHERE cell_id IN ({cells})")
         tables = write.Tables(self.summary(sweep), self.curves(sweep), timings)
-        return write.write_sweep(stored, tables, verdicts, self.portraits(sweep), folder), verdicts
+        return write.write_sweep(stored, tables, judged, self.portraits(sweep), folder), judged
 
     def plot(self, sweep: str, claim: str, width: "Width" = "single") -> "Axes":
         """The figure of a claim, by its name or number, as matplotlib axes. Nothing is stored.
@@ -235,15 +236,12 @@ class Results:
         ``width`` is one or two columns of a page, 3.5 or 7.2 inches. ``axes.figure`` is the figure: it shows itself in
         a notebook, and ``axes.figure.savefig("figure.pdf")`` writes it. Raises ``UserError`` for unknown names.
         """
-        from orchestrator.claims.judge import judge
+        from orchestrator.planning.judging import verdict_on
         from orchestrator.report import write
 
         stored = self.stored(sweep)
         wanted = write.claim_named(stored, claim)
-        rows = self._judged_rows(stored, self.store.query, [wanted])
-        looks = _looks(sweep, self.store.query).get(wanted.name, ())
-        verdict = judge(wanted, *rows, stored.varied, stored.command, looks)
-        return write.claim_axes(stored, wanted, verdict, width)
+        return write.claim_axes(stored, wanted, verdict_on(wanted, stored, self.store.query), width)
 
     def _of(self, sweep: str, view: str, order: str) -> "pd.DataFrame":
         from orchestrator.store.frames import in_reading_order
@@ -251,42 +249,10 @@ class Results:
         rows = self.sql(f"SELECT * FROM {view} WHERE sweep = {sql_text(sweep)} ORDER BY {order}")
         return in_reading_order(rows.dropna(axis="columns", how="all") if len(rows) else rows)
 
-    def _judged_rows(self, stored: StoredSweep, ask: "Ask", claims: "Sequence[Claim]") -> "tuple[Columns, Columns]":
-        """What ``claims`` are judged on: replicates, those that are missing included, and records if they need any.
-
-        Seeds accumulate: all that are stored of the sweep's cells count, whichever run stored them.
-        """
-        import numpy as np
-
-        from orchestrator.claims.columns import PLANNED_ROUNDS, columns_of, columns_of_rows, with_missing
-
-        where = f"WHERE sweep = {sql_text(stored.name)}"
-        summary = columns_of(ask(f'SELECT * FROM summary {where} ORDER BY "case", cell_id, seed'))
-        curves = columns_of_rows(())
-        if any(claim.along_curves for claim in claims):
-            curves = columns_of(self.store.query(f'SELECT * FROM curves {where} ORDER BY "case", cell_id, seed, round'))
-        if summary.rows:
-            planned = {(row["case"], row["cell_id"]) for row in stored.rows}
-            pairs = zip(summary["case"], summary["cell_id"], strict=True)
-            summary = summary.select(np.array([pair in planned for pair in pairs], dtype=bool))
-            rounds = np.array([stored.planned_rounds[cell] for cell in summary["cell_id"]], dtype=np.int64)
-            summary = summary.replace(**{PLANNED_ROUNDS: rounds})
-        return with_missing(summary, columns_of_rows(stored.replicates)), curves
-
 
 def _sweeps(ask: "Ask") -> list[str]:
     """Names of the sweeps that were run into the folder."""
     return [row["sweep"] for row in ask("SELECT DISTINCT sweep FROM members ORDER BY sweep").to_pylist()]
-
-
-def _looks(sweep: str, ask: "Ask") -> dict[str, list[int]]:
-    """Claim -> the numbers of seeds at which it got verdicts in this folder, the first one first."""
-    order = "coalesce(write_number, 0), written"
-    query = f"SELECT claim, seeds FROM verdicts WHERE sweep = {sql_text(sweep)} AND look > 0 ORDER BY {order}"
-    found: dict[str, list[int]] = {}
-    for row in ask(query).to_pylist():
-        found.setdefault(row["claim"], []).append(row["seeds"])
-    return found
 
 
 def _changed(stored: StoredSweep, verdicts: "Sequence[Verdict]", ask: "Ask") -> "Rows | None":

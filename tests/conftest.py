@@ -21,7 +21,10 @@ settings.load_profile("shared machine")
 #: compile the same kernels are together, and those that use all kernels come last, when they are on disk.
 GROUPS = {
     "hosts": ("tests/hosts",),
-    "ray": ("tests/fleet", "tests/running/test_sweeps.py", "tests/store/test_remote.py"),
+    "ray": (
+        *("tests/fleet", "tests/running/test_sweeps.py", "tests/running/test_until_decided.py"),
+        "tests/store/test_remote.py",
+    ),
     "mean field": ("tests/algorithms/mean_field", "tests/envs/mean_field", "tests/envs/graphon"),
     "jobs": ("tests/cluster",),
     "reciprocity": ("tests/algorithms/policy_reciprocity", "tests/envs/grids"),

@@ -33,9 +33,9 @@ def interval_text(interval: Interval) -> str:
     return f"{float(interval.estimate):.3g} [{float(interval.low):.3g}, {float(interval.high):.3g}]"
 
 
-def percent(share: float) -> str:
-    """A share as percent with two digits: 0.369 is ``37 %``."""
-    return f"{100 * share:.2g} %"
+def percent(share: float, digits: int = 2) -> str:
+    """A share as percent with so many digits: 0.369 is ``37 %``."""
+    return f"{100 * share:.{digits}g} %"
 
 
 def floor_words(claim: Claim, floor: Interval) -> tuple[str, dict[str, float]]:
@@ -61,22 +61,24 @@ def seeds_words(
     least = max(looks.LEAST_SEEDS, looks.seeds_for(claim.rare) if claim.rare else 0)
     if seeds < 2 or not any(math.isfinite(float(part.high) - float(part.low)) for part in intervals):
         return ""
-    return _needed_words(looks.seeds_needed(intervals, seeds, accepted, look, least))
+    return _needed_words(looks.seeds_needed(intervals, seeds, accepted, look, least), look)
 
 
 def runs_words(claim: Claim, data: Sample, share: float, look: int) -> str:
     """The same for a share of runs."""
     runs = len(data.seeds)
     least = max(looks.LEAST_SEEDS, looks.seeds_for(claim.rare) if claim.rare else 0)
-    return _needed_words(looks.runs_needed(round(share * runs), runs, claim.accepted, look, least))
+    return _needed_words(looks.runs_needed(round(share * runs), runs, claim.accepted, look, least), look)
 
 
-def _needed_words(n: int | None) -> str:
+def _needed_words(n: int | None, look: int) -> str:
     if n is None:
         few = f"even {looks.MOST_SEEDS} seeds would not decide it"
         return f"; the estimate lies at the edge of the accepted range, so {few}"
+    wider = percent(1 - looks.alpha(look + 1), digits=4)
     return (
-        f"; about {n} seeds would decide it if the estimate stays the same (each further look needs a wider interval)"
+        f"; about {n} seeds would decide it if the estimate stays the same. Looking again costs: the next look needs "
+        f"an interval of {wider}, and each look in between makes that wider"
     )
 
 

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from orchestrator.claims.standing import Standing
 from orchestrator.claims.statistics.intervals import Interval
 
-Outcome = Literal["supported", "refuted", "inconclusive"]
+#: A withdrawn claim is one that a sweep had and has no more; the others are judged.
+Outcome = Literal["supported", "refuted", "inconclusive", "withdrawn"]
 #: In words what the rule's arrays hold as 1, -1 and 0.
 OUTCOMES: dict[int, Outcome] = {1: "supported", -1: "refuted", 0: "inconclusive"}
 
@@ -48,7 +50,8 @@ class Verdict:
     claim has got a verdict; 0 if this is none (no interval, too few seeds, seeds that have not finished) or if nothing
     in it is random. ``interval`` says what [ci_low, ci_high] is. ``fit`` holds what figures draw: ``intercept`` and
     ``slope`` of log y = a + b u (u = log x for a power, x for an exponential), ``slope_change`` over the window, and
-    ``floor``, ``scale``, ``decay`` of y = C0 + C1 exp(-p u).
+    ``floor``, ``scale``, ``decay`` of y = C0 + C1 exp(-p u). ``standing`` says whether the claim was fixed before the
+    data.
     """
 
     claim: str
@@ -67,6 +70,7 @@ class Verdict:
     fit: Mapping[str, float] = field(default_factory=dict[str, float])
     seeds: int = 0
     look: int = 0
+    standing: Standing = field(default_factory=Standing)
 
     def to_rows(self, sweep: str, sweep_hash: str) -> tuple[dict[str, object], list[dict[str, object]]]:
         """The row of table ``claims`` and the rows of ``claim_points``; NaN stands for no number."""
@@ -74,4 +78,5 @@ class Verdict:
         names = ("case", "metric", "versus", "law", "estimate", "ci_low", "ci_high", "interval", "expected", "verdict")
         names += ("seeds", "look")
         row = key | {name: getattr(self, name) for name in names} | {"reason": self.reason}
+        row |= self.standing.to_row()
         return row, [key | vars(point) for point in self.points]

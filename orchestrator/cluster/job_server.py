@@ -86,7 +86,8 @@ class JobServer:
             agents_per_actor=agents_per_actor,
             retry_failed=retry_failed,
         )
-        digest = hashlib.sha256(json.dumps([sweep.hash, sorted(sweep.seeds), results]).encode()).hexdigest()[:8]
+        seeds = sweep.until.model_dump() if sweep.until else sorted(sweep.seeds)
+        digest = hashlib.sha256(json.dumps([sweep.hash, seeds, results]).encode()).hexdigest()[:8]
         prefix = f"{sweep.name.replace('/', '-')}-{digest}-"
         known, shown = self.jobs(), title(results)
         for job in known:

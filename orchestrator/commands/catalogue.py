@@ -118,7 +118,7 @@ def _sweep(reference: str) -> None:
     screen.print(plain(sweep.description.strip()), markup=False)
     minutes = f", about {sweep.minutes:g} minutes on 2 cores" if sweep.minutes else ""
     packing = sweep.placement.agents_per_actor
-    screen.print(f"\n{len(sweep.cells)} cells x {len(sweep.seeds)} seeds, agents_per_actor {packing}{minutes}")
+    screen.print(f"\n{len(sweep.cells)} cells x {sweep.seed_words} seeds, agents_per_actor {packing}{minutes}")
     for title, settings in (("env", sweep.env), ("base", sweep.base), ("grid", sweep.grid), ("zip", sweep.zip)):
         if settings:
             screen.print(f"{title}: ", end="", style="bold")

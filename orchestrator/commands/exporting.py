@@ -23,6 +23,7 @@ STORED = {
     "timings": """SELECT sweep, "case", timings.* FROM timings JOIN members USING (cell_id)
         WHERE sweep = $${sweep}$$ ORDER BY "case", cell_id, attempt""",
     "claims": "SELECT * FROM claims WHERE sweep = $${sweep}$$ ORDER BY ALL",
+    "registrations": "SELECT * FROM registrations WHERE sweep = $${sweep}$$ ORDER BY number, claim",
     "claim_points": "SELECT * FROM claim_points WHERE sweep = $${sweep}$$ ORDER BY claim, x",
 }
 TABLES = ("tidy", "summary", "curves", *STORED)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Rows of a table printed on a terminal before it is cut.
 MOST_ROWS = 200
 STATES = {"ok": "green", "note": "yellow", "wrong": "red"}
-COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
+COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow", "withdrawn": "magenta"}
 
 
 def console() -> Console:
@@ -179,15 +179,17 @@ def verdicts(of_sweeps: "Mapping[str, Sequence[Verdict]]", format: str, raw: boo
             screen.print(f"{plain(sweep)}: ", markup=False, end="")
             screen.print(plain(verdict.claim), markup=False, style="bold")
             screen.print(f"             {plain(verdict.reason)}", markup=False)
+            style = "bold" if verdict.standing.altered else None
+            screen.print(f"             {plain(verdict.standing.sentence)}", markup=False, style=style)
 
 
 def announce(planned: "Plan") -> None:
     """Print on stderr what will run, before it does."""
     name, left = planned.sweep.name, planned.total - planned.finished
     if not left:
-        print(f"{name}: all {planned.total} replicates are stored; nothing to run.", file=sys.stderr)
+        print(f"{name}: all {planned.total} replicates are stored{planned.seeds}; nothing to run.", file=sys.stderr)
         return
-    words = f"{name}: {left} of {planned.total} replicates to run ({_cells(len(planned.tasks))})"
+    words = f"{name}: {left} of {planned.total} replicates to run ({_cells(len(planned.tasks))}{planned.seeds})"
     costs = planned.costs.values()
     if actors := max(cost.actors for cost in costs):
         seconds = sum(cost.calls for cost in costs) + max(cost.start for cost in costs)
@@ -220,7 +222,7 @@ def plan_table(planned: "Plan") -> None:
     grid(titles, lines, (False, False, True, True))
     for text in planned.warnings:
         print(plain(text), file=sys.stderr)
-    print(f"{planned.total - planned.finished} of {planned.total} replicates to run.")
+    print(f"{planned.total - planned.finished} of {planned.total} replicates to run{planned.seeds}.")
 
 
 def findings(results: Iterable["Finding"], well: str, ill: str, explain: str = "ok note wrong") -> bool:
@@ -252,10 +254,12 @@ def running_sweeps(folder: "Results", sweeps: Iterable[str]) -> None:
 
 def stopped(definition: "Sweep", results: str, words: Sequence[str]) -> None:
     """After Ctrl-C, print what is stored and the command that continues. ``words`` are those of this command."""
+    from orchestrator.api import begun
     from orchestrator.store.store import existing
 
     cells = {cell.id for _, cell in definition.cells}
     store = existing(results)
+    definition = begun(definition, store)
     stored = sum(seed in definition.seeds for _, seed in store.finished(cells)) if store else 0
     command = shlex.join(["orchestrator", *words])
     print(
@@ -267,7 +271,8 @@ def stopped(definition: "Sweep", results: str, words: Sequence[str]) -> None:
 def outcome(folder: "Results", sweep: str) -> int:
     """Judge a sweep and print the verdicts, or the metrics where it makes no claims. Returns failed replicates."""
     if folder.stored(sweep).claims:
-        verdicts({sweep: folder.judge(sweep)}, "table")
+        judged = folder.judged(sweep)[sweep]
+        verdicts({sweep: [*judged.verdicts, *judged.withdrawn]}, "table")
     else:
         _metrics(folder, sweep)
     counts = folder.status_rows(sweep)

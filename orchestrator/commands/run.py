@@ -127,10 +127,12 @@ def sweep(
             return
     definition.check()
     if dry_run:
+        from orchestrator.api import begun
         from orchestrator.planning.plan import plan
         from orchestrator.store.store import existing
 
-        printing.plan_table(plan(definition, existing(results), backend.value, packing, retry_failed))
+        store = existing(results)
+        printing.plan_table(plan(begun(definition, store), store, backend.value, packing, retry_failed))
         return
     _carry_out(definition, results, backend, address, packing, retry_failed)
 

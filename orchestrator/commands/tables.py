@@ -13,6 +13,8 @@ from orchestrator.errors import UserError, plain
 
 app = typer.Typer()
 
+STRICT = "Exit with 1 if a claim is refuted, or was changed or withdrawn after the data."
+
 
 @app.command()
 def status(
@@ -30,7 +32,9 @@ def status(
 
     folder = Results(results)
     rows = folder.status_rows(sweep)
-    printing.rows(("sweep", "case", "planned", "done", "diverged", "failed", "missing"), rows, format.value, raw)
+    printing.rows(
+        ("sweep", "case", "seeds", "planned", "done", "diverged", "failed", "missing"), rows, format.value, raw
+    )
     printing.running_sweeps(folder, {row["sweep"]: None for row in rows})
 
 
@@ -44,7 +48,8 @@ def query(
 ) -> None:
     """Read the tables with SQL.
 
-    The tables are members, runs, metrics, agents, timings, claims, claim_points, summary and curves (docs/tables.md).
+    The tables are members, runs, metrics, agents, timings, claims, verdicts, registrations, claim_points, summary and
+    curves (docs/tables.md).
     """
     from orchestrator.commands import printing
     from orchestrator.store import Store
@@ -57,21 +62,25 @@ def query(
 @app.command()
 def claims(
     sweep: SweepArgument = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help=STRICT)] = False,
     format: FormatOption = Format.table,
     raw: RawOption = False,
     results: ResultsOption = "results",
 ) -> None:
-    """Judge the claims of one sweep, or of all."""
+    """Judge the claims of one sweep, or of all.
+
+    Each verdict says whether the claim was registered before the data, or how often it was changed after them.
+    """
     from orchestrator.commands import printing
     from orchestrator.results import Results
 
     folder = Results(results)
     if sweep and not folder.stored(sweep).claims:
         print(f"{sweep} makes no claims.", file=sys.stderr)
-    verdicts = {sweep: folder.judge(sweep)} if sweep else folder.judge_all()
-    printing.verdicts(verdicts, format.value, raw)
-    if strict and any(verdict.verdict == "refuted" for of_sweep in verdicts.values() for verdict in of_sweep):
+    judged = {name: [*own.verdicts, *own.withdrawn] for name, own in folder.judged(sweep).items()}
+    printing.verdicts(judged, format.value, raw)
+    told = [verdict for of_sweep in judged.values() for verdict in of_sweep]
+    if strict and any(verdict.verdict == "refuted" or verdict.standing.altered for verdict in told):
         raise typer.Exit(1)
 
 

@@ -39,6 +39,11 @@ class Plan:
     )  #: title -> uint8 [height, width, 3]
 
     @property
+    def seeds(self) -> str:
+        """Of a sweep whose seeds grow: ``, 8 of up to 64 seeds``."""
+        return f", {self.sweep.seed_words} seeds" if self.sweep.until else ""
+
+    @property
     def environments(self) -> dict[str, float]:
         """Cell id -> bytes of its environments."""
         return {cell: cost.environments for cell, cost in self.costs.items()}

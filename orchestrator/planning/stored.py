@@ -35,6 +35,7 @@ class StoredSweep(BaseModel):
     description: str
     hash: str  #: of the cases and their cells
     seeds: tuple[int, ...]
+    at_most: int | None = None  #: seeds up to which it grows until its claims are decided
     command: str  #: runs a shipped sweep again; empty for a file or an ad-hoc run
     varied: Literal["seeds", "instances"]  #: what differs between replicates besides the seed itself
     axes: list[str]  #: columns of the settings that differ between cells, ``agents`` first
@@ -68,6 +69,7 @@ class StoredSweep(BaseModel):
             description=sweep.description,
             hash=sweep.hash,
             seeds=sweep.seeds,
+            at_most=sweep.until.at_most if sweep.until else None,
             command=sweep.command,
             varied=sweep.varied,
             axes=sweep.axes,
@@ -123,6 +125,21 @@ class StoredSweep(BaseModel):
     def replicates(self) -> Sequence[dict[str, object]]:
         """One row per planned replicate: a row of ``rows`` with its seed."""
         return [row | {"seed": seed} for row in self.rows for seed in self.seeds]
+
+
+def begun(sweep: "Sweep", data: bytes | None) -> "Sweep":
+    """A copy of a sweep that grows, with the seeds of the look that an earlier run of it had begun.
+
+    ``data`` is the content of ``sweeps/NAME.json``, None if there is none.
+    """
+    if not sweep.until or data is None:
+        return sweep
+    try:
+        stored = StoredSweep.read(sweep.name, data)
+    except UserError:  # it is written anew
+        return sweep
+    same = stored.hash == sweep.hash and stored.at_most is not None
+    return sweep.grown(len(stored.seeds)) if same else sweep
 
 
 def read_portraits(sweep: str, data: bytes | None) -> "dict[str, np.ndarray]":

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from orchestrator.claims.claim import COSTS, LEAST_SEEDS, ROUND, Claim, bare, read_claim
 from orchestrator.claims.columns import PLANNED_ROUNDS, column_name
@@ -17,6 +17,7 @@ from orchestrator.errors import UserError, nearest
 from orchestrator.planning.cells import Cell, Seeds, make_cell
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
 from orchestrator.planning.plain import NAME, is_list, is_mapping, lists, part, strings
+from orchestrator.planning.until import Until, seed_words
 from orchestrator.plugins import references, registry, sources
 
 #: Parts of a sweep in which plug-in files are named.
@@ -53,13 +54,31 @@ class Sweep(Parameters):
     base: dict[str, object] = Field({}, description="settings of every case that has them")
     grid: dict[str, list[object]] = Field({}, description="key -> values, all combinations")
     zip: dict[str, list[object]] = Field({}, description="key -> values, varied together")
-    seeds: Seeds = Field(tuple(range(8)), description="0..7, a list, or one number; more of them are added later")
+    seeds: Seeds = Field(
+        tuple(range(8)),
+        description="0..7, a list, or one number; more of them are added later. Or until, at_most: see below",
+    )
+    #: How ``seeds`` may grow; written there.
+    until: Until | None = Field(None, exclude=True)
     record: dict[str, object] = Field({}, description="every, per_decade, agents: when it is measured")
     placement: Placement = Field(
         Placement.model_validate({}), description="agents_per_actor, strategy, labels: it never changes a number"
     )
     minutes: float | None = Field(None, description="expected run time on 2 cores")
     claims: list[dict[str, object]] = Field([], description="the laws to judge, fixed before the data")
+
+    @field_serializer("seeds")
+    def _seeds_as_written(self, seeds: tuple[int, ...]) -> object:
+        return self.until.model_dump() if self.until else list(seeds)
+
+    @property
+    def seed_words(self) -> str:
+        """The number of seeds, such as ``8 of up to 64``."""
+        return seed_words(len(self.seeds), self.until.at_most if self.until else None)
+
+    def grown(self, seeds: int) -> "Sweep":
+        """A copy whose seeds are those of the first look at ``seeds`` seeds or more."""
+        return self.model_copy(update={"seeds": tuple(range(self.until.size(seeds)))}) if self.until else self
 
     @property
     def command(self) -> str:

@@ -10,6 +10,7 @@ from orchestrator.planning import plain_yaml
 from orchestrator.planning.cells import parse_seeds, validated
 from orchestrator.planning.plain import is_list, is_mapping, part
 from orchestrator.planning.sweep import Sweep
+from orchestrator.planning.until import Until, check_place
 from orchestrator.plugins import registry
 
 #: Agents in one Ray actor, or ``auto`` for no actors.
@@ -48,7 +49,10 @@ def checked(content: Mapping[str, object], owner: str) -> Sweep:
     """A sweep from plain data. Raises ``UserError``."""
     for axes in ("grid", "zip"):
         _check_axes(f"{owner}: {axes}", content.get(axes) or {})
-    sweep = validated(Sweep, content, owner)
+    check_place(content, owner)
+    given = content.get("seeds")
+    sweep = validated(Sweep, {**content, "seeds": 0} if is_mapping(given) else content, owner)
+    sweep = with_seeds(sweep, given, owner) if is_mapping(given) else sweep
     for case, own in sweep.cases.items():
         _check_axes(f"{owner}: cases.{case}.grid", own.get("grid", {}))
         if not isinstance(own.get("env", {}), Mapping):
@@ -93,7 +97,17 @@ def overridden(sweep: Sweep, overrides: Mapping[str, Sequence[object]], seeds: o
                 if "grid" in own:
                     own["grid"] = {**part(own, "grid"), key: list(values)}
     changed = sweep.model_copy(update={"base": base, "grid": grid, "zip": zipped, "cases": cases})
-    return changed.model_copy(update={"seeds": parse_seeds(seeds)}) if seeds is not None else changed
+    return changed if seeds is None else with_seeds(changed, seeds, sweep.name)
+
+
+def with_seeds(sweep: Sweep, seeds: object, owner: str) -> Sweep:
+    """A copy of the sweep with other seeds. Raises ``UserError``."""
+    if not is_mapping(seeds):
+        return sweep.model_copy(update={"seeds": parse_seeds(seeds), "until": None})
+    until = validated(Until, seeds, f"{owner}: seeds", "seeds.")
+    if not sweep.claims:
+        raise UserError(f"{owner}: seeds are added until the claims are decided, but the sweep makes no claims.")
+    return sweep.model_copy(update={"until": until}).grown(0)
 
 
 def adhoc(

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from orchestrator.claims.claim import LAW_FIELDS, LAWS, Claim, Floor, Reference
 from orchestrator.planning.cells import Record
 from orchestrator.planning.sweep import Placement, Sweep
+from orchestrator.planning.until import Until
 from orchestrator.plugins import registry
 from orchestrator.reference import words
 from orchestrator.reference.kernels import kernels_page
@@ -39,6 +40,10 @@ the message names the nearest known one. The words: [concepts.md](../concepts.md
 #: Sections of the page about the sweep file: the model that reads it, and a sentence.
 SWEEP_FILE = {
     "A sweep": (Sweep, "The top level. A key of `base` or `grid` applies to the cases that have it."),
+    "seeds": (
+        Until,
+        "Batches of seeds: `seeds: {until: decided, at_most: 64}`. Rule: [claims.md](../claims.md#until-decided).",
+    ),
     "record": (Record, "When a run is measured. Measuring changes no number, but the schedule is part of a cell's id."),
     "placement": (Placement, "How agents are packed into processes."),
     "A claim": (

@@ -14,6 +14,8 @@ def parameter_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
     """Name, type with limits, default and description of every parameter, in the form of a sweep file."""
     rows = []
     for name, field in model.model_fields.items():
+        if field.exclude:  # set from another one
+            continue
         default = "required" if field.is_required() else _value(field.get_default(call_default_factory=True))
         rows.append((name, _type(field.annotation, field.metadata), default, field.description or ""))
     return rows
@@ -90,6 +92,7 @@ def tables_page() -> str:
         "`summary` is `runs` with the sweep and case each replicate belongs to; `curves` is `metrics` with `summary`;",
         "`first_crossing(metric_column, level)` is `summary` with `first_round`, the first record at or below it.",
         "`verdicts` is every judgement that was stored, of which `claims` shows the newest of a sweep.",
+        "`memberships` is every row of `members`, also those of replaced definitions.",
         '`case` and `window` are words of SQL: write `"case"`.',
     ]
     return "\n".join(lines) + "\n"

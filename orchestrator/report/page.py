@@ -25,6 +25,7 @@ from orchestrator.report.curve_figures import COSTS, band_words, cost_panels, cu
 from orchestrator.report.embed import figure_html, palette
 from orchestrator.report.provenance import Origin
 from orchestrator.report.style import typeset, words
+from orchestrator.report.verdict_table import chip, standing_words, verdict_table
 from orchestrator.store.sql import sql_name, sql_text
 
 HERE = Path(__file__).parent
@@ -55,7 +56,7 @@ class Page:
 
     ``details`` becomes the configuration table; nested mappings get dotted names. ``labels`` maps field names to words
     for the axes, ``meanings`` maps metrics to descriptions. ``scores`` are the metrics that are drawn as interquartile
-    means. ``pictures`` (title -> uint8 [h, w, 3]) show the environments.
+    means. ``pictures`` (title -> uint8 [h, w, 3]) show the environments. ``withdrawn`` are claims that the sweep had.
     """
 
     sweep: str
@@ -70,14 +71,20 @@ class Page:
     pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict[str, NDArray[np.uint8]])
     origin: Origin | None = None
     description: str = ""
+    withdrawn: Sequence[Verdict] = ()
 
 
 def write_report(page: Page, folder: str | Path) -> Path:
     """Write ``index.html`` into ``folder``, which is created; an older page is replaced. Returns its path."""
     cards = [_claim_card(i, page, *pair) for i, pair in enumerate(zip(page.claims, page.verdicts, strict=True), 1)]
     about = f"<p>{escape(page.description)}</p>" if page.description else ""
+    table = (
+        [verdict_table(page.claims, page.verdicts, page.withdrawn)]
+        if cards or page.withdrawn
+        else ["<p>This sweep has no claims.</p>"]
+    )
     parts = {
-        "Verdicts": [_verdict_table(page.claims, page.verdicts)] if cards else ["<p>This sweep has no claims.</p>"],
+        "Verdicts": table,
         "Claims": cards,
         "Learning curves and costs": _curve_cards(page),
         "Environments": [_picture(title, pixels) for title, pixels in page.pictures.items()],
@@ -201,7 +208,8 @@ def _claim_card(number: int, page: Page, claim: Claim, verdict: Verdict) -> str:
     figure = figure_html(claim_panel(claim, verdict, page.labels), name, f"Figure of the claim: {claim.name}")
     interval = f"<p class='soft'>Interval: {escape(verdict.interval)}.</p>" if verdict.ci_low == verdict.ci_low else ""
     return (
-        f"<section class='card claim' id='claim-{number}'><h3>{escape(claim.name)} {_chip(verdict)}</h3>"
+        f"<section class='card claim' id='claim-{number}'><h3>{escape(claim.name)} {chip(verdict)} "
+        f"{standing_words(verdict)}</h3>"
         f"<div class='beside'>{figure}<div><p>{escape(typeset(verdict.reason))}</p>{interval}"
         f"{_sql(claim_sql(page.sweep, claim))}</div></div></section>"
     )
@@ -216,39 +224,6 @@ def _picture(title: str, pixels: NDArray[np.uint8]) -> str:
         f"<section class='card'><h3>{escape(title)}</h3>"
         f"<img alt='{escape(title)}' src='data:image/png;base64,{source}'></section>"
     )
-
-
-def _chip(verdict: Verdict) -> str:
-    return f"<span class='verdict {escape(verdict.verdict)}'>{escape(verdict.verdict)}</span>"
-
-
-def _number(verdict: Verdict) -> str:
-    if verdict.estimate != verdict.estimate:
-        return "–"
-    ends = "" if verdict.ci_low != verdict.ci_low else f" [{verdict.ci_low:.3g}, {verdict.ci_high:.3g}]"
-    return typeset(f"{verdict.estimate:.3g}{ends}")
-
-
-def _verdict_table(claims: Sequence[Claim], verdicts: Sequence[Verdict]) -> str:
-    rows = [
-        f"<tr><td>{_chip(verdict)}</td><td><a href='#claim-{i}'>{escape(verdict.claim)}</a><br>"
-        f"<span class='soft'>{escape(_about(claim))}</span></td>"
-        f"<td class='number' data-name='estimate'>{escape(_number(verdict))}</td>"
-        f"<td class='number' data-name='expected'>{escape(typeset(verdict.expected))}</td></tr>"
-        for i, (claim, verdict) in enumerate(zip(claims, verdicts, strict=True), start=1)
-    ]
-    head = "<tr><th>verdict</th><th>claim</th><th>estimate [interval]</th><th>expected</th></tr>"
-    return (
-        f"<div class='scroll'><table class='verdicts'><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _about(claim: Claim) -> str:
-    """Law, quantity, x axis and selected cells in one line."""
-    case = "" if f"of {claim.case}" in claim.quantity else f", {claim.case}"
-    versus = f" vs {claim.versus}" if claim.versus else ""
-    where = "".join(f", {key}={value}" for key, value in claim.where.items())
-    return f"{claim.law}: {claim.quantity}{case}{versus}{where}"
 
 
 def _sql(query: str) -> str:

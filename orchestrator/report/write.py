@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from orchestrator.claims.claim import Claim
 from orchestrator.claims.verdict import Verdict
 from orchestrator.errors import UserError
+from orchestrator.planning.judging import Judged
 from orchestrator.planning.stored import StoredSweep
 from orchestrator.report.claim_figure import claim_panel
 from orchestrator.report.page import Page, slug, write_page, write_report
@@ -31,7 +32,7 @@ class Entry(NamedTuple):
     sweep: str
     link: str  #: path of its page, seen from the index
     description: str
-    verdicts: Sequence[Verdict]
+    judged: Judged
 
 
 class Tables(NamedTuple):
@@ -45,7 +46,7 @@ class Tables(NamedTuple):
 def write_sweep(
     stored: StoredSweep,
     tables: Tables,
-    verdicts: Sequence[Verdict],
+    judged: Judged,
     portraits: "Mapping[str, np.ndarray]",
     folder: Path,
 ) -> Path:
@@ -55,7 +56,8 @@ def write_sweep(
         tables.summary,
         tables.curves,
         stored.claims,
-        verdicts,
+        judged.verdicts,
+        withdrawn=judged.withdrawn,
         details={key: value for key, value in stored.definition.items() if key not in ("claims", "description")},
         labels=axis_words(stored),
         meanings=stored.meanings,
@@ -132,11 +134,12 @@ def _short(description: str) -> str:
 def _index(entries: Sequence[Entry]) -> str:
     """The body of the index: one row per sweep with a link to its page and the counts of its verdicts."""
     lines = []
-    for sweep, link, description, verdicts in entries:
-        counts = Counter(verdict.verdict for verdict in verdicts)
+    for sweep, link, description, judged in entries:
+        counts = Counter(verdict.verdict for verdict in [*judged.verdicts, *judged.withdrawn])
+        counts["changed after the data"] = sum(verdict.standing.changes > 0 for verdict in judged.verdicts)
         chips = " ".join(
-            f"<span class='verdict {kind}'>{counts[kind]} {kind}</span>"
-            for kind in ("supported", "refuted", "inconclusive")
+            f"<span class='verdict {kind.split()[0]}'>{counts[kind]} {kind}</span>"
+            for kind in ("supported", "refuted", "inconclusive", "withdrawn", "changed after the data")
             if counts[kind]
         )
         lines.append(

@@ -138,10 +138,17 @@ TABLES: dict[str, TableSchema] = {
             "ci_high": (FLOAT, "upper end of its 95 % interval"),
             "interval": (TEXT, "what the interval is: how it was made, over how many seeds"),
             "expected": (TEXT, "the accepted range, in words"),
-            "verdict": (TEXT, "supported, refuted or inconclusive"),
+            "verdict": (TEXT, "supported, refuted, inconclusive, or withdrawn: the sweep has the claim no more"),
             "reason": (TEXT, "one sentence"),
             "seeds": (INT, "number of replicates at every level"),
             "look": (INT, "which look it is: different numbers of seeds with a verdict so far; 0 if this is none"),
+            "claim_hash": (TEXT, "hash of the claim's text, as in registrations"),
+            "registered": (TEXT, "in words: whether the claim was fixed before the data, and what it was before"),
+            "registration": (INT, "number of the registration that was judged, null if there is none"),
+            "registered_after": (INT, "replicates stored before the claim's first text; null if nothing is known"),
+            "changes": (INT, "how often its text was changed after that while replicates were stored"),
+            "changed_after": (INT, "replicates stored before the last change or the withdrawal"),
+            "was": (TEXT, "verdicts before the last change or the withdrawal"),
             "write_number": WRITE_NUMBER,
             "written": WRITTEN,
         },
@@ -164,10 +171,27 @@ TABLES: dict[str, TableSchema] = {
         },
         key=(),
     ),
+    "registrations": TableSchema(
+        "sweep × claim × text: what a claim said when a run began; rows are only ever added",
+        {
+            "sweep": (TEXT, "name of the sweep"),
+            "claim": (TEXT, "name of the claim, which identifies it"),
+            "number": (INT, "place in the order of the sweep's registrations, from 1; it is no clock"),
+            "event": (TEXT, "registered, changed, cases (a case got the cells of another one) or withdrawn"),
+            "claim_hash": (TEXT, "16 hex characters: hash of the text"),
+            "text": (TEXT, "all that decides the verdict, as JSON without defaults"),
+            "replicates": (INT, "replicates that the folder held then, of the sweep's cells and of its earlier ones"),
+            "sweep_hash": (TEXT, "hash of the sweep's definition"),
+            "written": WRITTEN,
+        },
+        key=("sweep", "claim", "number", "event", "claim_hash"),
+        prefer="replicates, written",
+    ),
 }
 
-#: A row in runs guarantees that its other rows are stored, a row in claims that its points are: so these come last.
-WRITE_ORDER = ("claim_points", "claims", "metrics", "agents", "timings", "members", "runs")
+#: A row in runs guarantees that its other rows are stored, and that the claims were registered before it; a row in
+#: claims that its points are. So these come last.
+WRITE_ORDER = ("registrations", "claim_points", "claims", "metrics", "agents", "timings", "members", "runs")
 
 
 def table(name: str, rows: Sequence[Mapping[str, object]]) -> pa.Table:

@@ -33,6 +33,8 @@ NEEDS = {
     "claims": ("claims",),
     "verdicts": ("claims",),
     "claim_points": ("claim_points", "claims"),
+    "registrations": ("registrations",),
+    "memberships": ("members",),
     "summary": ("runs", "members"),
     "curves": ("metrics", "runs", "members"),
     "first_crossing": ("metrics", "runs", "members"),
@@ -67,6 +69,8 @@ _SELECTS = {
     "claims": "SELECT * FROM {claims} WHERE {judged}",
     "verdicts": "SELECT * FROM {claims}",
     "claim_points": "SELECT * FROM {claim_points} WHERE {judged}",
+    "registrations": "SELECT * FROM {registrations}",
+    "memberships": "SELECT * FROM {members}",
     "summary": 'SELECT sweep, sweep_hash, "case", runs.* FROM runs JOIN members USING (cell_id)',
 }
 #: The rows of the newest judgement of their sweep.

@@ -53,7 +53,7 @@ def test_power_inconclusive_says_how_many_seeds_would_decide(table, verdict_of):
     half, distance = result.ci_high - result.estimate, 0.15 - abs(result.estimate + 1)
     # A second look needs t at .0125: sqrt scaling with the normal quantile and with that of 8 seeds brackets it.
     assert 8 * (half / distance * 2.498 / 2.365) ** 2 - 1 <= needed <= 8 * (half / distance * 3.335 / 2.365) ** 2 + 1
-    assert "(each further look needs a wider interval)" in result.reason
+    assert "Looking again costs: the next look needs an interval of 98.75 %" in result.reason
     more = verdict_of(table("error_tail", power(-0.95, sigma=0.6, seeds=4 * needed, seed=5), X), **SLOPE)
     assert more.verdict == "supported"
 

@@ -33,6 +33,7 @@ def test_one_sorted_segment_without_duplicates_remains(store, append, rows):
         append(store, rows(cell, 1), rows(cell, 0))
     before = content(store)
     assert store.compact() == {
+        "registrations": (0, 0),
         "claim_points": (0, 0),
         "claims": (0, 0),
         "metrics": (4, 1),

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.errors import UserError
@@ -148,9 +149,10 @@ def test_a_newer_judgement_of_a_sweep_replaces_the_older_one(store, append):
 def test_segments_that_are_older_than_a_fixed_column_are_read(store):
     """Verdicts of before looks were counted have none."""
     row = {"sweep": "s", "claim": "slope", "verdict": "supported"}
-    store.segments.add(
-        "claims", conform("claims", table("claims", [row]), datetime(2026, 1, 1)).drop_columns(["seeds", "look"])
-    )
+    rows = conform("claims", table("claims", [row]), datetime(2026, 1, 1)).drop_columns(["seeds", "look"])
+    folder = Path(store.location) / "claims"
+    folder.mkdir(exist_ok=True)
+    pq.write_table(rows, folder / "0001767225600000-0123456789abcdef.parquet")
     for _ in range(2):
         assert values(store, "SELECT verdict, look FROM verdicts") == [("supported", None)]
         store.compact()
