@@ -2,8 +2,10 @@
 
 import difflib
 import re
+import traceback
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
 #: The engine's own files.
 ENGINE = Path(__file__).resolve().parent
+#: Python's own files, on this machine or another.
+LIBRARY = re.compile(r"/lib(64)?/python\d\.\d+/")
 
 
 class UserError(Exception):
@@ -63,13 +67,50 @@ def error_place(trace: str) -> str:
 
 
 def _is_foreign(path: Path) -> bool:
-    library = "site-packages" in path.parts or "/lib/python" in path.as_posix()
-    return library or path.is_relative_to(ENGINE) or path.name == "<string>"  # a method that dataclasses made
+    library = "site-packages" in path.parts or LIBRARY.search(path.as_posix()) is not None
+    return library or path.is_relative_to(ENGINE) or path.name.startswith("<")  # such as a method of dataclasses
+
+
+def ends_process(error: BaseException) -> bool:
+    """Whether an exception ends this process, whatever runs in it: Ctrl-C, and Ray's word for a worker that has to go.
+
+    Whatever else an author's code raises is an error of that code, the ``SystemExit`` of ``sys.exit(0)`` included.
+    """
+    return isinstance(error, KeyboardInterrupt) or hasattr(error, "ray_terminate_msg")
+
+
+@contextmanager
+def asked(owner: str, what: str) -> Generator[None]:
+    """Ask a class of an author's for ``what``, such as ``warnings()``: any exception but Ctrl-C becomes a sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except BaseException as error:
+        if ends_process(error):
+            raise
+        where = error_place("".join(traceback.format_exception(error)))
+        raise UserError(f"{owner}: {what} failed: {type(error).__name__}: {line(error)}{where}.") from error
+
+
+def said(error: BaseException) -> str:
+    """An exception's text. It is empty where the exception cannot even say it."""
+    try:
+        return writable(str(error))
+    except BaseException as other:
+        if ends_process(other):
+            raise
+        return ""
+
+
+def writable(text: str) -> str:
+    """``text`` with what cannot be written in UTF-8, such as half of a surrogate pair, as a backslash and a number."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def line(error: BaseException, number: int = 0) -> str:
     """One line of an exception's text: the first, or -1 for the last, where Ray puts the words of a worker's error."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[number].rstrip(".")
+    return (said(error).strip().splitlines() or [type(error).__name__])[number].rstrip(".")
 
 
 #: Number of names in a message where none is near.

@@ -1,7 +1,6 @@
 """Settings and fixtures of all tests."""
 
 import faulthandler
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
@@ -83,20 +82,10 @@ PATIENCE = 240
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """A Ray of this session's own with two CPUs."""
-    import ray
+    from orchestrator.cluster import connection
 
-    from orchestrator.process import environment
-
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env={"env_vars": environment()},
-    )
-    yield
-    ray.shutdown()
+    with connection.local_ray(2):
+        yield
 
 
 @pytest.fixture

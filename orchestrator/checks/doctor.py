@@ -27,10 +27,15 @@ LITTLE_MEMORY, LITTLE_DISK = 1e9, 0.5e9
 #: Seconds that Ray may take to start.
 PATIENCE = 90
 RAY_TRIAL = """
-import orchestrator, logging, ray
-ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-assert ray.get(ray.remote(lambda: 42).remote(), timeout=60) == 42
-ray.shutdown()
+import sys
+from orchestrator.cluster.connection import local_ray
+from orchestrator.errors import UserError
+try:
+    with local_ray(1):
+        import ray
+        assert ray.get(ray.remote(lambda: 42).remote(), timeout=60) == 42
+except UserError as error:
+    sys.exit(str(error))
 """
 
 
@@ -208,5 +213,8 @@ def _ray() -> Finding:
     except subprocess.TimeoutExpired:
         failure = f"no answer within {PATIENCE} s"
     if failure:
-        return Finding("Ray", "wrong", failure, "It does not start: use --backend inline, which does not need it.")
+        cure = "It does not start: use --backend inline, which does not need it."
+        if "AF_UNIX" in failure:
+            cure = "The path of its sockets is too long: set TMPDIR (or RAY_TMPDIR) to a folder such as /tmp."
+        return Finding("Ray", "wrong", failure, cure)
     return Finding("Ray", "ok", "starts", "A local Ray started and ran a task.")

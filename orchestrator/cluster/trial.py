@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -140,6 +141,14 @@ def _last_error(file: str | None) -> str:
         return ""
 
 
+def why_lost(error: str) -> str:
+    """Why a trial ended, in a line of Ray's error text: its exception, or what Ray knows of its process's end."""
+    if (detail := re.search(r"Worker exit detail: (.+)", error)) is not None:
+        return detail[1].strip().rstrip(".")
+    lines = [line.strip() for line in error.splitlines() if line.strip() and not re.match(r"\s+\w+: ", line)]
+    return lines[-1].rstrip(".") if lines else "its process ended"
+
+
 class Receiver(tune.Callback):
     """Hands every step's rows to the driver's ``receive`` and the events of the ``batches`` to ``watcher``.
 
@@ -204,7 +213,7 @@ class Receiver(tune.Callback):
         if MISMATCH in error:  # a node that came later, with another version
             self.refused = UserError(error.strip().splitlines()[-1].partition("UserError: ")[2])
             raise self.refused
-        log.warning("a trial was lost with its process; running its unfinished cells again")
+        log.warning("a trial was lost (%s); running its unfinished cells again", why_lost(error))
         if NODE_LOST in error:
             trial.run_metadata.num_failures -= 1  # the cell is not to blame for a lost node
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import signal
 import sys
 from pathlib import Path
 
@@ -27,7 +26,6 @@ def main(folder: Path) -> int:
     definition = sweeps.checked(order.definition, "the submitted sweep")
 
     def announce(planned: Plan) -> None:
-        signal.signal(signal.SIGTERM, _stopped)  # Ray has set its own handler by now
         printing.announce(planned)
         print(STARTED, file=sys.stderr, flush=True)
 
@@ -40,10 +38,6 @@ def main(folder: Path) -> int:
         announce=announce,
     )
     return 1 if printing.outcome(results, definition.name) else 0
-
-
-def _stopped(*_: object) -> None:
-    raise KeyboardInterrupt  # as Ctrl-C does: what is finished gets stored
 
 
 if __name__ == "__main__":

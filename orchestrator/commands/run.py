@@ -94,7 +94,11 @@ def check(
     from orchestrator.planning.cells import make_cell
     from orchestrator.planning.tasks import Task
 
-    values = options.single(settings) | {"agents": agents, "rounds": rounds}
+    values = options.single(settings)
+    for key in ("agents", "rounds"):
+        if key in values:
+            raise UserError(f"{key} is no setting here: write --{key} {values[key]} instead of {key}={values[key]}.")
+    values |= {"agents": agents, "rounds": rounds}
     task = Task(make_cell(algorithm, environment, values), (0, 1))
     _ = task.outlook  # refuses what cannot be built
     if not printing.findings(contract.examine(task), "The algorithm is reproducible.", "Wrong", "note wrong"):
@@ -148,21 +152,23 @@ def _carry_out(
 ) -> None:
     """Run, judge and print. Exits with 1 if a replicate failed."""
     from orchestrator.api import carry_out
+    from orchestrator.cluster.connection import terminated_as_interrupted
     from orchestrator.commands import printing
 
     try:
-        folder = carry_out(
-            definition,
-            results,
-            backend=backend.value,
-            address=address,
-            per_actor=packing,
-            retry_failed=retry_failed,
-            announce=printing.announce,
-            quiet=debug,
-            logged=not debug,
-            on_failure=_debugger if debug else None,
-        )
+        with terminated_as_interrupted():
+            folder = carry_out(
+                definition,
+                results,
+                backend=backend.value,
+                address=address,
+                per_actor=packing,
+                retry_failed=retry_failed,
+                announce=printing.announce,
+                quiet=debug,
+                logged=not debug,
+                on_failure=_debugger if debug else None,
+            )
     except KeyboardInterrupt:
         printing.stopped(definition, results, sys.argv[1:])
         raise typer.Exit(INTERRUPTED) from None

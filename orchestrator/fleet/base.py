@@ -11,7 +11,7 @@ import numpy as np
 from orchestrator.core.blocks import Block
 from orchestrator.core.calls import Reply
 from orchestrator.core.rounds import Coordinator
-from orchestrator.errors import error_place
+from orchestrator.errors import ends_process, error_place, said, writable
 
 #: Codes that colour text on a terminal.
 COLOURS = re.compile("\x1b\\[[0-9;]*m")
@@ -50,10 +50,12 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException, called: bool = False) -> "Failure":
-        """The failure that an exception stands for."""
+        """The failure that an exception of an author's code stands for. One that ends the process is raised again."""
+        if ends_process(error):
+            raise error
         # The compiler colours its messages where colorama is installed, and puts a line that says nothing first.
-        message = re.sub(r"^Failed in nopython mode pipeline[^\n]*\n+", "", COLOURS.sub("", str(error)))
-        trace = COLOURS.sub("", "".join(traceback.format_exception(error)))
+        message = re.sub(r"^Failed in nopython mode pipeline[^\n]*\n+", "", COLOURS.sub("", said(error)))
+        trace = COLOURS.sub("", writable("".join(traceback.format_exception(error))))
         return cls(type(error).__name__, message, trace, error, called)
 
     def placed(self, place: str) -> "Failure":

@@ -11,13 +11,16 @@ NONE = "'NoneType' object"
 
 
 def explained(
-    error: Exception, block: Block, method: str = "start", sent: Mapping[str, object] | None = None
-) -> Exception:
+    error: BaseException, block: Block, method: str = "start", sent: Mapping[str, object] | None = None
+) -> BaseException:
     """An error whose message says more, or ``error`` itself. ``method`` of ``block`` was called with ``sent``."""
     if not isinstance(error, AttributeError | TypeError):
         return error
-    text = _unknown_method(block, method) or _wrong_arguments(block, method, sent or {}) or _no_arrays(error, block)
-    return type(error)(text).with_traceback(error.__traceback__) if text else error
+    try:
+        text = _unknown_method(block, method) or _wrong_arguments(block, method, sent or {}) or _no_arrays(error, block)
+        return type(error)(text).with_traceback(error.__traceback__) if text else error
+    except Exception:  # a class that cannot even be looked at: its own error says enough
+        return error
 
 
 def _unknown_method(block: Block, method: str) -> str:
@@ -48,7 +51,7 @@ def _wrong_arguments(block: Block, method: str, sent: Mapping[str, object]) -> s
     return f"the call of {method!r} sends {', '.join(sent) or 'nothing'}; {title}"
 
 
-def _no_arrays(error: Exception, block: Block) -> str:
+def _no_arrays(error: BaseException, block: Block) -> str:
     """The words for an error about None where the environment has no arrays for members."""
     environments = vars(block).get("environments", {})
     if NONE not in str(error) or environments.get(block.members, error) is not None:

@@ -1,12 +1,17 @@
 """Rows of members: how they are cut over blocks, copied on the way and joined again in member order."""
 
+import pickle
 from collections.abc import Mapping, Sequence
+from types import FunctionType
 
 import numpy as np
 
 from orchestrator.core.arrays import plain_array
 from orchestrator.core.calls import Exchange, Reply
 from orchestrator.fleet.base import Failure, Key, Result, State, States
+
+#: Types of values that can be sent without a look at them.
+SENDABLE = (bool, int, float, str, bytes, np.generic, FunctionType, type)
 
 
 def cut(size: int, parts: int, index: int) -> range:
@@ -18,9 +23,20 @@ def cut(size: int, parts: int, index: int) -> range:
 def shared_values(values: Mapping[str, object]) -> dict[str, object]:
     """What all members are sent; arrays C-ordered. Raises ``TypeError`` for a dtype that is not sent."""
     return {
-        name: plain_array(f"shared {name!r}", value) if isinstance(value, np.ndarray) else value
+        name: plain_array(f"shared {name!r}", value) if isinstance(value, np.ndarray) else _sendable(name, value)
         for name, value in values.items()
     }
+
+
+def _sendable(name: str, value: object) -> object:
+    """``value`` if another process could be sent it. Raises ``TypeError`` for a lock, an open file and the like."""
+    if isinstance(value, SENDABLE) or value is None:
+        return value
+    try:
+        pickle.dumps(value)
+    except Exception as error:
+        raise TypeError(f"shared {name!r} is a {type(value).__name__}, which no other process can be sent") from error
+    return value
 
 
 def scattered_rows(values: Mapping[str, object], members: int) -> dict[str, np.ndarray]:

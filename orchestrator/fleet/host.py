@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from orchestrator.core.arrays import plain_array
 from orchestrator.core.blocks import Block
 from orchestrator.core.declared import assign, built
+from orchestrator.core.hooks import checked_blocks, checked_groups
 from orchestrator.fleet.base import Buildable, Failure, Key, State, States
 from orchestrator.fleet.explain import explained
 from orchestrator.fleet.gather import cut, reply_rows
@@ -22,13 +23,15 @@ class Host:
         for seed in task.seeds:
             try:
                 self._build(task, seed, states)
-            except Exception as error:
+            except BaseException as error:
                 self.broken[seed] = Failure.of(error)
 
     def _build(self, task: Buildable, seed: int, states: States | None) -> None:
         coordinator = task.coordinator(seed)
-        sizes = coordinator.groups()
-        for group, block_class in coordinator.blocks().items():
+        sizes = checked_groups(coordinator)
+        if sizes != task.sizes:
+            raise ValueError(f"groups() is {sizes} for this seed and {task.sizes} for another; all seeds have the same")
+        for group, block_class in checked_blocks(coordinator).items():
             if group not in sizes:
                 raise ValueError(f"blocks() names the group {group!r}; the groups are {', '.join(sizes)}")
             members = cut(sizes[group], self._count, self._index)
@@ -55,7 +58,7 @@ class Host:
             return None
         try:
             return reply_rows(method, getattr(block, method)(**sent), block.n)
-        except Exception as error:
+        except BaseException as error:
             return Failure.of(explained(error, block, method, sent), called=True)
 
     def states(self) -> States:
@@ -64,7 +67,7 @@ class Host:
         for key, block in self.blocks.items():
             try:
                 states[key] = _state(block)
-            except Exception as error:
+            except BaseException as error:
                 states.failures.setdefault(key[0], Failure.of(error))
         return states
 
@@ -72,7 +75,7 @@ class Host:
 def _start(block: Block) -> None:
     try:
         block.start()
-    except Exception as error:
+    except BaseException as error:
         told = explained(error, block)
         if told is error:
             raise

@@ -45,7 +45,11 @@ class InlineFleet:
             members = cut(self._sizes[request.group], self.count, k)
             if not members:
                 continue
-            reply = host.run(request.seed, request.group, request.method, frozen(request.sent(members)))
+            try:
+                sent = frozen(request.sent(members))
+            except BaseException as error:
+                return Failure.of(error, called=True)
+            reply = host.run(request.seed, request.group, request.method, sent)
             if isinstance(reply, Failure):
                 return reply
             replies.append(reply)

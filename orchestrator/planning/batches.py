@@ -4,6 +4,8 @@ import heapq
 import math
 from collections.abc import Mapping, Sequence
 
+from orchestrator.core.hooks import checked_number
+from orchestrator.errors import asked
 from orchestrator.planning.cells import Cell
 from orchestrator.planning.classes import algorithm_class
 from orchestrator.planning.preflight import SECONDS_PER_CALL
@@ -73,8 +75,10 @@ def effort(task: Task, agents_per_actor: int | None) -> float:
     """Rough number of seconds that a task takes."""
     cell = task.cell
     algorithm = algorithm_class(cell.algorithm)
-    steps = cell.agents * algorithm.steps_per_round(cell.algorithm_model)
-    each = cell.rounds * (algorithm.seconds_per_round + steps * SECONDS_PER_STEP)
+    with asked(algorithm.name, "steps_per_round()"):
+        steps = cell.agents * checked_number("steps_per_round()", algorithm.steps_per_round(cell.algorithm_model))
+        own = checked_number("seconds_per_round", algorithm.seconds_per_round)
+    each = cell.rounds * (own + steps * SECONDS_PER_STEP)
     each += (1 + cell.rounds / cell.schedule.interval(cell.rounds)) * SECONDS_PER_MEASUREMENT  # round 0 is one, too
     calls = 0 if agents_per_actor is None else cell.rounds * task.hosts(agents_per_actor) * SECONDS_PER_CALL
     return calls + each * len(task.seeds)

@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from orchestrator.core.environment import Environment
+from orchestrator.core.hooks import MOST_MEMBERS
 from orchestrator.core.parameters import Parameters
 from orchestrator.core.rounds import Coordinator
-from orchestrator.errors import UserError, input_path, nearest
+from orchestrator.errors import UserError, asked, input_path, nearest, said
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
-from orchestrator.planning.plain import is_sequence
+from orchestrator.planning.plain import is_sequence, not_plain
 from orchestrator.plugins import references, registry
 
 
@@ -128,7 +129,18 @@ class Cell:
 
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that its runs record."""
-        return self.algorithm_class.metrics_for(self.algorithm_model, self.environment_model, self.agents)
+        return _metrics(self.algorithm_class, self.algorithm_model, self.environment_model, self.agents)
+
+
+def _metrics(coordinator: type[Coordinator], model: BaseModel, env_model: BaseModel, agents: int) -> tuple[str, ...]:
+    """``metrics_for``. Raises ``UserError`` where it fails or returns anything but names."""
+    with asked(coordinator.name, "metrics_for()"):
+        names = cast(object, coordinator.metrics_for(model, env_model, agents))
+        if not isinstance(names, tuple | list) or not all(
+            isinstance(name, str) for name in cast("list[object]", names)
+        ):
+            raise TypeError("it takes a tuple of names of metrics")
+    return tuple(cast("list[str]", names))
 
 
 def _identity(plugin: type[Coordinator] | type[Environment], reference: str, model: BaseModel) -> list[object]:
@@ -160,6 +172,8 @@ def make_cell(
     _check_fits(coordinator, problem)
     settings = dict(settings)
     agents = _whole("agents", settings.pop("agents", 1), least=1)
+    if agents > MOST_MEMBERS:
+        raise UserError(f"agents is {agents}; it takes up to {MOST_MEMBERS}.")
     rounds = _whole("rounds", settings.pop("rounds", 1000), least=0)
     env = {key.removeprefix("env."): settings.pop(key) for key in list(settings) if key.startswith("env.")}
     env_model = validated(environment_parameters(problem), env, problem.name, prefix="env.")
@@ -168,9 +182,9 @@ def make_cell(
     _check_columns(coordinator, model, env_model, agents)
     return Cell(
         algorithm,
-        model.model_dump(),
+        _dumped(model, coordinator.name),
         environment,
-        env_model.model_dump(),
+        _dumped(env_model, problem.name, "env."),
         agents,
         rounds,
         schedule.model_dump(),
@@ -178,12 +192,29 @@ def make_cell(
     )
 
 
+def _dumped(model: BaseModel, owner: str, prefix: str = "") -> dict[str, object]:
+    """The values of a model. Raises ``UserError`` for one that no table and no file could hold."""
+    with asked(owner, "Parameters"):
+        values = model.model_dump()
+    for name, value in values.items():
+        if (wrong := not_plain(value)) is not None:
+            raise UserError(
+                f"{owner}: {prefix}{name} holds {wrong}; a parameter is made of numbers, words, true, false, null, and "
+                "lists and mappings of these."
+            )
+    return values
+
+
 def origin_of(problem: type[Environment], model: BaseModel) -> str:
     """``Environment.identity``. Raises ``UserError`` if the environment cannot be built with these parameters."""
-    try:
-        return problem.identity(model)
-    except ValueError as error:
-        raise UserError(f"{problem.name}: {str(error).removeprefix(f'{problem.name}: ').rstrip('.')}.") from error
+    with asked(problem.name, "identity()"):
+        try:
+            text = cast(object, problem.identity(model))
+        except ValueError as error:
+            raise UserError(f"{problem.name}: {said(error).removeprefix(f'{problem.name}: ').rstrip('.')}.") from error
+        if not isinstance(text, str):
+            raise TypeError("it takes a text")
+    return text
 
 
 def _check_fits(coordinator: type[Coordinator], problem: type[Environment]) -> None:
@@ -219,7 +250,7 @@ def check_names(coordinator: type[Coordinator], metrics: Iterable[str] = ()) -> 
 
 
 def _check_columns(coordinator: type[Coordinator], model: BaseModel, env_model: BaseModel, agents: int) -> None:
-    check_names(coordinator, coordinator.metrics_for(model, env_model, agents))
+    check_names(coordinator, _metrics(coordinator, model, env_model, agents))
     for name, value in (*model.model_dump().items(), *env_model.model_dump().items()):
         if isinstance(value, int) and abs(value) >= LARGEST:
             raise UserError(f"{name} is {value}; whole numbers go up to 2**63 - 1.")
@@ -245,6 +276,11 @@ def validated(model: type[Model], values: Mapping[str, object], owner: str, pref
         return model(**values)
     except ValidationError as error:
         raise UserError(f"{owner}: {explain(error, values, prefix)}") from error
+    except UserError:
+        raise
+    except BaseException as error:  # of a validator of the author's
+        with asked(owner, "a check of the parameters"):
+            raise error
 
 
 #: Pydantic's phrases and plain ones.

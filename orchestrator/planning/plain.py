@@ -1,11 +1,16 @@
 """Plain data, as YAML and JSON hold it: what a value is, and the parts of a mapping."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Protocol, cast
 
 from typing_extensions import TypeIs
+
+from orchestrator.errors import writable
+
+#: Levels of lists and mappings in a value.
+DEEPEST = 50
 
 #: The names of sweeps: words of letters, digits and ._- with / between them.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
@@ -62,6 +67,25 @@ def plain(value: object) -> object:
     if hasattr(value, "tolist") and not isinstance(value, str):
         return plain(cast("_Array", value).tolist())
     return value
+
+
+def not_plain(value: object, depth: int = 0) -> str | None:
+    """What in a value is no plain data, in words; None if all is."""
+    if isinstance(value, bool | int | float | None):
+        return None
+    if isinstance(value, str):
+        return None if value.isascii() or writable(value) == value else f"{writable(value)!r}, which is no text"
+    if depth == DEEPEST:
+        return "a value that is nested too deeply"
+    inner: Iterable[object]
+    if isinstance(value, Mapping):
+        mapping = cast("Mapping[object, object]", value)
+        inner = (*mapping, *mapping.values())
+    elif is_sequence(value) and not isinstance(value, range):
+        inner = value
+    else:
+        return f"a {type(value).__name__}"
+    return next((wrong for part in inner if (wrong := not_plain(part, depth + 1)) is not None), None)
 
 
 class _Array(Protocol):

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
-from orchestrator.errors import UserError
+from orchestrator.errors import UserError, asked
 from orchestrator.planning import preflight
 from orchestrator.planning.batches import missing
 from orchestrator.planning.preflight import Estimate, Node
@@ -90,8 +90,20 @@ def plan(
 def _add_portrait(portraits: dict[str, np.ndarray], task: Task) -> None:
     """Add a picture of the task's environment, if it can draw itself and none with its title is there."""
     title = f"{task.cell.environment_class.name}, {task.cell.agents} agents"
-    if title not in portraits and (picture := task.problem(task.seeds[0]).portrait()) is not None:
-        portraits[title] = picture
+    if title in portraits:
+        return
+    with asked(task.cell.environment_class.name, "portrait()"):
+        picture: object = task.problem(task.seeds[0]).portrait()
+        if picture is not None:
+            portraits[title] = _checked_picture(picture)
+
+
+def _checked_picture(picture: object) -> np.ndarray:
+    if isinstance(picture, np.ndarray):
+        array = cast("np.ndarray[Any, Any]", picture)
+        if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3:
+            return array
+    raise TypeError("it takes an array uint8 [height, width, 3] or None")
 
 
 def _parameter_warnings(tasks: Sequence[Task]) -> list[str]:

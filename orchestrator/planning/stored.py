@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.claims.claim import Claim
 from orchestrator.claims.columns import PLANNED_ROUNDS
-from orchestrator.errors import UserError
+from orchestrator.errors import UserError, asked
 from orchestrator.planning.plain import is_list, is_mapping
 
 if TYPE_CHECKING:
@@ -58,9 +58,10 @@ class StoredSweep(BaseModel):
         labels: dict[str, str] = {}
         scores: dict[str, None] = {}
         for algorithm, environment in classes:
-            meanings = dict(algorithm.metrics) | meanings
-            labels |= algorithm.labels
-            scores |= dict.fromkeys(algorithm.scores)
+            with asked(algorithm.name, "metrics, labels or scores"):
+                meanings = {str(name): str(text) for name, text in algorithm.metrics.items()} | meanings
+                labels |= {str(name): str(text) for name, text in algorithm.labels.items()}
+                scores |= dict.fromkeys(map(str, algorithm.scores))
             for model, prefix in ((algorithm.Parameters, ""), (environment_parameters(environment), "env.")):
                 for name, parameter in model.model_fields.items():
                     parameters.setdefault(prefix + name, parameter.description or "")

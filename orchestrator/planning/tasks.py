@@ -8,8 +8,9 @@ from functools import cached_property
 
 from orchestrator.core.declared import built
 from orchestrator.core.environment import Environment
+from orchestrator.core.hooks import checked_cautions, checked_groups, checked_number
 from orchestrator.core.rounds import Coordinator
-from orchestrator.errors import UserError, error_place, line
+from orchestrator.errors import UserError, asked, ends_process, error_place, line, said
 from orchestrator.planning.cells import Cell, origin_of
 
 #: Names in ``Coordinator.resources`` -> Ray's.
@@ -67,10 +68,12 @@ class Task:
         """
         with self._errors_as_sentences():
             coordinator = self.coordinator(self.seeds[0])
+            checked_groups(coordinator)
             return Outlook(
-                memory=coordinator.problem.memory + coordinator.memory,
-                calls_per_round=coordinator.calls_per_round(),
-                warnings=tuple(coordinator.cautions()),
+                memory=checked_number("memory of the environment", coordinator.problem.memory)
+                + checked_number("memory of the algorithm", coordinator.memory),
+                calls_per_round=checked_number("calls_per_round()", coordinator.calls_per_round()),
+                warnings=tuple(checked_cautions(coordinator)),
             )
 
     @contextlib.contextmanager
@@ -81,9 +84,11 @@ class Task:
         except UserError:
             raise
         except ValueError as error:  # a parameter that does not fit the others
-            text = str(error)
+            text = said(error) or type(error).__name__
             raise UserError(text if text.startswith(environment) else f"{environment}: {text}") from error
-        except Exception as error:
+        except BaseException as error:
+            if ends_process(error):
+                raise
             where = error_place("".join(traceback.format_exception(error)))
             raise UserError(
                 f"{algorithm} on {environment} cannot be built: {type(error).__name__}: {line(error)}{where}."
@@ -97,15 +102,20 @@ class Task:
     @cached_property
     def _sizes(self) -> Mapping[str, int]:
         for seed in self.seeds:
-            with contextlib.suppress(Exception):  # a seed whose problem cannot be built fails alone, with its error
-                return self.coordinator(seed).groups()
+            with contextlib.suppress(
+                Exception, SystemExit, GeneratorExit
+            ):  # a seed whose problem cannot be built fails alone, with its error
+                return checked_groups(self.coordinator(seed))
         return {"agents": self.cell.agents}
 
     @property
     def resources(self) -> dict[str, float]:
         """What the trial reserves for its coordinator, by Ray's names."""
-        asked = self.cell.algorithm_class.resources(self.cell.algorithm_model)
-        return {RESOURCES.get(name, name): float(amount) for name, amount in asked.items() if amount}
+        algorithm = self.cell.algorithm_class
+        with asked(algorithm.name, "resources()"):
+            amounts = dict(algorithm.resources(self.cell.algorithm_model))
+            checked = {str(name): checked_number(f"resources() of {name}", amounts[name]) for name in amounts}
+        return {RESOURCES.get(name, name): amount for name, amount in checked.items() if amount}
 
     def hosts(self, agents_per_actor: int | None) -> int:
         """Number of hosts that hold the cell's blocks with so many agents each. None is one host."""

@@ -14,7 +14,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from orchestrator.errors import UserError, line
+from orchestrator.errors import UserError, ends_process, line
 from orchestrator.plugins.sources import Import, Sources, dotted, resolve
 
 PREFIX = "marl_plugin_"
@@ -80,7 +80,9 @@ def load(sources: Sources) -> ModuleType:
     FINDER.known.setdefault(package, sources)
     try:
         return importlib.import_module(f"{package}.{sources.module}")
-    except Exception as error:
+    except BaseException as error:
+        if ends_process(error):
+            raise
         for name in [name for name in sys.modules if name.partition(".")[0] == package]:
             del sys.modules[name]
         if isinstance(error, UserError):  # a class of the file declares what makes no sense

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from orchestrator.errors import UserError, line, nearest
+from orchestrator.errors import UserError, ends_process, line, nearest
 from orchestrator.plugins import modules, references, sources
 from orchestrator.process import HOME
 
@@ -183,7 +183,9 @@ def _entry(kind: str, name: str) -> Any:
     point = _points(kind)[name]
     try:
         return point.load()
-    except Exception as error:
+    except BaseException as error:
+        if ends_process(error):
+            raise
         raise UserError(
             f"{kind} {name!r} of {_origin(point)} cannot be imported: {type(error).__name__}: {line(error)}."
         ) from error

@@ -9,6 +9,7 @@ import numpy as np
 
 from orchestrator.core.calls import Traffic
 from orchestrator.core.declared import assign
+from orchestrator.core.hooks import checked_cautions
 from orchestrator.core.rounds import Fusible
 from orchestrator.fleet.base import Deadly, Failure, Fleet, HostsLost, Request, Result
 from orchestrator.fleet.clock import COMPILER
@@ -109,7 +110,14 @@ class CellRun:
                 if time.monotonic() >= until:
                     steps = sum(replica.traffic.agent_steps for replica in self.replicas)
                     return Pulse(self.round / max(self.task.cell.rounds, 1), steps)
+            for replica in self.replicas:
+                self._caution(replica)
         return Outcome(self.replicas, self._watch.seconds(), self.events, self.fleet.nodes)
+
+    def _caution(self, replica: Replica) -> None:
+        """Ask a seed that has ended for its warnings, which become ``runs.note``."""
+        if replica.algorithm is not None:
+            replica.note = "\n".join(replica.ask(lambda: checked_cautions(replica.coordinator), [])) or None
 
     def call(self, requests: Sequence[Request]) -> list[Result]:
         """Pass requests on to the fleet and count the seconds."""
@@ -173,7 +181,7 @@ class CellRun:
             coordinator.start()
             coordinator.state()  # what cannot be kept fails here and not when a snapshot is due
             replica.algorithm = coordinator
-        except Exception as error:
+        except BaseException as error:
             replica.fail(Failure.of(error))
         return replica
 
@@ -197,9 +205,9 @@ class CellRun:
             return False
         recorder = running[0].recorder
         due = recorder.due(self.round)
-        self._measure([r for r in running if r.recorder.last < self.round and (due or r.coordinator.done)])
+        self._measure([r for r in running if r.recorder.last < self.round and (due or r.done)])
         last = self.round == self.task.cell.rounds
-        self._end([r for r in self._running() if last or r.coordinator.done])
+        self._end([r for r in self._running() if last or r.done])
         if self._running() and self.keeper.due:
             self.keeper.keep(self._snapshot)
         if not (running := self._running()):
@@ -207,8 +215,13 @@ class CellRun:
         self._advance(running, recorder.next_due(self.round))
         return True
 
+    def _talks(self, replicas: Sequence[Replica], name: str) -> list[tuple[Replica, Callable[[], object]]]:
+        """The method ``name`` of each seed's coordinator. A seed whose coordinator does not give it fails."""
+        talks = [(replica, replica.ask(lambda r=replica: getattr(r.coordinator, name), None)) for replica in replicas]
+        return [(replica, talk) for replica, talk in talks if talk is not None]
+
     def _measure(self, replicas: list[Replica]) -> None:
-        talks = [(replica, replica.coordinator.measure) for replica in replicas]
+        talks = self._talks(replicas, "measure")
         results = converse(self, self.task.sizes, talks, charged=False)
         for replica in replicas:
             if replica.seed not in results:
@@ -217,7 +230,7 @@ class CellRun:
                 if replica.recorder.last < 0:
                     self._check_metrics(results[replica.seed])
                 metric = replica.recorder.add(self.round, replica.traffic, results[replica.seed])
-            except Exception as error:
+            except BaseException as error:
                 replica.fail(Failure.of(error))
                 continue
             if metric:
@@ -231,12 +244,12 @@ class CellRun:
 
     def _end(self, replicas: list[Replica]) -> None:
         if replicas and self.task.cell.schedule.agents:
-            talks = [(replica, replica.coordinator.measure_agents) for replica in replicas]
+            talks = self._talks(replicas, "measure_agents")
             results = converse(self, self.task.sizes, talks, charged=False)
             for replica in replicas:
                 try:
                     replica.agents = _of_each(results.get(replica.seed, {}), self.task.cell.agents)
-                except Exception as error:
+                except BaseException as error:
                     replica.fail(Failure.of(error))
         for replica in replicas:
             if replica.status == "running":
@@ -251,10 +264,10 @@ class CellRun:
         else:
             rounds = 1
             before = [replace(replica.traffic) for replica in running] if self._fuse else []
-            talks = [(replica, replica.coordinator.round) for replica in running]
+            talks = self._talks(running, "round")
             converse(self, self.task.sizes, talks, charged=True)
             for replica, traffic in zip(running, before, strict=False):
-                if self.fleet.sole_blocks(replica.seed) is None or not replica.coordinator.fusible:
+                if self.fleet.sole_blocks(replica.seed) is None or not replica.fusible:
                     self._fuse = False
                 self._cost_of_round[replica.seed] = replica.traffic.since(traffic)
         self.round += rounds
@@ -268,7 +281,7 @@ class CellRun:
         with self._watch.leaping:
             try:
                 coordinator.leap(blocks, rounds)
-            except Exception as error:
+            except BaseException as error:
                 replica.fail(Failure.of(error))
             else:
                 replica.traffic.charge(self._cost_of_round[replica.seed], rounds)

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Callable
 
+from orchestrator.errors import UserError
 from orchestrator.fleet.base import Failure
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.plan import Plan
 from orchestrator.running.checkpoint import Keeper
 from orchestrator.running.drive import run_task
-from orchestrator.running.rows import tables
+from orchestrator.running.rows import failures, tables
 from orchestrator.running.writer import Writer
 from orchestrator.store import Store
 
@@ -21,12 +22,19 @@ def run_inline(
         keeper = Keeper(task.cell.id, task.seeds, store.checkpoints)
         about = (task.cell.id, task.seeds)
         writer.watcher.on_start(*about)
-        outcome = run_task(
-            task,
-            InlineFleet(),
-            keeper,
-            on_pulse=lambda pulse, about=about: writer.watcher.on_progress(*about, pulse.share, pulse.steps),
-            on_failure=on_failure,
-        )
-        writer.add(tables(task, outcome, f"inline-{os.getpid()}"), keeper.name)
+        try:
+            outcome = run_task(
+                task,
+                InlineFleet(),
+                keeper,
+                on_pulse=lambda pulse, about=about: writer.watcher.on_progress(*about, pulse.share, pulse.steps),
+                on_failure=on_failure,
+            )
+            rows = tables(task, outcome, f"inline-{os.getpid()}")
+        except UserError:
+            raise
+        except Exception as error:  # one that no seed could be blamed for: the cell fails, and the others go on
+            failure = Failure.of(error)
+            rows = failures(task, f"{failure.kind}: {failure.message}\n{failure.trace}")
+        writer.add(rows, keeper.name)
         task.release()

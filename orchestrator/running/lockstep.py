@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from orchestrator.core.calls import Call, Conversation, Exchange, Reply, latest_calls
+from orchestrator.errors import ends_process
 from orchestrator.fleet.base import Failure, Request, Result
 from orchestrator.fleet.gather import halo, scattered_rows, shared_values
 from orchestrator.running.replica import Replica
@@ -54,7 +55,7 @@ class Turn:
         except StopIteration as end:
             self._end(end.value, results)
             return False
-        except Exception as error:
+        except BaseException as error:
             self.replica.fail(Failure.of(error))
             return False
         self.single = not isinstance(yielded, tuple)
@@ -68,16 +69,19 @@ class Turn:
         try:
             if self.made or latest_calls():
                 _check_yielded(self.name, self.made)
-        except Exception as error:
+        except BaseException as error:
             self.replica.fail(Failure.of(error))
         else:
             results[self.replica.seed] = result
 
     def fail(self, failure: Failure) -> None:
         """End the conversation and give the seed up."""
-        failure = failure.placed(_place(self.talk))
-        self.talk.close()
-        self.replica.fail(failure)
+        self.replica.fail(failure.placed(_place(self.talk)))
+        try:
+            self.talk.close()
+        except BaseException as error:  # a finally clause that raises: the seed has failed before
+            if ends_process(error):
+                raise
 
 
 def _place(talk: object) -> str:
@@ -125,15 +129,17 @@ def _start(replica: Replica, talk: Callable[[], object], results: dict[int, obje
     latest_calls().clear()
     try:
         value = talk()
+        name = getattr(talk, "__name__", type(talk).__name__)
         if isinstance(value, Generator):
-            return Turn(replica, value, talk.__name__)
+            return Turn(replica, value, name)
         for call in value if isinstance(value, tuple) else (value,):
             if isinstance(call, Call | Exchange):
-                raise TypeError(f"{talk.__qualname__}() returned a {type(call).__name__}; a call must be yielded")
+                whole = getattr(talk, "__qualname__", name)
+                raise TypeError(f"{whole}() returned a {type(call).__name__}; a call must be yielded")
         if latest_calls():
-            _check_yielded(talk.__name__, [])
+            _check_yielded(name, [])
         results[replica.seed] = value
-    except Exception as error:
+    except BaseException as error:
         replica.fail(Failure.of(error))
     return None
 
@@ -145,8 +151,8 @@ def _answered(caller: Caller, sizes: Mapping[str, int], turns: Sequence[Turn], c
     for turn in turns:
         try:
             own = [_request(turn.replica.seed, call, sizes) for call in turn.calls]
-        except Exception as error:
-            turn.fail(Failure.of(error, called=True))
+        except BaseException as error:
+            turn.fail(_refusal(turn.calls, error))
             continue
         asking.append(turn)
         requests += own
@@ -161,8 +167,12 @@ def _answered(caller: Caller, sizes: Mapping[str, int], turns: Sequence[Turn], c
             continue
         own = [answer for answer in mine if isinstance(answer, Answer)]
         if charged:
-            for call, answer in zip(turn.calls, own, strict=True):
-                turn.replica.traffic.charge(call.cost(answer.reply, answer.rows, sizes[call.on]))
+            try:
+                for call, answer in zip(turn.calls, own, strict=True):
+                    turn.replica.traffic.charge(call.cost(answer.reply, answer.rows, sizes[call.on]))
+            except BaseException as error:
+                turn.fail(_refusal(turn.calls, error))
+                continue
         replies = [answer.reply for answer in own]
         turn.reply = replies[0] if turn.single else replies
         going_on.append(turn)
@@ -192,6 +202,41 @@ def _request(seed: int, call: Call | Exchange, sizes: Mapping[str, int]) -> Requ
     )
 
 
+def _refusal(calls: Iterable[object], error: BaseException) -> Failure:
+    """The failure of a seed whose calls cannot be made: what is wrong with an argument, or ``error`` itself."""
+    try:
+        for call in calls:
+            if isinstance(call, Call | Exchange):
+                _check_call(call)
+    except TypeError as wrong:
+        error = wrong
+    return Failure.of(error, called=True)
+
+
+def _check_call(call: Call | Exchange) -> None:
+    """Raises ``TypeError`` for an argument of the wrong type. It is looked for only after an error: calls are many."""
+    title = type(call).__name__
+    texts = {"method": call.method} if isinstance(call, Call) else {"send": call.send, "receive": call.receive}
+    for name, value in {**texts, "on": call.on}.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{title}: {name} is {_shown(value)}; it takes a name")
+    mappings = (
+        {"shared": call.shared, "scattered": call.scattered} if isinstance(call, Call) else {"shared": call.shared}
+    )
+    for name, value in mappings.items():
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise TypeError(f"{title}: {name} is {_shown(value)}; it takes a dict of names and values")
+    for name in ("sensed", "addressed"):
+        value = getattr(call, name, ())
+        if not isinstance(value, tuple | list) or not all(isinstance(part, str) for part in value):
+            raise TypeError(f"{title}: {name} is {_shown(value)}; it takes a tuple of names")
+
+
+def _shown(value: object) -> str:
+    """A value that may be anything, for a message."""
+    return repr(value) if isinstance(value, bool | int | float | str | None) else f"a {type(value).__name__}"
+
+
 def _answers(
     caller: Caller, calls: Sequence[tuple[int, Call | Exchange]], results: Sequence[Result]
 ) -> list[Answer | Failure]:
@@ -202,7 +247,11 @@ def _answers(
     for k, ((seed, call), answer) in enumerate(zip(calls, answers, strict=True)):
         if not isinstance(call, Exchange) or isinstance(answer, Failure):
             continue
-        missing = "rows to send" if answer.reply is None else _missing_rows(call, answer.reply)
+        try:
+            missing = "rows to send" if answer.reply is None else _missing_rows(call, answer.reply)
+        except BaseException as error:
+            answers[k] = _refusal((call,), error)
+            continue
         if answer.reply is None or missing:
             said = f"the method {call.send!r} of an Exchange must return {missing}"
             answers[k] = Failure("ValueError", said, "", called=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from orchestrator.core.rounds import Coordinator
 from orchestrator.fleet.base import Failure
 from orchestrator.running.checkpoint import Tree
 from orchestrator.running.recorder import Recorder
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
@@ -25,6 +28,7 @@ class Replica:
     error: str = ""
     agents: dict[str, np.ndarray] = field(default_factory=dict)  #: final metrics of each agent, if asked for
     on_failure: Callable[[Failure], None] | None = None  #: called when the seed fails
+    note: str | None = None  #: warnings of the environment and the algorithm, known at the end
 
     @property
     def coordinator(self) -> Coordinator:
@@ -32,6 +36,24 @@ class Replica:
         if self.algorithm is None:
             raise RuntimeError(f"seed {self.seed} has no coordinator: {self.error}")
         return self.algorithm
+
+    @property
+    def done(self) -> bool:
+        """Whether the algorithm says that this seed takes no further round. An answer that is none fails the seed."""
+        return self.ask(lambda: bool(self.coordinator.done), True)
+
+    @property
+    def fusible(self) -> bool:
+        """Whether the algorithm's rounds may be fused."""
+        return self.ask(lambda: bool(self.coordinator.fusible), False)
+
+    def ask(self, question: Callable[[], Answer], otherwise: Answer) -> Answer:
+        """What the algorithm answers. If its code raises, the seed fails, and the answer is ``otherwise``."""
+        try:
+            return question()
+        except BaseException as error:
+            self.fail(Failure.of(error))
+            return otherwise
 
     @property
     def completed(self) -> int:
@@ -49,13 +71,10 @@ class Replica:
         """What ``load`` takes. A seed whose coordinator cannot give its state fails."""
         own: Tree = {}
         if self.algorithm is not None and self.status != "failed":
-            try:
-                own = self.algorithm.state()
-            except Exception as error:
-                self.fail(Failure.of(error))
+            own = self.ask(self.algorithm.state, {})
         return {
             "coordinator": own,
-            "done": self.algorithm is not None and self.algorithm.done,
+            "done": self.algorithm is not None and self.done,
             "completed": self.completed,
             "recorder": self.recorder.state(),
             "traffic": asdict(self.traffic),
@@ -68,13 +87,14 @@ class Replica:
         """Take over what ``state()`` gave."""
         self.recorder.load(saved["recorder"])
         self.traffic = Traffic(**saved["traffic"])
-        if self.algorithm is not None:
-            if saved["status"] != "failed":
-                self.algorithm.load(saved["coordinator"])
-            self.algorithm.done = saved["done"]
-            assign(
-                self.algorithm, "completed", saved["completed"]
-            )  # a seed that has ended stays at the round of its end
-        elif saved["status"] == "running":
+        if self.algorithm is None and saved["status"] == "running":
             return  # it could be built before and now could not: it stays failed
         self.status, self.error, self.agents = saved["status"], saved["error"], saved["agents"]
+        if self.algorithm is not None:
+            assign(self.algorithm, "completed", saved["completed"])  # one that has ended stays at the round of its end
+            self.ask(lambda: self._load_algorithm(saved), None)
+
+    def _load_algorithm(self, saved: Tree) -> None:
+        if saved["status"] != "failed":
+            self.coordinator.load(saved["coordinator"])
+        self.coordinator.done = saved["done"]

@@ -2,7 +2,6 @@
 
 import pyarrow as pa
 
-from orchestrator.core.rounds import Coordinator
 from orchestrator.planning.tasks import Task
 from orchestrator.running.drive import Outcome
 from orchestrator.running.versions import cpu, versions
@@ -17,7 +16,7 @@ def tables(task: Task, outcome: Outcome, attempt: str) -> dict[str, pa.Table]:
         runs.append(
             own
             | _identity(task, replica.seed)
-            | {"status": replica.status, "error": replica.error or None, "note": _note(replica.algorithm)}
+            | {"status": replica.status, "error": replica.error or None, "note": replica.note}
             | {"rounds": replica.completed, "agent_steps": replica.traffic.agent_steps}
             | {"calls": replica.traffic.calls, "messages": replica.traffic.messages}
             | {"bytes_sent": replica.traffic.bytes_sent}
@@ -52,10 +51,6 @@ def failures(task: Task, error: str) -> dict[str, pa.Table]:
         for seed in task.seeds
     ]
     return {"runs": table("runs", rows)}
-
-
-def _note(algorithm: Coordinator | None) -> str | None:
-    return ("\n".join(algorithm.cautions()) if algorithm is not None else "") or None
 
 
 def _identity(task: Task, seed: int) -> dict[str, object]:

@@ -49,8 +49,10 @@ def living(group: int) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("backend", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
-def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(call, tmp_path, backend):
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(call, tmp_path, backend, how):
+    """``kill`` and the end of a batch job send SIGTERM, to the driver alone."""
     (tmp_path / "endless.yaml").write_text(SWEEP)
     log, where = tmp_path / "r" / "logs" / "test" / "endless.log", ["--results", str(tmp_path / "r")]
     words = ["sweep", str(tmp_path / "endless.yaml"), "--backend", backend, *where]
@@ -76,7 +78,10 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(call, tmp_path, bac
         assert out.splitlines()[0].startswith(f"cell {done[0]} (case joint of test/endless)")
         assert f"cell {done[0]} (joint): seeds 0 begin" in out
 
-        os.killpg(started.pid, signal.SIGINT)  # as a terminal does: to all its processes
+        if how == signal.SIGINT:
+            os.killpg(started.pid, how)  # as a terminal does: to all its processes
+        else:
+            started.send_signal(how)
         out, err = started.communicate(timeout=60)
     finally:
         started.kill()
