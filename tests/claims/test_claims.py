@@ -122,7 +122,7 @@ def test_rows_of_the_two_tables():
     )
     claim, levels = verdict.to_rows("s", "h")
     standing = ("claim_hash", "registered", "registration", "registered_after", "changes", "changed_after", "was")
-    assert {name: claim.pop(name) for name in standing}["registered"].startswith("not registered")
+    assert str({name: claim.pop(name) for name in standing}["registered"]).startswith("not registered")
     assert claim == {
         "sweep": "s",
         "sweep_hash": "h",
