@@ -94,8 +94,10 @@ def test_a_temporary_folder_with_a_long_path_is_named_with_the_cure(tmp_path):
     [
         ('Traceback:\n  File "a.py", line 3, in f\nValueError: too large\n', "ValueError: too large"),
         (
-            "The actor died.\n\tclass_name: CellTrial\nWorker exit type: ERROR "
-            "Worker exit detail: It ended with code 2.",
+            (
+                "The actor died.\n\tclass_name: CellTrial\nWorker exit type: ERROR "
+                "Worker exit detail: It ended with code 2."
+            ),
             "It ended with code 2",
         ),
         ("", "its process ended"),
