@@ -230,9 +230,10 @@ class Results:
         tables = write.Tables(self.summary(sweep), self.curves(sweep), timings)
         return write.write_sweep(stored, tables, judged, self.portraits(sweep), folder), judged
 
-    def plot(self, sweep: str, claim: str, width: "Width" = "single") -> "Axes":
+    def plot(self, sweep: str, claim: str, width: "Width" = "single", curves: bool = False) -> "Axes":
         """The figure of a claim, by its name or number, as matplotlib axes. Nothing is stored.
 
+        With ``curves``: of a claim about floors, the curves that they are fitted to, one line per value of ``versus``.
         ``width`` is one or two columns of a page, 3.5 or 7.2 inches. ``axes.figure`` is the figure: it shows itself in
         a notebook, and ``axes.figure.savefig("figure.pdf")`` writes it. Raises ``UserError`` for unknown names.
         """
@@ -241,7 +242,7 @@ class Results:
 
         stored = self.stored(sweep)
         wanted = write.claim_named(stored, claim)
-        return write.claim_axes(stored, wanted, verdict_on(wanted, stored, self.store.query), width)
+        return write.claim_axes(stored, wanted, verdict_on(wanted, stored, self.store.query), width, curves)
 
     def _of(self, sweep: str, view: str, order: str) -> "pd.DataFrame":
         from orchestrator.store.frames import in_reading_order

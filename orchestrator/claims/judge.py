@@ -7,7 +7,7 @@ from typing import Literal
 
 from orchestrator.claims.claim import LEAST_SEEDS, ROUND, Claim
 from orchestrator.claims.columns import Columns, Frame, columns_of, columns_of_rows, listed
-from orchestrator.claims.laws import judge_curve, judge_floor, judge_floors, require, require_levels
+from orchestrator.claims.laws import judge_curve, judge_floor, judge_floors, lines_of, require, require_levels
 from orchestrator.claims.levels import aside_points, judge_bound, judge_order, judge_value, points_of
 from orchestrator.claims.replicates import Undecided, replicates
 from orchestrator.claims.samples import Family, Sample, family, sample
@@ -79,17 +79,20 @@ def judge(
         points = tuple(point for x, y in why.measured for point in aside_points(claim, x, y))
         return _verdict(claim, LawResult("inconclusive", no_interval(), f"No estimate: {why}", points), "")
     look = look_of(len(data.seeds), (*claim.looked, *looks))
+    lines = lines_of(claim, data) if isinstance(data, Family) else ()
     try:
         result = _result(claim, data, look)
     except Undecided as why:
         points = points_of(claim, data) if isinstance(data, Sample) else ()
         result = LawResult("inconclusive", no_interval(), f"No estimate: {why}", points)
-        return _verdict(claim, result, what_varied(claim, data, varied), seeds=len(data.seeds))
+        found = _verdict(claim, result, what_varied(claim, data, varied), seeds=len(data.seeds))
+        return replace(found, lines=lines)
     ready = _with_enough_seeds(claim, data, result)
     look = look if ready is result and result.told and not claim.deterministic else 0
     limits = "" if claim.deterministic else limits_words(claim, len(data.seeds), look)
     kind = interval_kind(claim, isinstance(data, Sample) and data.share, look)
-    return _verdict(claim, ready, what_varied(claim, data, varied), limits, kind, len(data.seeds), look)
+    found = _verdict(claim, ready, what_varied(claim, data, varied), limits, kind, len(data.seeds), look)
+    return replace(found, lines=lines)
 
 
 def _result(claim: Claim, data: Sample | Family, look: int) -> LawResult:

@@ -22,7 +22,7 @@ from orchestrator.claims.statistics import curves, floors, rule
 from orchestrator.claims.statistics.contrasts import Contrast
 from orchestrator.claims.statistics.intervals import ROUNDING, Interval, jackknife, jackknife_of, outcomes
 from orchestrator.claims.statistics.looks import MISSED, alpha
-from orchestrator.claims.verdict import OUTCOMES, LawResult
+from orchestrator.claims.verdict import OUTCOMES, LawResult, Line
 
 LEAST_LEVELS = 4
 LEAST_RATIO = 8.0
@@ -223,3 +223,17 @@ def judge_floors(claim: Claim, data: Family, look: int) -> LawResult:
     fit |= {"slope_change": float(found.change.interval.estimate)}
     sentence = _slope_sentence(claim, data, found, look)
     return LawResult(OUTCOMES[int(found.outcome)], found.slope.interval, sentence, points, fit)
+
+
+def lines_of(claim: Claim, data: Family) -> tuple[Line, ...]:
+    """The curves that the floors are fitted to, each with its points and its fit."""
+    if claim.floor is None:
+        raise ValueError(f"claim {claim.name!r} is not about a floor")
+    inner = claim.model_copy(update={"law": "floor", "versus": claim.floor.versus, "floor": None})
+    lines: list[Line] = []
+    for at, part in zip(data.x, data.curves, strict=True):
+        c0, c1 = np.array(math.nan), np.array(math.nan)
+        if len(part.x) > 1 and curves.positive(part.y).all():
+            c0, c1 = floors.fixed_floor(curves.mean_curve(part.y), part.x**-claim.floor.decay)
+        lines.append(Line(float(at), points_of(inner, part), float(c0), float(c1), claim.floor.decay))
+    return tuple(lines)

@@ -27,6 +27,20 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Line:
+    """One curve of a claim about floors: its points at the value ``at`` of the claim's ``versus``, and what fits them.
+
+    The fit is ``floor`` + ``scale`` x^-``decay``, where x is the ``versus`` of the claim's ``floor``.
+    """
+
+    at: float
+    points: tuple[Point, ...]
+    floor: float
+    scale: float
+    decay: float
+
+
+@dataclass(frozen=True)
 class LawResult:
     """What a law makes of a sample; ``interval`` is of one number, ``fit`` is what a figure draws (see ``Verdict``)."""
 
@@ -50,8 +64,8 @@ class Verdict:
     claim has got a verdict; 0 if this is none (no interval, too few seeds, seeds that have not finished) or if nothing
     in it is random. ``interval`` says what [ci_low, ci_high] is. ``fit`` holds what figures draw: ``intercept`` and
     ``slope`` of log y = a + b u (u = log x for a power, x for an exponential), ``slope_change`` over the window, and
-    ``floor``, ``scale``, ``decay`` of y = C0 + C1 exp(-p u). ``standing`` says whether the claim was fixed before the
-    data.
+    ``floor``, ``scale``, ``decay`` of y = C0 + C1 exp(-p u). ``lines`` are the curves of a claim about floors.
+    ``standing`` says whether the claim was fixed before the data.
     """
 
     claim: str
@@ -70,6 +84,7 @@ class Verdict:
     fit: Mapping[str, float] = field(default_factory=dict[str, float])
     seeds: int = 0
     look: int = 0
+    lines: tuple[Line, ...] = ()
     standing: Standing = field(default_factory=Standing)
 
     def to_rows(self, sweep: str, sweep_hash: str) -> tuple[dict[str, object], list[dict[str, object]]]:
@@ -79,4 +94,6 @@ class Verdict:
         names += ("seeds", "look")
         row = key | {name: getattr(self, name) for name in names} | {"reason": self.reason}
         row |= self.standing.to_row()
-        return row, [key | vars(point) for point in self.points]
+        points = [key | vars(point) | {"line": None} for point in self.points]
+        points += [key | vars(point) | {"line": line.at} for line in self.lines for point in line.points]
+        return row, points

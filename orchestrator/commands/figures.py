@@ -56,6 +56,9 @@ def plot(
     width: Annotated[
         Columns, typer.Option("--width", help="single: one column (3.5 in); double: two columns (7.2 in).")
     ] = Columns.single,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Of a claim about floors: the curves that they are fitted to.")
+    ] = False,
     output: Annotated[
         str | None, typer.Option("--output", help="File; default: RESULTS/figures/SWEEP/NUMBER-CLAIM-WIDTH.FORMAT.")
     ] = None,
@@ -71,7 +74,7 @@ def plot(
     folder = Results(results)
     stored = folder.stored(sweep)
     wanted = write.claim_named(stored, claim)
-    axes = folder.plot(sweep, claim, width.value)
-    name = write.figure_name(stored, wanted, width.value, format.value)
+    axes = folder.plot(sweep, claim, width.value, curves)
+    name = write.figure_name(stored, wanted, width.value, format.value, curves)
     path = Path(output) if output else folder.place(f"figures/{sweep}/{name}")
     print(write.write_figure(axes, format.value, path))

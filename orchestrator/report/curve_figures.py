@@ -14,7 +14,7 @@ from orchestrator.claims.columns import Floats, column_name, listed
 from orchestrator.claims.statistics.quantiles import t_quantile
 from orchestrator.report.aggregate import bootstrap
 from orchestrator.report.claim_figure import Panel, thinned_ranks
-from orchestrator.report.style import CASES, label, legend, log_axis, look, name_axes, new_axes, words
+from orchestrator.report.style import CASES, label, legend, log_axis, look, name_axes, new_axes, ramp, words
 
 PANEL = (4.4, 3.3)  #: inches; at 72 units per inch it fills the width of a phone
 STYLES = ("-", "--", ":")
@@ -212,12 +212,9 @@ def _name(curve: Curve, versus: str | None, with_case: bool) -> str:
 
 def _level_colours(curves: Sequence[Curve]) -> list[str]:
     """A colour for each curve by its level."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
     levels = list(dict.fromkeys(curve.level for curve in curves))
-    last = max(1, len(levels) - 1)
-    return [to_hex(colormaps["cividis"](0.9 * levels.index(curve.level) / last)) for curve in curves]
+    colours = ramp(len(levels))
+    return [colours[levels.index(curve.level)] for curve in curves]
 
 
 def _share_y(panels: Sequence[Panel]) -> None:

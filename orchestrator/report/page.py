@@ -23,6 +23,7 @@ from orchestrator.claims.verdict import Verdict
 from orchestrator.report.claim_figure import Panel, claim_panel
 from orchestrator.report.curve_figures import COSTS, band_words, cost_panels, curve_panels, curves_of, free_cases
 from orchestrator.report.embed import figure_html, palette
+from orchestrator.report.family_figure import family_panel
 from orchestrator.report.provenance import Origin
 from orchestrator.report.style import typeset, words
 from orchestrator.report.verdict_table import chip, standing_words, verdict_table
@@ -122,10 +123,11 @@ def slug(text: str) -> str:
 
 
 def claim_sql(sweep: str, claim: Claim) -> str:
-    """The query that gives the data of a claim's figure."""
+    """The query that gives the data of a claim's figure, and those of its curves if it is about floors."""
+    line, order = ("line, ", "line NULLS FIRST, x") if claim.floor else ("", "x")
     return (
-        "SELECT x, y, lo, hi, seeds, used FROM claim_points\n"
-        f"WHERE sweep = {sql_text(sweep)} AND claim = {sql_text(claim.name)} ORDER BY x"
+        f"SELECT {line}x, y, lo, hi, seeds, used FROM claim_points\n"
+        f"WHERE sweep = {sql_text(sweep)} AND claim = {sql_text(claim.name)} ORDER BY {order}"
     )
 
 
@@ -206,6 +208,8 @@ def _figures(panels: Sequence[Panel], name: str, alt: str) -> str:
 def _claim_card(number: int, page: Page, claim: Claim, verdict: Verdict) -> str:
     name = f"{slug(page.sweep)}-claim-{number:02d}-{slug(claim.name)}"
     figure = figure_html(claim_panel(claim, verdict, page.labels), name, f"Figure of the claim: {claim.name}")
+    if family := family_panel(claim, verdict, page.labels):
+        figure = f"<div>{figure}{figure_html(family, f'{name}-curves', f'Curves of the claim: {claim.name}')}</div>"
     interval = f"<p class='soft'>Interval: {escape(verdict.interval)}.</p>" if verdict.ci_low == verdict.ci_low else ""
     return (
         f"<section class='card claim' id='claim-{number}'><h3>{escape(claim.name)} {chip(verdict)} "

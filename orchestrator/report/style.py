@@ -128,6 +128,14 @@ def new_axes(width: float, height: float) -> "Axes":
     return figure.add_subplot()
 
 
+def ramp(count: int) -> list[str]:
+    """So many colours of cividis, for values in their order."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["cividis"](0.9 * k / max(1, count - 1))) for k in range(count)]
+
+
 def name_axes(ax: "Axes", x: str, y: str) -> None:
     """Label the axes; a label longer than its axis is broken into lines."""
     width, height = figure_of(ax).get_size_inches()

@@ -13,6 +13,7 @@ from orchestrator.errors import UserError
 from orchestrator.planning.judging import Judged
 from orchestrator.planning.stored import StoredSweep
 from orchestrator.report.claim_figure import claim_panel
+from orchestrator.report.family_figure import family_panel
 from orchestrator.report.page import Page, slug, write_page, write_report
 from orchestrator.report.provenance import origin
 from orchestrator.report.style import COLUMNS, UNITS, Width, save, words
@@ -80,11 +81,20 @@ def write_index(entries: Sequence[Entry], folder: Path) -> Path:
         raise _unwritable(folder, error) from error
 
 
-def claim_axes(stored: StoredSweep, claim: Claim, verdict: Verdict, width: Width) -> "Axes":
-    """The axes of a claim's figure for one or two columns of a page. Raises ``UserError`` for another width."""
+def claim_axes(stored: StoredSweep, claim: Claim, verdict: Verdict, width: Width, curves: bool = False) -> "Axes":
+    """The axes of a claim's figure for one or two columns of a page; with ``curves``, of the curves of its floors.
+
+    Raises ``UserError`` for another width, and if there are no curves.
+    """
     if width not in COLUMNS:
         raise UserError(f"width is {width!r}; it takes {' or '.join(COLUMNS)}.")
-    return claim_panel(claim, verdict, axis_words(stored), COLUMNS[width]).axes
+    if not curves:
+        return claim_panel(claim, verdict, axis_words(stored), COLUMNS[width]).axes
+    if claim.floor is None:
+        raise UserError(f"curves: the claim {claim.name!r} is not about floors; it has no family of curves.")
+    if (panel := family_panel(claim, verdict, axis_words(stored), COLUMNS[width])) is None:
+        raise UserError(f"curves: there is nothing to draw yet. {verdict.reason}")
+    return panel.axes
 
 
 def write_figure(axes: "Axes", format: str, path: Path) -> Path:
@@ -97,10 +107,10 @@ def write_figure(axes: "Axes", format: str, path: Path) -> Path:
         raise _unwritable(path, error) from error
 
 
-def figure_name(stored: StoredSweep, claim: Claim, width: Width, format: str) -> str:
+def figure_name(stored: StoredSweep, claim: Claim, width: Width, format: str, curves: bool = False) -> str:
     """The default name of a claim's figure: its number in the report, the claim, the width."""
     number = stored.claims.index(claim) + 1
-    return f"{number:02d}-{slug(claim.name)}-{width}.{format}"
+    return f"{number:02d}-{slug(claim.name)}{'-curves' * curves}-{width}.{format}"
 
 
 def claim_named(stored: StoredSweep, name: str) -> Claim:

@@ -166,6 +166,10 @@ TABLES: dict[str, TableSchema] = {
             "hi": (FLOAT, "upper end of its interval"),
             "seeds": (INT, "number of seeds averaged"),
             "used": (BOOL, "whether the point lies in the claim's window"),
+            "line": (
+                FLOAT,
+                "claims about floors: the level whose curve has the point; null for the claim's own points",
+            ),
             "write_number": WRITE_NUMBER,
             "written": WRITTEN,
         },

@@ -140,6 +140,13 @@ def test_rows_of_the_two_tables():
         "reason": "Why.",
         "seeds": 0,
         "look": 0,
+        "claim_hash": None,
+        "registered": "not registered: nothing says whether it was written before the data",
+        "registration": None,
+        "registered_after": None,
+        "changes": 0,
+        "changed_after": None,
+        "was": None,
     }
     key = {"sweep": "s", "sweep_hash": "h", "claim": "c"}
-    assert levels[1] == key | {"x": 4, "y": 0.3, "lo": 0.2, "hi": 0.4, "seeds": 8, "used": False}
+    assert levels[1] == key | {"x": 4, "y": 0.3, "lo": 0.2, "hi": 0.4, "seeds": 8, "used": False, "line": None}

@@ -110,10 +110,13 @@ def test_a_further_look_widens_the_interval(verdict_of, table):
     assert judge(read_claim(fields | {"looked": [8]}), summary, pd.DataFrame()) == second
 
 
+ALPHAS = (0.05, 0.1, 0.2, 0.4)
+
+
 def test_the_floor_of_a_family_of_curves_against_a_key(table, verdict_of):
     """y = alpha^2 (.1 + 2 / N): the fitted floors grow as alpha^2, whatever the first levels do."""
     noise, parts = np.random.default_rng(5), []
-    for alpha in (0.05, 0.1, 0.2, 0.4):
+    for alpha in ALPHAS:
         y = (alpha**2 * (0.1 + 2 / X))[:, None] * np.exp(0.05 * noise.normal(size=(5, 8)))
         part = table("error_tail", y, X, alpha=alpha)
         parts.append(part.assign(cell_id=part["cell_id"] + f" {alpha}"))
@@ -125,9 +128,16 @@ def test_the_floor_of_a_family_of_curves_against_a_key(table, verdict_of):
     assert [point.x for point in result.points] == [0.05, 0.1, 0.2, 0.4]
     assert result.points[3].y == pytest.approx(0.016, rel=0.15)
     assert result.interval == "95% interval, one seed deleted at a time"
+    assert [(line.at, line.decay, len(line.points)) for line in result.lines] == [(a, 1, 5) for a in ALPHAS]
+    assert [line.floor for line in result.lines] == [point.y for point in result.points]
+    assert [line.scale / line.at**2 for line in result.lines] == pytest.approx([2] * 4, rel=0.1)
+    assert [point.x for point in result.lines[0].points] == X.tolist()
+    _, rows = result.to_rows("s", "h")
+    assert [row["line"] for row in rows] == [None] * 4 + [alpha for alpha in ALPHAS for _ in X]
     assert verdict_of(summary, at_most=1, **fields).verdict == "refuted"
     few = verdict_of(summary[summary["seed"] < 5], at_most=1, **fields)
     assert "5 seeds are too few for fitted floors; at least 6 are needed" in few.reason
+    assert [line.points[0].seeds for line in few.lines] == [5] * 4
     gone = summary[(summary["alpha"] != 0.2) | (summary["agents"] < 16)]
     assert "at alpha=0.2: only 3 values of agents" in verdict_of(gone, at_most=1, **fields).reason
     none = summary.assign(error_tail=summary["error_tail"] - 0.1 * summary["alpha"] ** 2)
