@@ -44,13 +44,14 @@ def test_what_it_was_are_the_last_verdicts_before_the_change():
     past = [Past(number, verdict) for verdict, number in verdicts]
     assert standing(history, CLAIM, 16, past).was == "refuted, then inconclusive"
     assert standing(history, CLAIM, 16, [Past(0, "refuted")]).was == "refuted"  # of a time without registrations
-    assert standing(history[:1] + [row(2, "changed")], CLAIM, 16, past).was == ""
+    assert standing([*history[:1], row(2, "changed")], CLAIM, 16, past).was == ""
 
 
 def test_withdrawn_before_there_were_data_is_forgotten():
     assert withdrawal([row(1), row(2, "withdrawn")], 16, ()) is None
     gone = withdrawal([row(1), row(2, "withdrawn", replicates=8)], 16, [Past(1, "refuted")])
-    assert gone is not None and gone.altered
+    assert gone is not None
+    assert gone.altered
     assert gone.words == "registered before the data, withdrawn after 8 replicates; was refuted"
 
 
