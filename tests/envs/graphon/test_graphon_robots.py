@@ -254,7 +254,7 @@ def test_exact_values_where_they_are_within_reach():
     assert not given(graphon="block").solvable(20)
     assert not given(graphon="block").lumpable(40)
     assert not given(graphon="radial").lumpable(9)
-    with pytest.raises(ValueError, match="it needs the block graphon"):
+    with pytest.raises(ValueError, match="Only graphon=block has blocks"):
         _ = robots(9, radius=0.5).lumping
     assert robots(8, **BLOCKS).memory > robots(8, radius=0.5).memory > 0
 
