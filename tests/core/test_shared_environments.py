@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from orchestrator.core import Block, Environment
 from orchestrator.core.arrays import frozen
+from orchestrator.core.declared import assign
 
 
 class Arrays(NamedTuple):
@@ -98,7 +99,7 @@ def blocks(problem: Problem) -> list[Block[Any, Any, Any]]:
     made = [Block("agents", range(4), Model(), problem, seed) for seed in (0, 1)]
     shared: dict[range, Any] = {}
     for block in made:
-        block.environments = shared
+        assign(block, "environments", shared)
     return made
 
 

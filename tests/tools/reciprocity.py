@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from orchestrator.core import Fusible
+from orchestrator.core.declared import assign
 from orchestrator.core.kernels import draw_alias, draw_integer, uniform
 from orchestrator.core.rounds import Exchange
 from orchestrator.core.streams import member_streams
@@ -88,12 +89,12 @@ class Stepwise:
     def round(self) -> None:
         converse(self.fleet, self.of.sizes, [(self.replica, self.coordinator.round)], charged=True)
         assert not self.replica.error, self.replica.error
-        self.coordinator.completed += 1
+        assign(self.coordinator, "completed", self.coordinator.completed + 1)
 
     def leap(self, rounds: int) -> None:
         assert isinstance(self.coordinator, Fusible)
         self.coordinator.leap(self.fleet.sole_blocks(self.seed) or {}, rounds)
-        self.coordinator.completed += rounds
+        assign(self.coordinator, "completed", self.coordinator.completed + rounds)
 
     def poison(self, member: int) -> None:
         """Every value in this member's table becomes NaN."""
@@ -144,7 +145,7 @@ def one_round(coordinator: Any, block: Any) -> None:
             else:
                 reply = getattr(block, call.method)(**call.shared)
     except StopIteration:
-        coordinator.completed += 1
+        assign(coordinator, "completed", coordinator.completed + 1)
 
 
 class ByTheBook:

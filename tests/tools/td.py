@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from envs.linear.base import LinearBlock
+from orchestrator.core.declared import assign
 from orchestrator.fleet.inline import InlineFleet
 from orchestrator.planning.cells import make_cell
 from orchestrator.planning.tasks import Task
@@ -52,7 +53,7 @@ def one_round(coordinator: Any, block: Any) -> Any:
             reply = getattr(block, call.method)(**call.shared)
             last = reply
     except StopIteration:
-        coordinator.completed += 1
+        assign(coordinator, "completed", coordinator.completed + 1)
         return last
 
 

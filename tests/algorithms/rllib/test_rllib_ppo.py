@@ -92,7 +92,7 @@ def test_global_streams_are_left_as_they_were():
 def steps(coordinator, count):
     for _ in range(count):
         list(coordinator.round())
-        coordinator.completed += 1
+        assign(coordinator, "completed", coordinator.completed + 1)
     return coordinator
 
 
