@@ -2,7 +2,7 @@
 
 Every registered algorithm runs 50 rounds inline in a new process, once with an empty kernel cache (cold) and once with
 the kernels of the first run (warm). CPU seconds (user and system, child processes included) hardly depend on what else
-the machine does. Python keeps compiled files, as it does unless it is told not to.
+the machine does. Python's compiled files are kept, as they usually are.
 """
 
 import os

@@ -13,7 +13,7 @@ from orchestrator.execution import execute
 from orchestrator.fleet.base import Failure
 from orchestrator.planning import stored, sweeps
 from orchestrator.planning.batches import effort
-from orchestrator.planning.plain import is_list, plain
+from orchestrator.planning.plain import is_list, to_plain
 from orchestrator.planning.plan import Backend, Plan, plan
 from orchestrator.planning.sweep import Sweep
 from orchestrator.planning.sweeps import Packing
@@ -54,7 +54,7 @@ def run(
     """
     spans = _spans({"agents": agents, "rounds": rounds, **settings})
     names = _reference(algorithm), _reference(environment)
-    definition = sweeps.adhoc(*names, spans, plain(seeds), name, cast(Packing, plain(agents_per_actor)), record)
+    definition = sweeps.adhoc(*names, spans, to_plain(seeds), name, cast(Packing, to_plain(agents_per_actor)), record)
     return carry_out(definition, results, backend=backend, address=address)
 
 
@@ -73,7 +73,7 @@ def sweep(
 
     Overrides are written as the settings of ``run``.
     """
-    definition = sweeps.load(str(reference), _spans(overrides), plain(seeds))
+    definition = sweeps.load(str(reference), _spans(overrides), to_plain(seeds))
     folder = carry_out(
         definition, results, backend=backend, address=address, per_actor=agents_per_actor, retry_failed=retry_failed
     )
@@ -149,7 +149,7 @@ def _progress(planned: Plan, quiet: bool, stream: TextIO) -> Progress:
 
 def _spans(settings: Mapping[str, object]) -> dict[str, list[object]]:
     """Settings as lists of values, ``env__states`` written ``env.states``."""
-    values = {key.replace("__", "."): plain(value) for key, value in settings.items()}
+    values = {key.replace("__", "."): to_plain(value) for key, value in settings.items()}
     return {key: value if is_list(value) else [value] for key, value in values.items()}
 
 

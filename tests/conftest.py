@@ -79,9 +79,9 @@ def call(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
 PATIENCE = 240
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
-    """A Ray of this session's own with two CPUs."""
+    """A Ray of this file's own with two CPUs. It ends with the file: commands of later tests would find its nodes."""
     from orchestrator.cluster import connection
 
     with connection.local_ray(2):

@@ -12,7 +12,7 @@ from orchestrator import run
 from orchestrator.api import _spans
 from orchestrator.errors import UserError
 from orchestrator.planning import sweeps
-from orchestrator.planning.plain import plain
+from orchestrator.planning.plain import to_plain
 
 CELL = ("joint-average-td", "shared-subspace-mrp")
 
@@ -77,7 +77,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize(("agents", "expected"), NUMBERS, ids=[repr(given) for given, _ in NUMBERS])
 def test_numbers_and_lists_of_every_kind(agents, expected):
-    definition = sweeps.adhoc(*CELL, _spans({"agents": agents, "rounds": np.int16(3)}), plain(range(2)), None, 1)
+    definition = sweeps.adhoc(*CELL, _spans({"agents": agents, "rounds": np.int16(3)}), to_plain(range(2)), None, 1)
     assert [cell.agents for _, cell in definition.cells] == expected
     assert definition.seeds == (0, 1)
     assert {cell.rounds for _, cell in definition.cells} == {3}
@@ -85,7 +85,7 @@ def test_numbers_and_lists_of_every_kind(agents, expected):
 
 def test_values_inside_lists_are_plain_as_well():
     given = {"a": np.array([[1.5, 2.0]]), "b": (Path("own.py"), {"c": np.bool_(True)})}
-    assert plain(given) == {"a": [[1.5, 2.0]], "b": ["own.py", {"c": True}]}
+    assert to_plain(given) == {"a": [[1.5, 2.0]], "b": ["own.py", {"c": True}]}
 
 
 def test_classes_stand_for_their_names(tmp_path, monkeypatch):

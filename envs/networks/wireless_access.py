@@ -37,7 +37,7 @@ class WirelessAccessParameters(Parameters):
 class WirelessAccess(NetworkProblem):
     """side * side users, s_i = 4 [a packet with two slots left] + 2 [one with one] + [the last slot's got through].
 
-    Actions are 0, idle, and 1..4, sending to the k-th of the user's own access points in ascending order. Raises
+    Action 0 is idle. Action k in 1..4 sends to the k-th of the user's access points, in ascending order. Raises
     ValueError for a number of users that is not the square of 2 or more, and in every method for policies of other
     shapes.
     """

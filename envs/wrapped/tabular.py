@@ -14,7 +14,7 @@ from orchestrator.core import kernel
 
 #: Steps of an episode if neither the environment nor the user limits them.
 LIMIT = 200
-#: Keywords by which environments are told the length of an episode.
+#: Keywords that set the length of an episode.
 LIMITS = ("max_cycles", "max_steps", "max_episode_steps")
 
 

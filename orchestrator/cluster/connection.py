@@ -57,11 +57,8 @@ def ray_connection(address: str | None, plugins: Iterable[str] = ()) -> Iterator
         except (OSError, ValueError, RuntimeError) as error:
             hint = f"If the cluster asks for a token: {TOKEN}"
             raise UserError(f"address {cluster}: no Ray answers there ({line(error)}). {hint}") from error
-    try:
-        with terminated_as_interrupted():
-            yield
-    finally:
-        ray.shutdown()
+    with _connected():
+        yield
 
 
 @contextmanager
@@ -88,11 +85,20 @@ def local_ray(cpus: int) -> Iterator[None]:
             if "AF_UNIX" in str(error):
                 cure = " The path of Ray's sockets is too long: set TMPDIR (or RAY_TMPDIR) to a folder such as /tmp."
             raise UserError(f"Ray does not start on this machine ({line(error)}).{cure}") from error
-        try:
-            with terminated_as_interrupted():
-                yield
-        finally:
-            ray.shutdown()
+        with _connected():
+            yield
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Leave Ray at the end. SIGTERM ends what is inside as Ctrl-C does."""
+    import ray
+
+    try:
+        with terminated_as_interrupted():
+            yield
+    finally:
+        ray.shutdown()
 
 
 @contextmanager

@@ -198,7 +198,7 @@ def announce(planned: "Plan") -> None:
 
 
 def own_files(files: Sequence[Path], imported: bool) -> None:
-    """Print which files of the user's own a sweep file makes this program import, before it does."""
+    """Print the user's own files that a sweep imports. It is printed before they are imported."""
     there = Path.cwd()
     shown = [str(file.relative_to(there)) if file.is_relative_to(there) else str(file) for file in files]
     print(f"The sweep {'imports' if imported else 'would import'} {', '.join(shown)}.", file=sys.stderr)

@@ -23,7 +23,8 @@ from orchestrator.core.kernels import (
 from orchestrator.core.parameters import Parameters
 from orchestrator.core.portable.algebra import leading_singular, product, symmetric_eigen
 from orchestrator.core.portable.draws import dirichlets, normals
-from orchestrator.core.portable.elementary import elementwise, erf, exp, expm1, log, log1p, power, tanh
+from orchestrator.core.portable.elementary import elementwise, exp, expm1, log, log1p, power, tanh
+from orchestrator.core.portable.error_function import erf
 from orchestrator.core.rounds import Coordinator, Fusible
 from orchestrator.core.streams import generator, member_streams
 from orchestrator.plugins.packages import identity_of as package_identity

@@ -18,10 +18,12 @@ import numba
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
+from orchestrator.plugins.modules import PREFIX
+
 #: What reading a file may raise that was cut short, or that names a module or class which no longer exists.
 UNREADABLE = (OSError, EOFError, ImportError, AttributeError, pickle.UnpicklingError)
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-PLUGIN = re.compile(rb"marl_plugin_\w+")
+PLUGIN = re.compile(PREFIX.encode() + rb"\w+")
 
 
 class KernelCache(FunctionCache):

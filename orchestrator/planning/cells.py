@@ -18,7 +18,7 @@ from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError, asked, input_path, nearest, said
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
 from orchestrator.planning.plain import is_sequence, not_plain
-from orchestrator.plugins import references, registry
+from orchestrator.plugins import references, registry, sources
 
 
 class Record(Parameters):
@@ -35,8 +35,6 @@ class Record(Parameters):
         return max(1, rounds // 1000) if self.every == "auto" else self.every
 
 
-#: Packages of this program.
-OURS = {"orchestrator", "algorithms", "envs"}
 #: Integers of the tables have 64 bits.
 LARGEST = 2**63
 MOST_SEEDS = 1_000_000
@@ -125,7 +123,7 @@ class Cell:
         """Other packages whose code makes its numbers: those that its classes name, and those that plug-ins import."""
         named = {*self.algorithm_class.libraries, *self.environment_class.libraries}
         modules = {made.__module__.partition(".")[0] for made in (self.algorithm_class, self.environment_class)}
-        return named.union(modules - OURS, *(registry.packages(reference) for reference in self.plugins))
+        return named.union(modules - sources.OURS, *(registry.packages(reference) for reference in self.plugins))
 
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that its runs record."""

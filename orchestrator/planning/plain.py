@@ -55,17 +55,17 @@ def is_sequence(value: object) -> TypeIs[Sequence[object]]:
     return isinstance(value, list | tuple | range)
 
 
-def plain(value: object) -> object:
+def to_plain(value: object) -> object:
     """``value`` as YAML would hold it: numpy's numbers and arrays, tuples, ranges and paths become plain ones."""
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in cast("Mapping[object, object]", value).items()}
+        return {str(key): to_plain(inner) for key, inner in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple | range):
-        return [plain(inner) for inner in cast("Sequence[object]", value)]
+        return [to_plain(inner) for inner in cast("Sequence[object]", value)]
     if isinstance(value, PurePath):
         return str(value)
     # numpy's numbers and arrays, without importing numpy
     if hasattr(value, "tolist") and not isinstance(value, str):
-        return plain(cast("_Array", value).tolist())
+        return to_plain(cast("_Array", value).tolist())
     return value
 
 

@@ -15,8 +15,10 @@ from pathlib import Path, PurePosixPath
 
 from orchestrator.errors import UserError
 
-#: Names that never mean a file beside a plug-in: Python's own modules and this program's packages.
-ELSEWHERE = sys.stdlib_module_names | {"orchestrator", "algorithms", "envs"}
+#: This program's packages.
+OURS = frozenset({"orchestrator", "algorithms", "envs"})
+#: Names that never mean a file beside a plug-in.
+ELSEWHERE = sys.stdlib_module_names | OURS
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ SECTIONS = {
         "exp, log and their like",
         "The same bits on every processor; `math`, `numpy` and `**` call the C library, whose last bits differ.",
     ),
+    "orchestrator.core.portable.error_function": ("The error function", "The same bits on every processor."),
     "orchestrator.core.portable.algebra": ("Linear algebra", "For small matrices, in place of `@` and `np.linalg`."),
     "orchestrator.core.portable.draws": ("Draws from numpy generators", "For set-ups and coordinators."),
     "orchestrator.core.streams": ("Random streams", "For draws outside kernels, and for streams of your own."),

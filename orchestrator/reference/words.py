@@ -73,8 +73,8 @@ def tables_page() -> str:
         "by key, and count a replicate only if `runs` has it: `runs` is written last. `orchestrator query` shows the",
         "tables as views that do so.",
         "",
-        f"Order of writing: {', '.join(WRITE_ORDER)}. `written` is the time of storing. Which rows are newer is told",
-        "by `write_number`, not by the time: clocks may be wrong.",
+        f"Order of writing: {', '.join(WRITE_ORDER)}. `written` is the time of storing.",
+        "`write_number` says which rows are newer. The time does not, because clocks may be wrong.",
     ]
     for name, schema in TABLES.items():
         lines += ["", f"## {name}", "", f"One row per {schema.rows}.", ""]

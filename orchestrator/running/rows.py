@@ -11,11 +11,13 @@ from orchestrator.store.schema import table
 def tables(task: Task, outcome: Outcome, attempt: str) -> dict[str, pa.Table]:
     """Rows of ``metrics``, ``agents``, ``timings`` and ``runs`` of a finished cell; failed seeds have no metrics."""
     runs, metrics, agents = [], [], []
+    identity = _identity(task)
     for replica in outcome.replicas:
         own = {"replicate_id": f"{task.cell.id}-{replica.seed}"}
         runs.append(
             own
-            | _identity(task, replica.seed)
+            | identity
+            | {"seed": replica.seed}
             | {"status": replica.status, "error": replica.error or None, "note": replica.note}
             | {"rounds": replica.completed, "agent_steps": replica.traffic.agent_steps}
             | {"calls": replica.traffic.calls, "messages": replica.traffic.messages}
@@ -46,21 +48,14 @@ def tables(task: Task, outcome: Outcome, attempt: str) -> dict[str, pa.Table]:
 
 def failures(task: Task, error: str) -> dict[str, pa.Table]:
     """Rows of a cell whose process ended before the cell did."""
-    rows = [
-        {"replicate_id": f"{task.cell.id}-{seed}", **_identity(task, seed), "status": "failed", "error": error}
-        for seed in task.seeds
-    ]
+    same = {**_identity(task), "status": "failed", "error": error}
+    rows = [{"replicate_id": f"{task.cell.id}-{seed}", "seed": seed, **same} for seed in task.seeds]
     return {"runs": table("runs", rows)}
 
 
-def _identity(task: Task, seed: int) -> dict[str, object]:
-    return {
-        "cell_id": task.cell.id,
-        "seed": seed,
-        **task.cell.columns(),
-        "versions": versions(task.cell),
-        "cpu": cpu(),
-    }
+def _identity(task: Task) -> dict[str, object]:
+    """The columns that all seeds of a cell share."""
+    return {"cell_id": task.cell.id, **task.cell.columns(), "versions": versions(task.cell), "cpu": cpu()}
 
 
 def peak_memory() -> int:

@@ -219,7 +219,7 @@ class Segments:
     def _check_footer(self, path: str, data: bytes) -> None:
         """Raise UserError if the footer at the end of ``data`` is not the one that the segment's name promises."""
         promised, footer = names.promised(path), names.footer(data)
-        # What does not even end as a parquet file does is told by its reader.
+        # A file that does not even end like a parquet file: its reader says so.
         if promised and data.endswith(b"PAR1") and names.digest(footer or b"") != promised.footer:
             raise UserError(
                 f"{self._folder.shown(path)} is damaged: its columns are not those that were written; it was left as "

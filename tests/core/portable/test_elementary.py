@@ -16,7 +16,8 @@ import pytest
 
 from orchestrator.core.compiling import Kernel
 from orchestrator.core.portable import elementary
-from orchestrator.core.portable.elementary import elementwise, erf, exp, expm1, log, log1p, power, tanh
+from orchestrator.core.portable.elementary import elementwise, exp, expm1, log, log1p, power, tanh
+from orchestrator.core.portable.error_function import erf
 from tests.tools.source import ROOT
 
 INF, NAN = math.inf, math.nan
