@@ -111,7 +111,7 @@ def _on_loopback() -> Iterator[None]:
 @contextmanager
 def _token_of_its_own() -> Iterator[None]:
     """A random token in the variables of this process and of those that Ray starts. Nothing is written to a file."""
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray._raylet import AuthenticationTokenLoader, Config  # pyright: ignore[reportAttributeAccessIssue]
 
     before = {name: os.environ.pop(name, None) for name in TOKEN_VARIABLES}
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,9 @@ def test_a_stranger_without_the_token_is_refused(local_ray):
     """The question that every client asks first. With the token it is answered."""
     import grpc
     import ray
-    from ray.core.generated import gcs_service_pb2 as messages
+    from ray.core.generated import gcs_service_pb2
+
+    messages: Any = gcs_service_pb2
 
     channel = grpc.insecure_channel(ray.get_runtime_context().gcs_address)
     ask = channel.unary_unary(
@@ -58,7 +61,7 @@ def test_a_stranger_without_the_token_is_refused(local_ray):
     )
 
     def answer(token: str) -> grpc.StatusCode:
-        known = [("authorization", f"Bearer {token}")] if token else []
+        known = (("authorization", f"Bearer {token}"),) if token else ()
         try:
             ask(messages.GetAllNodeInfoRequest(), metadata=known, timeout=20)
         except grpc.RpcError as error:
@@ -92,7 +95,7 @@ def test_a_temporary_folder_with_a_long_path_is_named_with_the_cure(tmp_path):
     [
         ('Traceback:\n  File "a.py", line 3, in f\nValueError: too large\n', "ValueError: too large"),
         (
-            "The actor died.\n\tclass_name: CellTrial\nWorker exit type: ERROR Worker exit detail: It ended with code 2.",
+            "The actor died.\n\tclass_name: A\nWorker exit type: ERROR Worker exit detail: It ended with code 2.",
             "It ended with code 2",
         ),
         ("", "its process ended"),
