@@ -13,7 +13,7 @@ import typer
 
 from orchestrator.commands import figures, jobs, names, run, share, tables
 from orchestrator.commands.run import INTERRUPTED
-from orchestrator.errors import UserError, plain
+from orchestrator.errors import UserError, plain, writable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +21,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Run multi-agent and federated RL experiments, store every number in parquet tables, judge every claim.",
 )
+
+#: Letters of a message; a value of a million letters may be part of it.
+LONGEST = 4000
 
 
 def _version(wanted: bool) -> None:
@@ -48,6 +51,8 @@ def main() -> None:
     """Entry point: a user's mistake becomes a sentence on stderr and exit code 2."""
     _open_streams()
     try:
+        if odd := [word for word in sys.argv[1:] if writable(word) != word]:
+            raise UserError(f"The word {writable(odd[0])!r} is not valid UTF-8.")
         code = app(prog_name="orchestrator", standalone_mode=False) or 0
     except UserError as error:
         code = _exit_with(str(error), 2)
@@ -74,7 +79,8 @@ def _open_streams() -> None:
 
 
 def _exit_with(text: str, code: int) -> int:
-    """Print ``text`` on stderr. Returns ``code``."""
+    """Print ``text`` on stderr, without the middle of a very long one. Returns ``code``."""
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
     print(plain(text), file=sys.stderr)
     return code
 

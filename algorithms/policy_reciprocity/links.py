@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from algorithms.policy_reciprocity.kernels import Readers
-from algorithms.policy_reciprocity.parameters import ERDOS_RENYI
+from algorithms.policy_reciprocity.parameters import ERDOS_RENYI, drawn_anew
 from orchestrator.core import Graph, kernel, member_streams, named_graph, symmetric_eigen, uniform
 
 
@@ -14,7 +14,7 @@ class Links:
 
     def __init__(self, name: str, agents: int):
         self.name, self.agents = name, agents
-        self.random = name.startswith(ERDOS_RENYI)
+        self.random = drawn_anew(name)
         self.chance = float(name.removeprefix(ERDOS_RENYI)) if self.random else 1.0
         self.complete = name == "complete"
         self._graph = None if self.random or self.complete else named_graph(name, agents)

@@ -11,9 +11,14 @@ from orchestrator.core import GRAPH_NAMES, Parameters, check_graph_name
 ERDOS_RENYI = "erdos-renyi:"
 
 
+def drawn_anew(name: str) -> bool:
+    """Whether the graph of a name is drawn in each round. ``erdos-renyi:p=P:seed=S`` is drawn once."""
+    return name.startswith(ERDOS_RENYI) and "=" not in name
+
+
 def check_graph(name: str) -> str:
     """``erdos-renyi:P`` or a name of ``named_graph``."""
-    if not name.startswith(ERDOS_RENYI):
+    if not drawn_anew(name):
         try:
             return check_graph_name(name)
         except ValueError as error:

@@ -176,6 +176,9 @@ def _results(results: str) -> Finding:
         return Finding("results", "wrong", results, str(error))
     if folder.local is None:
         return Finding("results", "ok", folder.title, "It can be reached and is empty.")
+    here = folder.local.absolute()
+    if any(path.is_symlink() and not path.exists() for path in (here, *here.parents)):
+        return Finding("results", "wrong", results, "A link that leads nowhere: remove it or choose another --results.")
     if not _writable(folder.local):
         return Finding("results", "wrong", results, "Not writable: change its permissions or choose another --results.")
     return _disk(folder.local.absolute(), results)

@@ -1,6 +1,7 @@
 """The replicates of one side of a claim, by level and seed, or the reason why they cannot be used."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -266,4 +267,7 @@ def _difference(rows: Columns) -> str:
     names = [name for name in rows if name not in OUTCOME and not name.endswith(("_tail", "_final"))]
     first = rows.select(np.unique(rows["cell_id"].astype(str), return_index=True)[1])
     differ = [name for name in names if len(set(map(str, first[name]))) > 1]
-    return f"they differ in {listed(differ) or 'no setting shown here'}; select one with the claim's where"
+    keys = [
+        "rounds" if name == PLANNED_ROUNDS else re.sub("^env_", "env.", name) for name in differ
+    ]  # as where has them
+    return f"they differ in {listed(keys) or 'no setting shown here'}; select one with the claim's where"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -56,6 +57,8 @@ class JobServer:
 
     def __init__(self, address: str):
         self.address = address
+        if not re.match(r"(https?|ray)://[^/\s]|[^/\s]+:\d+$", address):
+            raise UserError(f"address is {address!r}; it takes http://HOST:PORT of a job server.")
         check_reachable(address)
         with self._refusals_as_sentences():
             try:
@@ -195,7 +198,7 @@ class JobServer:
             yield
         except AuthenticationError as error:
             raise UserError(f"address {self.address}: the cluster does not accept this token. {TOKEN}") from error
-        except ValueError as error:
+        except (ValueError, ModuleNotFoundError) as error:
             raise UserError(f"address is {self.address!r}; it takes http://HOST:PORT of a job server.") from error
         except (ConnectionError, OSError, RuntimeError) as error:
             raise UserError(f"address {self.address}: no Ray job server answers there ({line(error)}).") from error

@@ -1,5 +1,6 @@
 """A sweep's tables for other programs: CSV, JSON, one parquet file per table, or TensorBoard's event files."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TENSORBOARD = "tensorboard"
+#: Bytes of a folder's name.
+LONGEST = 200
 #: Table -> SQL for the rows of the sweep ``$$…$$`` in a fixed order; tidy and the views come from ``Results``.
 STORED = {
     "agents": """SELECT sweep, "case", runs.seed, agents.* FROM agents JOIN runs USING (replicate_id)
@@ -100,7 +103,10 @@ def _events(source: Results, sweep: str, place: Path) -> Iterator[Path]:
 
 def _named(text: str) -> str:
     """A folder's name. A case may be called anything, even like a path."""
-    return re.sub(r"[^\w.,=+-]", "_", text).lstrip(".") or "_"
+    name = re.sub(r"[^\w.,=+-]", "_", text).lstrip(".") or "_"
+    if len(name.encode()) <= LONGEST:
+        return name
+    return f"{name[: LONGEST // 4]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"  # letters of up to four bytes
 
 
 def _stored_at(source: Results, sweep: str) -> dict[str, float]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.commands.spreadsheets import csv_text
-from orchestrator.errors import UserError, plain
+from orchestrator.errors import UserError, line, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +82,10 @@ def table(rows: "pa.Table", format: str, file: str | None = None, raw: bool = Fa
             _text(rows, format, file, raw)
     except BrokenPipeError:
         raise
+    except (ArithmeticError, NotImplementedError, ValueError) as error:  # for instance a date after the year 9999
+        raise UserError(
+            f"The result cannot be written as {format} ({line(error)}); CAST the column to VARCHAR."
+        ) from error
     except OSError as error:
         raise UserError(f"--output: {file} cannot be written: {error.strerror or error}.") from error
 
@@ -124,7 +128,7 @@ def _text(rows: "pa.Table", format: str, file: str | None, raw: bool) -> None:
     if file is None:
         sys.stdout.write(content)
     else:
-        with open(file, "w") as stream:
+        with open(file, "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(content)
 
 
@@ -212,17 +216,27 @@ def _cells(count: int) -> str:
 
 def plan_table(planned: "Plan") -> None:
     """Print what a sweep would run."""
+    from orchestrator.planning.batches import effort
+
     tasks = {task.cell.id: task for task in planned.tasks}
+    keys = planned.sweep.varying
     lines: list[tuple[object, ...]] = []
-    for case, cell in planned.sweep.cells:
+    total = 0.0
+    for (case, cell), row in zip(planned.sweep.cells, planned.sweep.rows, strict=True):
         task, cost = tasks.get(cell.id), planned.costs.get(cell.id)
         todo = ",".join(map(str, task.seeds)) if task else "stored"
-        lines.append((case, cell.id, cell.agents, cell.rounds, todo, cost.actors if cost else 0))
-    titles = ("case", "cell", "agents", "rounds", "seeds to run", "agent processes")
-    grid(titles, lines, (False, False, True, True))
+        seconds = effort(task, planned.agents_per_actor) if task else 0.0
+        total += seconds
+        settings = [row.get(column) for column in keys.values()]
+        costs = (cost.actors if cost else 0, f"{seconds:.1f}" if task else "")
+        lines.append((case, cell.id, cell.agents, cell.rounds, *settings, todo, *costs))
+    titles = ("case", "cell", "agents", "rounds", *keys, "seeds to run", "agent processes", "seconds")
+    grid(titles, lines, (False, False, True, True, *(False for _ in keys), False, True, True))
     for text in planned.warnings:
         print(plain(text), file=sys.stderr)
-    print(f"{planned.total - planned.finished} of {planned.total} replicates to run{planned.seeds}.")
+    left = planned.total - planned.finished
+    work = f" They take roughly {total:.1f} s on one core, besides starting and compiling." if left else ""
+    print(f"{left} of {planned.total} replicates to run{planned.seeds}.{work}")
 
 
 def findings(results: Iterable["Finding"], well: str, ill: str, explain: str = "ok note wrong") -> bool:

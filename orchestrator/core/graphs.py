@@ -1,5 +1,6 @@
 """Communication graphs, made from names or edges, and the neighbourhoods in which an ``Exchange`` delivers rows."""
 
+import inspect
 import itertools
 import operator
 import re
@@ -7,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from orchestrator.errors import UserError, line
+from orchestrator.errors import UserError, ends_process, line
 from orchestrator.plugins import references, registry
 
 
@@ -98,8 +99,11 @@ class Graph:
 
 #: The accepted names of graphs, for descriptions and messages.
 GRAPH_NAMES = (
-    "complete, ring, line, grid, tree, regular:K (a ring with the K nearest), edges such as '0-1 1-2' or ./file.py:Name"
+    "complete, ring, line, grid, tree, regular:K (a ring with the K nearest), erdos-renyi:p=P:seed=S (each pair with "
+    "probability P, which may leave members apart), edges such as '0-1 1-2' or ./file.py:Name, with arguments "
+    "./file.py:Name:k=2"
 )
+ERDOS_RENYI = "erdos-renyi"
 _EDGE = r"\d+\s*-\s*\d+"
 
 
@@ -111,9 +115,36 @@ def check_graph_name(name: str) -> str:
     """
     if _built_in(name):
         return name
-    if registry.pluggable("graph", name):
-        return registry.settled("graph", name)
-    raise ValueError(f"it takes {GRAPH_NAMES}")
+    base, given = references.split(name)
+    if base == ERDOS_RENYI:
+        p, seed = _chance_and_seed(name)
+        return f"{ERDOS_RENYI}:p={p!r}:seed={seed}"
+    if not registry.pluggable("graph", base):
+        raise ValueError(f"it takes {GRAPH_NAMES}")
+    if given:
+        _check_arguments(registry.graph(base), name)
+        given = "".join(f":{text}" for text in sorted(given.split(":")[1:]))
+    return registry.settled("graph", base) + given
+
+
+def _chance_and_seed(name: str) -> tuple[float, int]:
+    """p and seed of ``erdos-renyi:p=P:seed=S``. Raises ``ValueError`` for anything else."""
+    given = references.arguments(name)
+    p, seed = given.get("p"), given.get("seed")
+    if isinstance(seed, int) and isinstance(p, int | float) and given.keys() == {"p", "seed"}:
+        booleans = isinstance(p, bool) or isinstance(seed, bool)
+        if not booleans and 0 <= p <= 1 and seed >= 0:
+            return float(p), seed
+    raise ValueError(f"{ERDOS_RENYI} takes p=P:seed=S, a probability P in [0, 1] and a whole number S, 0 or more")
+
+
+def _check_arguments(graph: type, name: str) -> None:
+    """Raises ``ValueError`` for arguments that the class does not take."""
+    given = references.arguments(name)
+    try:
+        inspect.signature(graph).bind(**given)
+    except TypeError as error:
+        raise ValueError(f"{references.title(name)} does not take these arguments: {line(error)}") from error
 
 
 def _built_in(name: str) -> bool:
@@ -124,12 +155,15 @@ def _plugged(name: str, n: int) -> Graph:
     """The graph of a plug-in class, whose ``edges(n)`` returns pairs of members."""
     title = references.title(name)
     try:
-        pairs = [(operator.index(i), operator.index(j)) for i, j in registry.graph(name)().edges(n)]
+        graph = registry.graph(references.split(name)[0])(**references.arguments(name))
+        pairs = [(operator.index(i), operator.index(j)) for i, j in graph.edges(n)]
     except (TypeError, ValueError) as error:
         raise UserError(f"graph {title}: edges({n}) must give pairs of members 0..{n - 1} ({line(error)}).") from error
     except UserError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if ends_process(error):
+            raise
         raise UserError(f"graph {title}: edges({n}) failed: {type(error).__name__}: {line(error)}.") from error
     return Graph(n, pairs)
 
@@ -140,7 +174,7 @@ def named_graph(name: str, n: int) -> Graph:
     Raises ``UserError`` for edges of unknown members and for degrees that no graph on n members has.
     """
     if not _built_in(check_graph_name(name)):
-        return _plugged(name, n)
+        return _erdos_renyi(name, n) if references.split(name)[0] == ERDOS_RENYI else _plugged(name, n)
     name = name.strip()
     if name in _SHAPES:
         return Graph(n, _SHAPES[name](n))
@@ -152,6 +186,17 @@ def named_graph(name: str, n: int) -> Graph:
         return Graph(n, _circulant(n, degree))
     pairs = [edge.split("-") for edge in re.findall(_EDGE, name)]
     return Graph(n, [(int(i), int(j)) for i, j in pairs])
+
+
+def _erdos_renyi(name: str, n: int) -> Graph:
+    """Each of the pairs (0, 1), (0, 2), ..., (1, 2), ... is an edge if its draw is below p.
+
+    The draws are the upper 53 bits of what numpy's PCG64, seeded by ``SeedSequence(seed)``, gives one after the other.
+    """
+    p, seed = _chance_and_seed(name)
+    bits = np.random.PCG64(np.random.SeedSequence(seed))
+    rows = [(bits.random_raw(n - 1 - i) >> np.uint64(11)) * 2.0**-53 < p for i in range(n - 1)]
+    return Graph(n, [(i, i + 1 + int(k)) for i, row in enumerate(rows) for k in np.flatnonzero(row)])
 
 
 def _circulant(n: int, degree: int) -> list[tuple[int, int]]:

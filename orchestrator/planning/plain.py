@@ -45,6 +45,16 @@ def strings(value: object) -> Iterator[str]:
         yield from strings(inner)
 
 
+def texts(value: object) -> Iterator[str]:
+    """All strings in a value, at any depth, keys included."""
+    if is_mapping(value):
+        yield from value
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if is_mapping(value) else value if is_list(value) else ():
+        yield from texts(inner)
+
+
 def is_list(value: object) -> TypeIs[list[object]]:
     """Whether a value is a list."""
     return isinstance(value, list)

@@ -68,6 +68,9 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _int)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Loader.add_constructor("tag:yaml.org,2002:merge", yaml.SafeLoader.construct_scalar)  # pyright: ignore[reportUnknownMemberType] - a word
 
+#: Reading more would take minutes.
+MOST_BYTES = 1_000_000
+
 
 def parse_value(text: str) -> object:
     """A value of the command line, read as the YAML files are: ``0.1``, ``ring``, ``[1, 0, 0]``, ``{"a": 1}``.
@@ -86,20 +89,22 @@ def parse_value(text: str) -> object:
 
 def split_values(text: str) -> list[str]:
     """The parts of ``V1,V2,…``; commas inside brackets and quotes separate nothing."""
-    parts, depth, quote = [""], 0, ""
-    for letter in text:
+    parts: list[str] = []
+    start, depth, quote = 0, 0, ""
+    for at, letter in enumerate(text):
         quote = ("" if letter == quote else quote) if quote else letter if letter in "'\"" and depth else ""
         depth += 0 if quote else (letter in "[{") - (letter in "]}")
         if letter == "," and depth <= 0 and not quote:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts
+            parts.append(text[start:at])
+            start = at + 1
+    return [*parts, text[start:]]
 
 
 def read(path: Path) -> object:
     """What a file holds. Raises ``UserError`` with line and column for anything that is not plain data."""
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path} has {path.stat().st_size} bytes; a sweep file has up to {MOST_BYTES}.")
         return yaml.load(path.read_text(), _Loader)
     except BROKEN as error:
         raise UserError(f"{path.name} is not plain YAML: {_place_of(error)}.") from error

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,8 @@ from orchestrator.plugins import references, registry, sources
 
 #: Parts of a sweep in which plug-in files are named.
 NAMING = ("env", "cases", "base", "grid", "zip", "claims")
+#: Cells of a case. To plan so many takes half a minute.
+MOST_CELLS = 100_000
 
 
 class Paper(Parameters):
@@ -123,6 +126,17 @@ class Sweep(Parameters):
         keys = ["agents", *self.grid, *self.zip, *itertools.chain(*grids)]
         return list(dict.fromkeys(column_name(key) for key in keys))
 
+    @property
+    def varying(self) -> dict[str, str]:
+        """Every setting that differs between cells that have it: key -> column of ``rows``.
+
+        Left out is what a plan shows in any case: the case, which names the algorithm, agents and rounds.
+        """
+        fixed = {"case", "cell_id", "algorithm", "agents", PLANNED_ROUNDS}
+        columns = dict.fromkeys(column for row in self.rows for column in row if column not in fixed)
+        differ = [name for name in columns if len({json.dumps(row[name]) for row in self.rows if name in row}) > 1]
+        return {f"env.{name.removeprefix('env_')}" if name.startswith("env_") else name: name for name in differ}
+
     def check(self) -> None:
         """Raise ``UserError`` for anything in cells or claims that does not fit. Builds no environment."""
         _ = self.cells, self.checked_claims
@@ -216,6 +230,8 @@ class Sweep(Parameters):
         axes = [[(key, value) for value in values] for key, values in grid.items() if key in knows]
         zipped = [[(key, value) for value in values] for key, values in self.zip.items() if key in knows]
         rows: list[tuple[tuple[str, object], ...]] = list(zip(*zipped, strict=True)) if zipped else [()]
+        if (count := math.prod(map(len, axes)) * len(rows)) > MOST_CELLS:
+            raise UserError(f"{self.name}: case {case!r} has {count} cells; a sweep takes up to {MOST_CELLS}.")
         cells: list[Cell] = []
         for row in rows:
             for point in itertools.product(*axes):

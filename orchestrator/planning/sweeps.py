@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.errors import UserError, nearest
+from orchestrator.errors import UserError, nearest, writable
 from orchestrator.planning import plain_yaml
 from orchestrator.planning.cells import parse_seeds, validated
-from orchestrator.planning.plain import is_list, is_mapping, part
+from orchestrator.planning.plain import is_list, is_mapping, part, texts
 from orchestrator.planning.sweep import Sweep
 from orchestrator.planning.until import Until, check_place
 from orchestrator.plugins import registry
 
+#: Letters of a word of a sweep's name, which becomes the name of a file.
+LONGEST_NAME = 200
 #: Agents in one Ray actor, or ``auto`` for no actors.
 Packing = int | Literal["auto"]
 
@@ -47,11 +49,17 @@ def read(reference: str, overrides: Mapping[str, Sequence[object]] | None = None
 
 def checked(content: Mapping[str, object], owner: str) -> Sweep:
     """A sweep from plain data. Raises ``UserError``."""
+    if odd := next((text for text in texts(content) if writable(text) != text), None):
+        raise UserError(f"{owner}: {writable(odd)!r} holds a character that no text can have.")
     for axes in ("grid", "zip"):
         _check_axes(f"{owner}: {axes}", content.get(axes) or {})
     check_place(content, owner)
     given = content.get("seeds")
     sweep = validated(Sweep, {**content, "seeds": 0} if is_mapping(given) else content, owner)
+    if (longest := max(map(len, sweep.name.split("/")))) > LONGEST_NAME or len(sweep.name) > 4 * LONGEST_NAME:
+        raise UserError(
+            f"{owner}: name has a word of {longest} letters; a file's name takes up to {LONGEST_NAME} of them."
+        )
     sweep = with_seeds(sweep, given, owner) if is_mapping(given) else sweep
     for case, own in sweep.cases.items():
         _check_axes(f"{owner}: cases.{case}.grid", own.get("grid", {}))

@@ -1,6 +1,7 @@
 """References to plug-in files, ``./file.py:Name``: finding them in texts, pinning their contents, shipping the files.
 
-Planning a sweep pins its references, ``/path/file.py:Name@HASH``, so that what runs is what was planned.
+Planning a sweep pins its references, ``/path/file.py:Name@HASH``, so that what runs is what was planned. A graph may
+have arguments, ``./file.py:Name:k=2``, which are pinned as they are written: ``/path/file.py:Name@HASH:k=2``.
 """
 
 import importlib.util
@@ -15,13 +16,46 @@ from orchestrator.plugins.sources import Sources, read
 SHIPPED = "marl_orchestrator_plugin_"
 
 #: A reference among the words of a text. Its path may contain spaces if it begins with . or /.
-_REFERENCE = re.compile(r"(?<!\S)(?:[./].*?|\S*?)\.py:[A-Za-z_]\w*(?:@[0-9a-f]{16})?(?!\S)")
+_REFERENCE = re.compile(r"(?<!\S)(?:[./].*?|\S*?)\.py:[A-Za-z_]\w*(?:@[0-9a-f]{16})?(?::[A-Za-z_]\w*=[^\s:]+)*(?!\S)")
 _VERSION = re.compile(r"(?<!\S)(\S+)@[0-9]{1,9}(?!\S)")
+#: What may follow the name of a graph: ``:k=2``, and more of the kind.
+_ARGUMENTS = re.compile(r"((?::[A-Za-z_]\w*=[^\s:]+)+)$")
+
+
+def split(reference: str) -> tuple[str, str]:
+    """The name, and the arguments that follow it as they are written: ``:k=2:seed=1``, or nothing."""
+    found = _ARGUMENTS.search(reference)
+    return (reference[: found.start()], found[1]) if found else (reference, "")
+
+
+def arguments(reference: str) -> dict[str, bool | int | float | str]:
+    """The arguments that follow a name, by their own names: numbers, true, false and words.
+
+    Raises ``ValueError`` for one that is given twice.
+    """
+    found: dict[str, bool | int | float | str] = {}
+    for text in split(reference)[1].split(":")[1:]:
+        name, _, value = text.partition("=")
+        if name in found:
+            raise ValueError(f"{name} is given twice in {reference}")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> bool | int | float | str:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def parts(reference: str) -> tuple[Path, str, str]:
     """Path, class name and pin of a plug-in's reference; the name is empty for a registered one."""
-    path, colon, name = reference.rpartition(":")
+    path, colon, name = split(reference)[0].rpartition(":")
     if colon and path.endswith(".py"):
         name, _, pin = name.partition("@")
         return Path(path).resolve(), name, pin
@@ -31,13 +65,13 @@ def parts(reference: str) -> tuple[Path, str, str]:
 def located(reference: str) -> str:
     """The reference with an absolute path, since worker processes start in another folder."""
     path, name, pin = parts(reference)
-    return f"{path}:{name}" + (f"@{pin}" if pin else "") if name else reference
+    return f"{path}:{name}" + (f"@{pin}" if pin else "") + split(reference)[1] if name else reference
 
 
 def pinned(reference: str) -> str:
     """``located``, with the hash of the present contents of its sources. Raises ``UserError`` if one cannot be read."""
     path, name, pin = parts(reference)
-    return f"{path}:{name}@{pin or read(path).pin}" if name else reference
+    return f"{path}:{name}@{pin or read(path).pin}{split(reference)[1]}" if name else reference
 
 
 def fingerprint(reference: str) -> str:
@@ -68,7 +102,7 @@ def replaced(text: str, change: Callable[[str], str]) -> str:
 
 def placeless(text: str) -> str:
     """The text with ``Name@HASH`` for every reference to a file: the same wherever the file lies."""
-    return replaced(text, lambda reference: "{1}@{2}".format(*parts(pinned(reference))))
+    return replaced(text, lambda reference: "{1}@{2}".format(*parts(pinned(reference))) + split(reference)[1])
 
 
 def unversioned(text: str) -> str:

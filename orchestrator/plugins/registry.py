@@ -143,6 +143,8 @@ def _origin(point: EntryPoint) -> str:
 
 def _load(kind: str, reference: str) -> type:
     path, name, pin = references.parts(reference)
+    if references.split(reference)[1] and (name or kind != "environment"):
+        raise UserError(f"{reference}: only graphs have arguments after their name; write settings as KEY=VALUE.")
     if name:
         return _checked(kind, _member(path, name, pin), lambda: f"{path.name}:{name}")
     wrapper, colon, rest = reference.partition(":")

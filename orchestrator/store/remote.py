@@ -8,13 +8,15 @@ import re
 import socket
 from urllib.parse import parse_qs
 
-from pyarrow import fs
+from pyarrow import ArrowException, fs
 
 from orchestrator.errors import UserError
 
 #: pyarrow's names of filesystems without folders: nothing has to be made before a file is written, and what is
 #: written appears whole or not at all.
 OBJECT_STORES = ("s3", "gcs")
+#: Beginnings of locations: pyarrow knows more, such as ``mock://``, which keeps nothing.
+SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 #: The first look answers within about ten seconds, also where packets vanish or a server never answers.
 LOOK = {"connect_timeout": 3.0, "request_timeout": 5.0, "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=2)}
 #: Later a store may be away for half a minute or ask to slow down; with a delayed open, a segment is one PUT.
@@ -56,6 +58,12 @@ def filesystem_at(location: str) -> tuple[fs.FileSystem, str]:
 
     Raises UserError for a URI that means nothing, a missing bucket, missing rights and a store that does not answer.
     """
+    scheme = location.partition("://")[0]
+    if scheme not in SCHEMES:
+        raise UserError(
+            f"The results folder {title(location)} cannot be reached: {scheme}:// is unknown. It is a path, or a URI "
+            "that starts with file://, s3:// or gs://."
+        )
     try:
         if location.startswith("s3://"):
             _probe(location)
@@ -68,7 +76,7 @@ def filesystem_at(location: str) -> tuple[fs.FileSystem, str]:
             work, _ = fs.FileSystem.from_uri(_trying(location, WORK_SECONDS))
         if look.type_name in OBJECT_STORES:
             _look(look, root)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ArrowException) as error:
         # Not chained: what pyarrow says may hold the URI with its keys.
         raise UserError(
             f"The results folder {title(location)} cannot be reached: {_reason(error, location)}."

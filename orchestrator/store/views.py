@@ -9,13 +9,13 @@ import contextlib
 import itertools
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from orchestrator.errors import UserError
+from orchestrator.errors import UserError, writable
 from orchestrator.store.schema import NEWEST, TABLES, TEXT, conform, promoted
 from orchestrator.store.segments import Part, empty_table
 from orchestrator.store.sql import sql_name
@@ -48,6 +48,9 @@ MADE_OF = {
 #: Words that let a query reach tables or columns without naming them.
 INDIRECT = ("query", "information_schema", "duckdb_", "pg_", "show", "pragma", "sqlite_")
 LOCKED = ("temp_directory = ''", "enable_external_access = false", "python_enable_replacements = false")
+
+#: Types that parquet, pandas and JSON do not know.
+FOREIGN = ("interval", "union", "bit", "variant", "time with time zone")
 
 #: DuckDB's most frequent messages (the beginning of each), in plainer words.
 MESSAGES = (
@@ -152,6 +155,8 @@ def run(connection: "duckdb.DuckDBPyConnection", sql: str) -> pa.Table:
     """The rows of one reading statement. Raises UserError for any other statement, duckdb.Error as DuckDB does."""
     import duckdb
 
+    if writable(sql) != sql:
+        raise UserError(f"The query {writable(sql)!r} holds a character that no text can have.")
     reading = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
     statements = connection.extract_statements(sql)
     if len(statements) != 1 or statements[0].type not in reading:
@@ -159,16 +164,36 @@ def run(connection: "duckdb.DuckDBPyConnection", sql: str) -> pa.Table:
             "A query is a single reading statement: SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN. "
             "Nothing was executed."
         )
-    return _unique_columns(connection.sql(sql).to_arrow_table())
+    return _unique_columns(_known_types(connection.sql(sql)).to_arrow_table())
+
+
+def _known_types(rows: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRelation":
+    """The rows, with columns of types that no other program reads (intervals, unions, bits) as DuckDB's texts."""
+    foreign = [_foreign(kind) for kind in rows.types]
+    if not any(foreign):
+        return rows
+    cells = [f"CAST(#{k} AS VARCHAR)" if odd else f"#{k}" for k, odd in enumerate(foreign, 1)]
+    names = map(sql_name, rows.columns)
+    return rows.project(", ".join(f"{cell} AS {name}" for cell, name in zip(cells, names, strict=True)))
+
+
+def _foreign(kind: Any) -> bool:  # untyped in DuckDB
+    inner: list[Any] = kind.children if kind.id in ("list", "array", "struct", "map") else []
+    return kind.id in FOREIGN or any(_foreign(part) for _, part in inner if not isinstance(part, int))
 
 
 def _unique_columns(rows: pa.Table) -> pa.Table:
     """Give columns unique names, and whole numbers as int64: DuckDB sums them as wide decimals."""
+    taken, used = set(rows.column_names), set[str]()
+    counts: dict[str, Iterator[int]] = {}
     names: list[str] = []
     for name in rows.column_names:
-        others = (f"{name}_{k}" for k in itertools.count(1))
-        free = (other for other in others if other not in rows.column_names and other not in names)
-        names.append(next(free) if name in names else name)
+        if name in used:
+            count = counts.setdefault(name, itertools.count(1))
+            name = next(other for k in count if (other := f"{name}_{k}") not in taken)
+        used.add(name)
+        taken.add(name)
+        names.append(name)
     rows = rows.rename_columns(names)
     for k, field in enumerate(rows.schema):
         if pa.types.is_decimal(field.type) and field.type.scale == 0:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -197,8 +198,38 @@ def test_dry_run_runs_nothing(call, folder, tmp_path):
     """It lists the cells and creates no folder."""
     code, out, _ = call("sweep", str(folder / "small.yaml"), "--dry-run", "--results", str(tmp_path / "r"))
     assert code == 0
-    assert "8 of 8 replicates to run" in out
+    assert "8 of 8 replicates to run. They take roughly " in out
     assert not (tmp_path / "r").exists()
+
+
+def test_dry_run_shows_every_key_that_varies_and_the_estimate(call, tmp_path):
+    """Those of grid, zip and of a case's own; not the ones that one case alone has, and none that is fixed."""
+    content = {
+        "name": "small",
+        "env": {"name": "shared-subspace-mrp", "states": 5, "features": 3},
+        "cases": {
+            "joint": {"algorithm": "joint-average-td", "alpha": 0.1},
+            "alone": {"algorithm": "independent-td", "alpha": 0.2, "env": {"states": 6}},
+        },
+        "base": {"rounds": 20, "agents": 2},
+        "grid": {"env.rank": [1, 2]},
+        "seeds": 0,
+    }
+    (tmp_path / "small.yaml").write_text(json.dumps(content))
+    code, out, _ = call("sweep", str(tmp_path / "small.yaml"), "--dry-run", "--results", str(tmp_path / "r"))
+    title, *rows, last = out.splitlines()
+    assert code == 0
+    assert re.split(r"  +", title) == [
+        *("case", "cell", "agents", "rounds", "alpha", "env.states", "env.rank"),
+        *("seeds to run", "agent processes", "seconds"),
+    ]
+    assert [row.split()[4:7] for row in rows] == [
+        ["0.1", "5", "1"],
+        ["0.1", "5", "2"],
+        ["0.2", "6", "1"],
+        ["0.2", "6", "2"],
+    ]
+    assert last.startswith("4 of 4 replicates to run. They take roughly ")
 
 
 @pytest.mark.parametrize("name", ["joint-average-td", "windy-cliff", "pfedtd-rep"])

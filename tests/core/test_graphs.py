@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core.graphs import Graph, check_graph_name, named_graph
 from orchestrator.errors import UserError
+from orchestrator.plugins import references, registry
 
 SHAPES = ("complete", "ring", "line", "grid", "tree")
 
@@ -133,3 +134,56 @@ def test_what_does_not_fit_the_members_is_told(name, n, sentence):
     with pytest.raises(UserError) as told:
         named_graph(name, n)
     assert str(told.value) == sentence
+
+
+def test_a_seeded_random_graph_is_the_same_everywhere():
+    """The pairs in order, one draw each: 53 bits of PCG64 seeded by SeedSequence. Bits of these never change."""
+    graph = named_graph("erdos-renyi:p=0.3:seed=1", 6)
+    draws = iter(np.random.PCG64(np.random.SeedSequence(1)).random_raw(15))
+    pairs = itertools.combinations(range(6), 2)
+    assert edges(graph) == {f"{i}-{j}" for i, j in pairs if (int(next(draws)) >> 11) / 2**53 < 0.3}
+    assert edges(graph) == {"0-3", "2-3"}  # members 1, 4 and 5 are alone
+    assert edges(named_graph("erdos-renyi:p=0.3:seed=2", 6)) != edges(graph)
+    assert edges(named_graph("erdos-renyi:p=0:seed=1", 5)) == set()
+    assert len(edges(named_graph("erdos-renyi:p=1:seed=1", 5))) == 10
+    assert edges(named_graph("erdos-renyi:p=1:seed=1", 1)) == set()
+
+
+def test_a_seeded_random_graph_has_one_name():
+    assert check_graph_name("erdos-renyi:seed=1:p=0.30") == "erdos-renyi:p=0.3:seed=1"
+
+
+@pytest.mark.parametrize(
+    "name", ["erdos-renyi:p=2:seed=1", "erdos-renyi:p=0.3", "erdos-renyi:p=0.3:seed=-1", "erdos-renyi:p=0.3:seed=1.5",
+             "erdos-renyi:p=true:seed=1", "erdos-renyi:p=0.3:seed=1:k=2", "erdos-renyi:p=0.3:p=0.3:seed=1",
+             "erdos-renyi:p=nan:seed=0"],
+)  # fmt: skip
+def test_a_seeded_random_graph_takes_a_probability_and_a_seed(name):
+    with pytest.raises(ValueError, match=r"erdos-renyi takes p=P:seed=S|given twice"):
+        check_graph_name(name)
+
+
+def test_a_plug_in_graph_has_arguments(tmp_path, monkeypatch):
+    """They are keyword arguments of the class, part of the identity, and pinned as they are written."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(
+        "class Ring:\n    version = 1\n    def __init__(self, k=1, closed=True): self.k, self.closed = k, closed\n"
+        "    def edges(self, n): return [(i, (i + self.k) % n) for i in range(n if self.closed else n - self.k)]\n"
+    )
+    name = check_graph_name("./own.py:Ring:k=2:closed=false")
+    pin = references.parts(references.pinned("./own.py:Ring"))[2]
+    assert name == f"{tmp_path}/own.py:Ring@{pin}:closed=false:k=2"
+    assert check_graph_name(name) == name
+    assert edges(named_graph(name, 5)) == {"0-2", "1-3", "2-4"}
+    assert references.placeless(f"graph {name}") == f"graph Ring@{pin}:closed=false:k=2"
+    assert references.within(f"a {name} b") == [name]
+    assert references.located("./own.py:Ring:k=2") == f"{tmp_path}/own.py:Ring:k=2"
+    with pytest.raises(ValueError, match="Ring does not take these arguments: got an unexpected keyword argument 'j'"):
+        check_graph_name("./own.py:Ring:j=2")
+    with pytest.raises(UserError, match="graph Ring: edges"):
+        named_graph("./own.py:Ring:k=two", 5)
+
+
+def test_only_graphs_have_arguments():
+    with pytest.raises(UserError, match="only graphs have arguments after their name; write settings as KEY=VALUE"):
+        registry.algorithm("./own.py:Mine:alpha=2")

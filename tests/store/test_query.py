@@ -266,3 +266,30 @@ def test_repeated_columns_and_wide_sums(store, append, rows):
     assert found.column_names == ["seed", "seed_1", "total"]
     assert store.query("SELECT 1 AS a_1, 2 AS a, 3 AS a, 4 AS a").column_names == ["a_1", "a", "a_2", "a_3"]
     assert {type(row["total"]) for row in found.to_pylist()} == {int}
+
+
+def test_repeated_names_of_columns_take_no_time(store):
+    """Five hundred took minutes: each name was compared with all others, for each of them again."""
+    names = store.query("SELECT " + ", ".join(["1 AS x"] * 2000) + ", 2 AS x_1, 3 AS y").column_names
+    assert names[:3] == ["x", "x_2", "x_3"]
+    assert names[-2:] == ["x_1", "y"]
+    assert len(set(names)) == len(names) == 2002
+
+
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        ("INTERVAL 1 DAY", "1 day"),
+        ("union_value(a := 5)", "5"),
+        ("[INTERVAL 1 DAY]", "[1 day]"),
+        ("{'a': union_value(b := 'c')}", "{'a': c}"),
+        ("'101'::BIT", "101"),
+    ],
+)
+def test_types_that_only_duckdb_knows_are_texts(store, sql, text):
+    assert values(store, f"SELECT 1 AS i, {sql} AS i, NULL AS j") == [(1, text, None)]
+
+
+def test_half_of_a_surrogate_pair_is_no_query(store):
+    with pytest.raises(UserError, match="holds a character that no text can have"):
+        store.query("SELECT '\ud800'")
