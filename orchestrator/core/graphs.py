@@ -188,6 +188,10 @@ def named_graph(name: str, n: int) -> Graph:
     return Graph(n, [(int(i), int(j)) for i, j in pairs])
 
 
+#: 2 to the power of 53.
+_TWO_53 = float(1 << 53)
+
+
 def _erdos_renyi(name: str, n: int) -> Graph:
     """Each of the pairs (0, 1), (0, 2), ..., (1, 2), ... is an edge if its draw is below p.
 
@@ -195,7 +199,7 @@ def _erdos_renyi(name: str, n: int) -> Graph:
     """
     p, seed = _chance_and_seed(name)
     bits = np.random.PCG64(np.random.SeedSequence(seed))
-    rows = [(bits.random_raw(n - 1 - i) >> np.uint64(11)) * 2.0**-53 < p for i in range(n - 1)]
+    rows = [(bits.random_raw(n - 1 - i) >> np.uint64(11)) / _TWO_53 < p for i in range(n - 1)]
     return Graph(n, [(i, i + 1 + int(k)) for i, row in enumerate(rows) for k in np.flatnonzero(row)])
 
 

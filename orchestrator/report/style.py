@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from orchestrator.errors import plain
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -170,7 +172,12 @@ def settle(ax: "Axes", margin: float = 0.05) -> None:
 
     It takes a quarter of the time of matplotlib's constrained layout, which matters on a page of a hundred figures.
     """
+    from matplotlib.text import Text
+
     figure = figure_of(ax)
+    for text in (found for found in figure.findobj(Text) if isinstance(found, Text)):  # names are somebody else's
+        if not text.get_text().isprintable():
+            text.set_text(plain(text.get_text()))
     figure.set_layout_engine(None)
     figure.subplots_adjust(0.16, 0.14, 0.97, 0.97)
     outer = ax.get_tightbbox()
