@@ -13,7 +13,7 @@ import typer
 
 from orchestrator.commands import figures, jobs, names, run, share, tables
 from orchestrator.commands.run import INTERRUPTED
-from orchestrator.errors import UserError, plain, writable
+from orchestrator.errors import UserError, plain, sentence, writable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -89,7 +89,7 @@ def _usage(error: Any) -> str:
     """A usage error in two sentences: what is wrong, what it takes, and the command that says more."""
     path = error.ctx.command_path if error.ctx else "orchestrator"
     wrong = _wrong(error, path)
-    return f"{wrong}{'' if wrong.endswith(('?', '.')) else '.'} See {path} --help."
+    return f"{sentence(wrong)} See {path} --help."
 
 
 def _wrong(error: Any, path: str) -> str:

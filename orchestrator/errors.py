@@ -108,6 +108,11 @@ def writable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def sentence(text: str) -> str:
+    """``text`` with a full stop, unless it has an end already."""
+    return text if text.endswith(("?", ".")) else f"{text}."
+
+
 def line(error: BaseException, number: int = 0) -> str:
     """One line of an exception's text: the first, or -1 for the last, where Ray puts the words of a worker's error."""
     return (said(error).strip().splitlines() or [type(error).__name__])[number].rstrip(".")

@@ -87,6 +87,22 @@ def has_range(given: Mapping[str, object]) -> bool:
     return any(_span(value) for value in given.values())
 
 
+def spans(parameters: BaseModel, base: type[WrappedParameters]) -> dict[str, float]:
+    """For every keyword K that may have a range: ``K_mean``, the middle of its range, and ``K_width``, its length.
+
+    A number is a range of width 0.
+    """
+    fields = type(parameters).model_fields
+    numbers: dict[str, float] = {}
+    for name, value in parameters.model_dump().items():
+        if name in base.model_fields or isinstance(value, bool) or not (isinstance(value, int | float) or _span(value)):
+            continue
+        low, high = _span(value) or (float(value), float(value))
+        own = {f"{name}_mean": low + (high - low) / 2, f"{name}_width": high - low}
+        numbers |= {key: number for key, number in own.items() if key not in fields}
+    return numbers
+
+
 def draw_keywords(
     given: Mapping[str, object], integer: Mapping[str, bool], rng: np.random.Generator
 ) -> dict[str, object]:

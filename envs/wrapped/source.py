@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from envs.common.instances import PROCESS, stream
 from envs.wrapped.discrete import Process
-from envs.wrapped.keywords import WrappedParameters, draw_keywords, has_range, keywords, whole
+from envs.wrapped.keywords import WrappedParameters, draw_keywords, has_range, keywords, spans, whole
 from orchestrator.core import Environment, package_identity
 
 
@@ -59,6 +59,11 @@ class Wrapped(Environment):
         if process is not None and not has_range(given):
             return f"process {process.digest}"
         return ", ".join(package_identity(name) for name in sorted({*cls.libraries, *packages}))
+
+    @classmethod
+    def derived(cls, parameters: BaseModel) -> Mapping[str, float]:
+        """The middle and the width of every keyword that may have a range, as ``K_mean`` and ``K_width``."""
+        return spans(parameters, cls.Base)
 
     def _read(self, parameters: WrappedParameters, agents: int, instance: int) -> None:
         Environment.__init__(self, parameters, agents, instance)

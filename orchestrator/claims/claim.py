@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from orchestrator.errors import UserError, input_path, nearest
+from orchestrator.errors import UserError, input_path, nearest, sentence
 
 LAWS = ("power", "exponential", "bound", "order", "floor", "value")
 #: Fields that only some laws take. Every law takes the others.
@@ -259,8 +259,7 @@ def read_claim(data: Mapping[str, object]) -> Claim:
     except ValidationError as error:
         reason = _reason(error.errors()[0], data)
         name = data.get("name") if isinstance(data, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance]
-        end = "" if reason.endswith("?") else "."
-        raise UserError(f"{f'claim {name!r}' if name else 'a claim'}: {reason}{end}") from error
+        raise UserError(sentence(f"{f'claim {name!r}' if name else 'a claim'}: {reason}")) from error
 
 
 def _reason(error: ErrorDetails, data: Mapping[str, object]) -> str:

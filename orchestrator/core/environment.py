@@ -86,6 +86,14 @@ class Environment(Declared):
         """
         return ""
 
+    @classmethod
+    def derived(cls, parameters: BaseModel) -> Mapping[str, float]:
+        """Numbers that follow from the parameters. NAME is the column ``env_NAME`` and the key ``env.NAME`` of a claim.
+
+        They make a plan or a figure readable where a parameter is a text. They are not part of the cell's id.
+        """
+        return {}
+
     def block(self, members: range) -> object:
         """The arrays for the agents ``members`` (consecutive ids in 0..N-1), ``Block.env`` in an algorithm.
 

@@ -15,7 +15,7 @@ from orchestrator.core.environment import Environment
 from orchestrator.core.hooks import MOST_MEMBERS
 from orchestrator.core.parameters import Parameters
 from orchestrator.core.rounds import Coordinator
-from orchestrator.errors import UserError, asked, input_path, nearest, said
+from orchestrator.errors import UserError, asked, input_path, nearest, said, sentence
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
 from orchestrator.planning.plain import is_sequence, not_plain
 from orchestrator.plugins import references, registry, sources
@@ -105,11 +105,24 @@ class Cell:
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
     def columns(self) -> dict[str, Value]:
-        """Its columns of ``runs``: parameters under their names, those of the environment as ``env_…``."""
+        """Its columns of ``runs``: parameters under their names, those of the environment as ``env_…``.
+
+        Numbers that follow from the environment's parameters come last.
+        """
         own = {name: _column_value(value) for name, value in self.algorithm_model.model_dump().items()}
         env = {f"env_{name}": _column_value(value) for name, value in self.environment_model.model_dump().items()}
         names = {"algorithm": self.algorithm_class.name, "env": self.environment_class.name}
-        return {**names, "agents": self.agents, **own, **env}
+        return {**names, "agents": self.agents, **own, **env, **{f"env_{k}": v for k, v in self.derived.items()}}
+
+    @cached_property
+    def derived(self) -> dict[str, float]:
+        """Numbers that follow from the environment's parameters, by name. Raises ``UserError`` for anything else."""
+        owner = self.environment_class
+        with asked(owner.name, "derived()"):
+            numbers = {str(name): float(value) for name, value in owner.derived(self.environment_model).items()}
+            if taken := numbers.keys() & type(self.environment_model).model_fields.keys():
+                raise ValueError(f"{min(taken)} is the name of a parameter")
+        return numbers
 
     @property
     def plugins(self) -> set[str]:
@@ -311,7 +324,7 @@ def explain(error: ValidationError, values: Mapping[str, object], prefix: str = 
     sentences = ". ".join(
         f"{head}; {' or '.join(dict.fromkeys(tails))}" if any(tails) else head for head, tails in reasons.items()
     )
-    return sentences if sentences.endswith("?") else f"{sentences}."
+    return sentence(sentences)
 
 
 def parse_seeds(value: object) -> tuple[int, ...]:

@@ -130,9 +130,11 @@ class Sweep(Parameters):
     def varying(self) -> dict[str, str]:
         """Every setting that differs between cells that have it: key -> column of ``rows``.
 
-        Left out is what a plan shows in any case: the case, which names the algorithm, agents and rounds.
+        Left out is what a plan shows in any case (the case, which names the algorithm, agents and rounds), and what
+        follows from another setting.
         """
         fixed = {"case", "cell_id", "algorithm", "agents", PLANNED_ROUNDS}
+        fixed |= {f"env_{name}" for _, cell in self.cells for name in cell.derived}
         columns = dict.fromkeys(column for row in self.rows for column in row if column not in fixed)
         differ = [name for name in columns if len({json.dumps(row[name]) for row in self.rows if name in row}) > 1]
         return {f"env.{name.removeprefix('env_')}" if name.startswith("env_") else name: name for name in differ}
@@ -280,11 +282,13 @@ class Sweep(Parameters):
         for case, metric in pairs:
             if case is not None:
                 self._check_metric(where, case, metric)
+        derived = {f"env.{name}" for case, cell in self.cells if case == claim.case for name in cell.derived}
+        known = self._keys(claim.case) | derived
         for key in filter(None, (claim.versus, claim.floor and claim.floor.versus, *claim.where)):
             if key == claim.versus and key.endswith("_final"):
                 self._check_metric(where, claim.case, key)
-            elif key not in (ROUND, *self._keys(claim.case)):
-                raise UserError(f"{where} names the unknown key {key!r}: {nearest(key, self._keys(claim.case))}")
+            elif key not in (ROUND, *known):
+                raise UserError(f"{where} names the unknown key {key!r}: {nearest(key, known)}")
 
     def _check_metric(self, where: str, case: str, metric: str) -> None:
         known = {name for named, cell in self.cells if named == case for name in cell.metrics()}

@@ -32,6 +32,7 @@ def test_a_claim_is_frozen():
     ("fields", "message"),
     [
         (SLOPE | {"law": "powr"}, "claim '1/N': law is 'powr': did you mean 'power'?"),
+        (SLOPE | {"law": "rising"}, "law is 'rising': known: bound, exponential, floor, order, power, value."),
         (SLOPE | {"expct": 1}, "claim '1/N': a claim has no field 'expct': did you mean 'expect'"),
         (POWER, "law power needs either expect with within, or at_least and/or at_most"),
         (SLOPE | {"at_most": 0}, "law power needs either expect with within, or at_least and/or at_most"),

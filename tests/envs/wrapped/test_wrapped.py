@@ -13,6 +13,7 @@ from envs.wrapped.spaces import Finite
 from orchestrator.errors import UserError
 from orchestrator.planning.cells import make_cell
 from orchestrator.planning.classes import algorithm_class, environment_class, suited
+from orchestrator.planning.sweeps import checked
 from orchestrator.planning.tasks import Task
 from orchestrator.plugins import packages, registry
 from orchestrator.running.versions import versions
@@ -229,6 +230,35 @@ def test_the_linear_algorithms_refuse_what_does_not_come_back():
 
 def cell_of(reference: str = LAKE, **settings: Any):
     return make_cell("iql", reference, {"agents": 2, **settings})
+
+
+WIDTHS = ["0.7..0.7", "0.6..0.8", 0.5]
+
+
+def widths(**claim: object):
+    """A sweep over ranges of a keyword."""
+    return checked(
+        {
+            "name": "widths",
+            "env": {"name": LAKE},
+            "cases": {"alone": {"algorithm": "iql"}},
+            "grid": {"env.success_rate": WIDTHS},
+            "claims": [{"name": "a", "case": "alone", "metric": "return_tail", "law": "exponential", **claim}],
+        },
+        "widths",
+    )
+
+
+def test_claims_use_a_range_through_its_middle_and_its_width():
+    """The range itself is a text: it has no order."""
+    sweep = widths(versus="env.success_rate_width", expect=1, within=1, where={"env.success_rate_mean": 0.7})
+    sweep.check()
+    assert [row["env_success_rate"] for row in sweep.rows] == WIDTHS
+    assert [row["env_success_rate_width"] for row in sweep.rows] == pytest.approx([0, 0.2, 0])
+    assert [row["env_success_rate_mean"] for row in sweep.rows] == pytest.approx([0.7, 0.7, 0.5])
+    assert list(sweep.varying) == ["env.success_rate"]
+    with pytest.raises(UserError, match=r"unknown key 'env.success_rate_with'.*did you mean 'env.success_rate_width'"):
+        widths(versus="env.success_rate_with", expect=1, within=1).check()
 
 
 def test_an_edited_table_is_another_environment(monkeypatch):
