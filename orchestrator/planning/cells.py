@@ -63,12 +63,12 @@ class Cell:
         """The algorithm's parameters, validated."""
         return self.algorithm_class.Parameters(**self.parameters)
 
-    @property
+    @cached_property
     def algorithm_class(self) -> type[Coordinator]:
         """The class of the algorithm."""
         return algorithm_class(self.algorithm)
 
-    @property
+    @cached_property
     def environment_class(self) -> type[Environment]:
         """The class of the environment that the algorithm runs on."""
         return suited(environment_class(self.environment), self.algorithm_class)
@@ -191,7 +191,7 @@ def make_cell(
     model = validated(coordinator.Parameters, settings, coordinator.name)
     schedule = validated(Record, record or {}, "record", prefix="record.")
     _check_columns(coordinator, model, env_model, agents)
-    return Cell(
+    cell = Cell(
         algorithm,
         _dumped(model, coordinator.name),
         environment,
@@ -201,6 +201,11 @@ def make_cell(
         schedule.model_dump(),
         origin_of(problem, env_model),
     )
+    # What has been looked up and validated is not looked up again: of ten thousand cells that takes seconds.
+    vars(cell).update(
+        algorithm_class=coordinator, environment_class=problem, algorithm_model=model, environment_model=env_model
+    )
+    return cell
 
 
 def _dumped(model: BaseModel, owner: str, prefix: str = "") -> dict[str, object]:

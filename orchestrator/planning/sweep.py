@@ -136,7 +136,9 @@ class Sweep(Parameters):
         fixed = {"case", "cell_id", "algorithm", "agents", PLANNED_ROUNDS}
         fixed |= {f"env_{name}" for _, cell in self.cells for name in cell.derived}
         columns = dict.fromkeys(column for row in self.rows for column in row if column not in fixed)
-        differ = [name for name in columns if len({json.dumps(row[name]) for row in self.rows if name in row}) > 1]
+        differ = [
+            name for name in columns if len({(type(row[name]), row[name]) for row in self.rows if name in row}) > 1
+        ]
         return {f"env.{name.removeprefix('env_')}" if name.startswith("env_") else name: name for name in differ}
 
     def check(self) -> None:
