@@ -248,6 +248,10 @@ def test_a_sweep_into_a_bucket(server, bucket, tmp_path, monkeypatch, call):
     sql = "SELECT cell_id, seed, theta_error_final FROM summary ORDER BY ALL"
     for words in (["query", sql], ["status"], ["claims"]):
         assert call(*words, "--results", place) == call(*words, "--results", "here")
+    assert "Registered before the data." in call("claims", "--results", place)[1]
+    Path("small.yaml").write_text(SWEEP.replace("within: 0.1", "within: 0.2"))
+    assert call("sweep", "small.yaml", "--backend", "inline", "--results", place)[0] == 0
+    assert "Changed once after 4 replicates" in call("claims", "--results", place)[1]
     assert call("compact", "--results", place)[1].splitlines()[-1] == "runs: 1 -> 1 files"
     code, out, _ = call("report", "test/remote", "--results", place)
     assert (code, Path(out.strip())) == (0, Path("reports/test/remote/index.html"))
