@@ -210,10 +210,9 @@ def fused_rounds(rounds, t, sizes, env, features, method, basis, head, gradient,
     """``rounds`` rounds from round t on, for one block that holds all agents. Returns the new ``basis`` and ``head``.
 
     ``basis`` [d, r] is the map that all learn, ``gradient`` [n, d, r] room for its gradients; None: each agent has the
-    fixed ``features``. ``head`` [r] is the head
-    from which all start a round, and to which theirs are averaged; None: heads are private. Where the map is learned
-    only the rank of the array ``features`` counts: 2 for TD, 3 for Q-learning. Branches that the types of the
-    arguments rule out are not compiled.
+    fixed ``features``. ``head`` [r] is the head from which all start a round, and to which theirs are averaged; None:
+    heads are private. Where the map is learned only the rank of the array ``features`` counts: 2 for TD, 3 for
+    Q-learning. Branches that the types of the arguments rule out are not compiled.
     """
     map_now, head_now, features_now = basis, head, features
     for k in range(rounds):

@@ -194,12 +194,14 @@ class LinearTD(Coordinator[L, M], Generic[L, M]):
         block = cast(LinearAgents, blocks["agents"])
         basis, head = (None if name is None else getattr(self, name) for name in self.shared)
         gradient = None if basis is None else block.zeros(*basis.shape)
+        # Of the same type as the mapped features of a single round: the steps are compiled once for both.
+        features = block.features if basis is None else np.zeros((0,) * block.features.ndim)
         results = fused_rounds(
             rounds,
             self.clock,
             self.step_sizes(),
             block.env,
-            block.features,
+            features,
             self.method(),
             basis,
             head,
