@@ -247,9 +247,9 @@ def test_list_names_everything(call, monkeypatch, columns):
     """Every registered name stands on a line whole, and no line is wider than the screen."""
     from rich.console import Console
 
-    from orchestrator.commands import printing
+    from orchestrator.commands.printing import frames
 
-    for module in (catalogue, printing):
+    for module in (catalogue, frames):
         monkeypatch.setattr(module, "console", lambda: Console(width=columns, highlight=False))
     code, out, _ = call("list")
     assert code == 0
