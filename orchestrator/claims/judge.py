@@ -149,7 +149,8 @@ def _with_enough_seeds(claim: Claim, data: Sample | Family, result: LawResult) -
         why = f"{seeds} seeds may have missed a kind of run with a share of {percent(claim.rare)}; {least} would not"
     if not why:
         return result
-    estimate = f"The estimate so far is {interval_text(result.interval)}; the accepted range is {accepted_range(claim)}"
+    so_far = interval_text(result.interval, claim.accepted)
+    estimate = f"The estimate so far is {so_far}; the accepted range is {accepted_range(claim)}"
     return replace(result, verdict="inconclusive", sentence=f"{why}. {estimate}")
 
 

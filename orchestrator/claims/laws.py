@@ -10,11 +10,10 @@ from orchestrator.claims.levels import level_points, points_of, require_logarith
 from orchestrator.claims.replicates import Undecided
 from orchestrator.claims.samples import Family, Sample
 from orchestrator.claims.sentences import (
-    WORDS,
-    accepted_range,
     floor_words,
     interval_text,
     no_interval,
+    placed,
     seeds_words,
     still_words,
 )
@@ -118,7 +117,7 @@ def _slope_sentence(claim: Claim, data: Sample | Family, found: rule.Slope, look
             f"The {word} {interval_text(interval)}{of_runs} would do, but the local {word} changes over the window by "
             f"{interval_text(change)}: surely, and perhaps by more than the allowed {claim.within:g}{more}"
         )
-    sentence = f"The {word} {interval_text(interval)}{of_runs} {WORDS[verdict]} {accepted_range(claim)}"
+    sentence = f"The {word} {placed(claim, interval, verdict, of_runs)}"
     if verdict == "inconclusive":
         sentence += seeds_words(claim, data, found.slope.parts, claim.accepted, look)
     curved = float(change.low) > 0 or float(change.high) < 0
@@ -165,9 +164,7 @@ def judge_floor(claim: Claim, data: Sample, look: int) -> LawResult:
             return LawResult("inconclusive", interval, sentence, points_of(claim, data), fit)
     verdict = OUTCOMES[int(outcome)]
     sign = "+" if float(c1) >= 0 else "-"
-    sentence = (
-        f"The floor {interval_text(interval)} {WORDS[verdict]} {accepted_range(claim)}; the fit is {float(c0):.3g} "
-    )
+    sentence = f"The floor {placed(claim, interval, verdict)}; the fit is {float(c0):.3g} "
     sentence += f"{sign} {abs(float(c1)):.3g} {claim.versus}^-{claim.decay:g}"
     if verdict == "inconclusive":
         sentence += seeds_words(claim, data, [interval], claim.accepted, look)
@@ -186,9 +183,7 @@ def _judge_free_floor(claim: Claim, data: Sample) -> LawResult:
     points = points_of(claim, data)
     if claim.deterministic and not math.isnan(float(floor.low)):
         verdict = OUTCOMES[int(outcomes(floor, claim.accepted))]
-        sentence = (
-            f"The floor {interval_text(floor)} {WORDS[verdict]} {accepted_range(claim)}; {words.split(', floor')[0]}"
-        )
+        sentence = f"The floor {placed(claim, floor, verdict)}; {words.split(', floor')[0]}"
         return LawResult(verdict, floor, sentence, points, fit)
     sentence = f"{words}; an interval of a floor covers it only if the claim fixes p: write decay"
     return LawResult("inconclusive", floor.where(False), sentence, points, fit)

@@ -10,10 +10,8 @@ from orchestrator.claims.columns import Floats, listed
 from orchestrator.claims.replicates import Undecided
 from orchestrator.claims.samples import Sample
 from orchestrator.claims.sentences import (
-    WORDS,
-    accepted_range,
-    interval_text,
     no_interval,
+    placed,
     runs_words,
     seeds_words,
     still_words,
@@ -119,10 +117,8 @@ def _judged(claim: Claim, data: Sample, y: Floats, quantity: str, look: int) -> 
     levels, accepted = len(data.x), claim.accepted
     if verdict == "refuted" and not bool(found.by_one) and found.together is not None:
         mean = "mean" if claim.by == "difference" else "geometric mean"
-        sentence = (
-            f"The {mean} over the {levels} levels of the {quantity} {interval_text(found.together)} {WORDS[verdict]}"
-        )
-        return LawResult(verdict, found.together, f"{sentence} {accepted_range(claim)}", points)
+        sentence = f"The {mean} over the {levels} levels of the {quantity} {placed(claim, found.together, verdict)}"
+        return LawResult(verdict, found.together, sentence, points)
     i = _deciding(found, verdict, accepted)
     worst = (found.strict if verdict == "refuted" else found.each).at(i)
     place = ""
@@ -133,7 +129,7 @@ def _judged(claim: Claim, data: Sample, y: Floats, quantity: str, look: int) -> 
         where = f" at {claim.versus}={data.x[i]:g}" if levels > 1 else ""
         sentence = still_words(len(data.seeds), f"the {quantity}{where}", float(worst.estimate))
         return LawResult(verdict, no_interval(float(worst.estimate)), sentence, points)
-    sentence = f"The {quantity} {interval_text(worst)} {WORDS[verdict]} {accepted_range(claim)}{place}"
+    sentence = f"The {quantity} {placed(claim, worst, verdict)}{place}"
     if verdict == "inconclusive":
         sentence += _needed(claim, data, worst, look)
     return LawResult(verdict, worst, sentence, points)

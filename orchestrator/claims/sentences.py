@@ -10,12 +10,16 @@ from orchestrator.claims.columns import listed
 from orchestrator.claims.samples import Family, Sample
 from orchestrator.claims.statistics import looks
 from orchestrator.claims.statistics.intervals import Interval
+from orchestrator.claims.verdict import Outcome
 
 WORDS = {
     "supported": "lies inside the accepted range",
     "refuted": "lies outside the accepted range",
     "inconclusive": "overlaps the edge of the accepted range",
 }
+
+#: Digits of an interval at the most.
+MOST_DIGITS = 9
 
 
 def accepted_range(claim: Claim) -> str:
@@ -26,11 +30,31 @@ def accepted_range(claim: Claim) -> str:
     return f"{'(-inf' if low == -math.inf else f'[{low:g}'}, {'inf)' if high == math.inf else f'{high:g}]'}"
 
 
-def interval_text(interval: Interval) -> str:
-    """``estimate [low, high]``, or only the estimate if there is no interval."""
-    if math.isnan(float(interval.low)):
-        return f"{float(interval.estimate):.3g}"
-    return f"{float(interval.estimate):.3g} [{float(interval.low):.3g}, {float(interval.high):.3g}]"
+def interval_text(interval: Interval, limits: Sequence[float] = ()) -> str:
+    """``estimate [low, high]``, or only the estimate if there is no interval.
+
+    It has three digits, or as many as tell the ends from each other and from the ``limits`` of the accepted range: an
+    end of 0.9998 below a limit of 1 is not written as 1.
+    """
+    return range_text(float(interval.estimate), float(interval.low), float(interval.high), limits)
+
+
+def range_text(estimate: float, low: float, high: float, limits: Sequence[float] = ()) -> str:
+    """``interval_text`` of three numbers."""
+    if math.isnan(low):
+        return f"{estimate:.3g}"
+    pairs = [(low, high), *((end, limit) for end in (low, high) for limit in limits)]
+    digits = next((d for d in range(3, MOST_DIGITS) if all(_told_apart(*pair, d) for pair in pairs)), MOST_DIGITS)
+    return f"{estimate:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]"
+
+
+def _told_apart(a: float, b: float, digits: int) -> bool:
+    return a == b or f"{a:.{digits}g}" != f"{b:.{digits}g}"
+
+
+def placed(claim: Claim, interval: Interval, verdict: Outcome, between: str = "") -> str:
+    """The interval, and where it lies: ``0.5 [0.4, 0.6] lies inside the accepted range [0, 1]``."""
+    return f"{interval_text(interval, claim.accepted)}{between} {WORDS[verdict]} {accepted_range(claim)}"
 
 
 def percent(share: float, digits: int = 2) -> str:

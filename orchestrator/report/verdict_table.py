@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from orchestrator.claims.claim import Claim
+from orchestrator.claims.sentences import range_text
 from orchestrator.claims.verdict import Verdict
 from orchestrator.report.style import typeset
 
@@ -13,17 +14,16 @@ def chip(verdict: Verdict) -> str:
     return f"<span class='verdict {escape(verdict.verdict)}'>{escape(verdict.verdict)}</span>"
 
 
-def _number(verdict: Verdict) -> str:
+def _number(verdict: Verdict, limits: Sequence[float]) -> str:
     if verdict.estimate != verdict.estimate:
         return "–"
-    ends = "" if verdict.ci_low != verdict.ci_low else f" [{verdict.ci_low:.3g}, {verdict.ci_high:.3g}]"
-    return typeset(f"{verdict.estimate:.3g}{ends}")
+    return typeset(range_text(verdict.estimate, verdict.ci_low, verdict.ci_high, limits))
 
 
 def verdict_table(claims: Sequence[Claim], verdicts: Sequence[Verdict], withdrawn: Sequence[Verdict] = ()) -> str:
     """All verdicts of a sweep, and below them the claims that it has no more."""
     rows = [
-        _verdict_row(verdict, f"<a href='#claim-{i}'>{escape(verdict.claim)}</a>", _about(claim))
+        _verdict_row(verdict, f"<a href='#claim-{i}'>{escape(verdict.claim)}</a>", _about(claim), claim.accepted)
         for i, (claim, verdict) in enumerate(zip(claims, verdicts, strict=True), start=1)
     ]
     rows += [_verdict_row(verdict, escape(verdict.claim), verdict.reason) for verdict in withdrawn]
@@ -33,11 +33,11 @@ def verdict_table(claims: Sequence[Claim], verdicts: Sequence[Verdict], withdraw
     )
 
 
-def _verdict_row(verdict: Verdict, claim: str, about: str) -> str:
+def _verdict_row(verdict: Verdict, claim: str, about: str, limits: Sequence[float] = ()) -> str:
     return (
         f"<tr><td>{chip(verdict)}</td><td>{claim}<br><span class='soft'>{escape(about)}</span><br>"
         f"{standing_words(verdict)}</td>"
-        f"<td class='number' data-name='estimate'>{escape(_number(verdict))}</td>"
+        f"<td class='number' data-name='estimate'>{escape(_number(verdict, limits))}</td>"
         f"<td class='number' data-name='expected'>{escape(typeset(verdict.expected))}</td></tr>"
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import chdtri
 
+from orchestrator.claims.sentences import range_text
 from orchestrator.claims.statistics.contrasts import contrast, slope_weights
 from orchestrator.claims.statistics.intervals import Interval, jackknife, jackknife_of, left_out, outcomes
 from orchestrator.claims.statistics.means import mean_interval
@@ -122,3 +123,20 @@ def test_a_share_has_exact_limits_and_the_same_numbers_have_none():
     share = mean_interval(hits, 0.05, share=True)
     assert [ends(share.at(k)) for k in (0, 1)] == [binomial_limits(k, 6, 0.025) for k in (0, 2)]
     assert np.isnan(mean_interval(np.full((2, 6), 0.1 + 0.2), 0.05).low).all()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "limits", "text"),
+    [
+        ((0.99966, 0.99961, 0.9997), (-math.inf, 1.0), "0.9997 [0.9996, 0.9997]"),
+        ((-1.2345, -1.3, -1.1), (-1.15, -0.85), "-1.23 [-1.3, -1.1]"),
+        ((23.4987, 23.498, 23.4993), (22.0, math.inf), "23.499 [23.498, 23.499]"),
+        ((0.5, 0.5, 0.5), (0.0, 0.5), "0.5 [0.5, 0.5]"),
+        ((2.0, math.nan, math.nan), (0.0, 2.0), "2"),
+    ],
+)
+def test_an_interval_has_the_digits_that_tell_it_from_the_limits(
+    numbers: tuple[float, float, float], limits: tuple[float, float], text: str
+):
+    """An end below the limit is not written as the limit."""
+    assert range_text(*numbers, limits) == text
