@@ -25,7 +25,6 @@ def _scratch(tmp_path_factory) -> Path:
 @pytest.fixture(name="base", scope="module")
 def _base(scratch) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", sys.argv)
         patch.setenv("MPLCONFIGDIR", "")
         return stored.lay(scratch)
 

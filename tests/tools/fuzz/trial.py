@@ -137,8 +137,10 @@ def _command(words: Sequence[str], place: Path, roots: tuple[str, ...], output: 
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except BaseException:
-                os.write(2, f"{TRACE}: at the end".encode())
+            except OSError:
+                code = 120  # Python's own
+            except ValueError:  # it is closed
+                pass
         os._exit(code if isinstance(code, int) else 1 if code else 0)
 
 
@@ -198,6 +200,7 @@ def warm(scratch: Path, *commands: Sequence[str]) -> None:
     os.environ["MPLCONFIGDIR"] = str(emptied(scratch / "matplotlib"))
     from orchestrator import cli
 
+    argv = sys.argv
     for words in commands:
         sys.argv = ["orchestrator", *words]
         output = io.StringIO()
@@ -207,3 +210,4 @@ def warm(scratch: Path, *commands: Sequence[str]) -> None:
             except SystemExit as end:
                 code = end.code
         assert code == 0, output.getvalue()
+    sys.argv = argv
