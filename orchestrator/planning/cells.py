@@ -196,6 +196,12 @@ def _dumped(model: BaseModel, owner: str, prefix: str = "") -> dict[str, object]
 
     They are read again wherever the cell is built, so a default that does not fit its own type is refused here.
     """
+    values = _plain(model, owner, prefix)
+    _plain(validated(type(model), values, owner, prefix), owner, prefix)
+    return values
+
+
+def _plain(model: BaseModel, owner: str, prefix: str) -> dict[str, object]:
     with asked(owner, "Parameters"):
         values = model.model_dump(warnings=False)
     for name, value in values.items():
@@ -204,7 +210,6 @@ def _dumped(model: BaseModel, owner: str, prefix: str = "") -> dict[str, object]
                 f"{owner}: {prefix}{name} holds {wrong}; a parameter is made of numbers, words, true, false, null, and "
                 "lists and mappings of these."
             )
-    validated(type(model), values, owner, prefix)
     return values
 
 

@@ -131,6 +131,8 @@ def test_a_default_that_does_not_fit_its_own_type_is_refused():
     with pytest.raises(UserError, match=r"^misfit: speed is 1\.0; it should be a valid tuple\.$"):
         adhoc(f"{HOOKS}:Misfit", NAMES[1], {"agents": [2]}, 0, None, "auto")
     adhoc(f"{HOOKS}:Misfit", NAMES[1], {"agents": [2], "speed": [[1, 2]]}, 0, None, "auto")
+    with pytest.raises(UserError, match=r"^imaginary: speed holds a complex; a parameter is made of numbers, words"):
+        adhoc(f"{HOOKS}:Imaginary", NAMES[1], {"agents": [2]}, 0, None, "auto")
 
 
 def test_so_many_agents_are_refused():

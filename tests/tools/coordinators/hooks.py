@@ -211,6 +211,18 @@ class MisfitParameters(HookParameters):
     speed: tuple[int, ...] = 1.0  # type: ignore[assignment]
 
 
+class ImaginaryParameters(HookParameters):
+    """A default that is plain data until it is read by its type."""
+
+    speed: complex = 1.0
+
+
+class Imaginary(Hooks):
+    """A mean of nothing that no cell can be made of, either."""
+
+    name, Parameters = "imaginary", ImaginaryParameters
+
+
 class Misfit(Hooks):
     """A mean of nothing that no cell can be made of."""
 
