@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
-.PHONY: install demo test test-slow test-cluster simulate check bench scaling scaling-page reference tour site clean
+.PHONY: install demo test test-slow test-cluster simulate fuzz check bench scaling scaling-page reference tour site clean
 
 install: .venv/.installed
 
@@ -36,6 +36,12 @@ test-cluster: install
 SCHEDULES ?= 3000
 simulate: install
 	$(BIN)/python -m tests.tools.simulation --schedules $(SCHEDULES)
+
+# Odd input by seed to every command. An input that fails is named and can be given again: --only KIND:NUMBER.
+MINUTES ?= 10
+SEED ?= 0
+fuzz: install
+	$(BIN)/python -m tests.tools.fuzz --minutes $(MINUTES) --seed $(SEED)
 
 check: install
 	$(BIN)/ruff check .

@@ -62,10 +62,32 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains once more at its end
         code = 0
     except Exception as error:
-        if not hasattr(error, "format_message"):  # typer's own usage errors have it
+        if hasattr(error, "format_message"):  # typer's own usage errors have it
+            code = _exit_with(_usage(error), getattr(error, "exit_code", 2))
+        elif not (isinstance(error, OSError | ValueError) and (why := _unwritable("\n"))):
             raise
-        code = _exit_with(_usage(error), getattr(error, "exit_code", 2))
-    sys.exit(code)
+        else:
+            code = _exit_with(why, 2)
+    why = _unwritable()
+    sys.exit(_exit_with(why, 2) if why and code != 2 else code)
+
+
+def _unwritable(more: str = "") -> str:
+    """Why nothing can be printed, in a sentence, as with a full disk or a stream that a plug-in's code has closed.
+
+    What could not be written may be forgotten by now: then only ``more`` text finds it out.
+    """
+    try:
+        sys.stdout.write(more)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        why = ""
+    except (OSError, ValueError) as error:
+        why = f"The output cannot be written: {(getattr(error, 'strerror', None) or str(error)).rstrip('.')}."
+    else:
+        return ""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains once more at its end
+    return why
 
 
 def _open_streams() -> None:

@@ -1,6 +1,7 @@
 """The exception for bad input, and what messages need: where an error was, its first line, the nearest name."""
 
 import difflib
+import os
 import re
 import traceback
 import unicodedata
@@ -80,10 +81,25 @@ def ends_process(error: BaseException) -> bool:
 
 
 @contextmanager
+def staying() -> Generator[None]:
+    """The working folder is afterwards what it was, whatever an author's code does: results are kept relative to it."""
+    try:
+        here = os.getcwd()
+    except OSError:  # it was deleted
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+@contextmanager
 def asked(owner: str, what: str) -> Generator[None]:
     """Ask a class of an author's for ``what``, such as ``warnings()``: any exception but Ctrl-C becomes a sentence."""
     try:
-        yield
+        with staying():
+            yield
     except UserError:
         raise
     except BaseException as error:

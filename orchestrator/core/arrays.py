@@ -40,7 +40,7 @@ def copied(title: str, value: Any) -> Any:
     """
     if isinstance(value, np.ndarray):
         return np.array(plain_array(title, value), order="C")
-    _check_plain(title, value)
+    check_plain(title, value)
     return copy.deepcopy(value)
 
 
@@ -68,19 +68,20 @@ def frozen(value: Any) -> tuple[bool, Any]:
     return value is None or isinstance(value, FIXED), cast(object, value)
 
 
-def _check_plain(title: str, value: Any) -> None:
+def check_plain(title: str, value: Any) -> None:
+    """Raises ``TypeError`` for what ``copied`` does not take."""
     if isinstance(value, bool | int | float | str | None):
         return
     if isinstance(value, np.ndarray | np.generic):
         plain_array(title, value)
     elif isinstance(value, list | tuple):
         for item in cast("list[Any]", value):
-            _check_plain(title, item)
+            check_plain(title, item)
     elif isinstance(value, dict):
         for key, item in cast("dict[Any, Any]", value).items():
             if not isinstance(key, str | int):
                 raise TypeError(f"{title} has a {type(key).__name__} as a key; keys are strings or whole numbers")
-            _check_plain(title, item)
+            check_plain(title, item)
     else:
         raise TypeError(
             f"{title} holds a {type(value).__name__}; a state is made of arrays, numbers, strings, None, "

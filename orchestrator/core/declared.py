@@ -8,7 +8,9 @@ from typing import Any, ClassVar, TypeVar, cast
 from orchestrator.errors import UserError
 
 #: Declared tuples of names.
-TUPLES = ("kinds", "needs", "scores", "persistent")
+TUPLES = ("kinds", "needs", "scores", "libraries", "persistent")
+#: Declared whole numbers.
+WHOLE = ("version", "fewest_agents")
 #: Declared mappings of names to words, and an example of each.
 MAPPINGS = {"metrics": "{'error': 'distance to the optimum'}", "labels": "{'error': 'distance'}"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
@@ -70,14 +72,18 @@ def check_declared(cls: type[Declared]) -> None:
     own = {name: value for name, value in vars(cls).items() if name in cls.declares and not hasattr(value, "__get__")}
     named = getattr(cls, "name", None)
     name = named if isinstance(named, str) and "name" in cls.declares else cls.__name__
-    if "name" in own and not (isinstance(own["name"], str) and NAME.fullmatch(own["name"])):
+    # Of the very type: a subclass of an author's may say anything where the name is printed.
+    if "name" in own and not (type(own["name"]) is str and NAME.fullmatch(own["name"])):
         raise UserError(f"name of {cls.__name__} is {own['name']!r}; it takes letters, digits and ._- without spaces.")
     for word in sorted(cls.engine_sets & vars(cls).keys()):
         if isinstance(vars(cls)[word], FunctionType) or not hasattr(vars(cls)[word], "__get__"):
             raise UserError(f"{word} of {cls.__name__} is set by the engine; give the attribute another name.")
-    if "version" in own and (type(own["version"]) is not int or own["version"] < 1):
-        raise UserError(f"{name}: version is {own['version']!r}; it takes a whole number, 1 or more.")
-    if "kind" in own and not (isinstance(own["kind"], str) and own["kind"]):
+    for field in WHOLE:
+        if field in own and (type(own[field]) is not int or own[field] < 1):
+            raise UserError(f"{name}: {field} is {own[field]!r}; it takes a whole number, 1 or more.")
+    if "reproducible" in own and type(own["reproducible"]) is not bool:
+        raise UserError(f"{name}: reproducible is {own['reproducible']!r}; it takes True or False.")
+    if "kind" in own and not (type(own["kind"]) is str and own["kind"]):
         raise UserError(f"{name}: kind is {own['kind']!r}; it takes one word, such as 'linear-mrp'.")
     for field in TUPLES:
         if field in own:
@@ -88,6 +94,8 @@ def check_declared(cls: type[Declared]) -> None:
     for field, example in MAPPINGS.items():
         if field in own:
             _check_mapping(f"{name}: {field}", own[field], example)
+    if "faces" in own:
+        _check_faces(name, own["faces"])
     _check_persistent(cls)
 
 
@@ -111,6 +119,12 @@ def _check_mapping(title: str, value: object, example: str) -> None:
         words = list(cast("Mapping[object, object]", value).items())
     if not all(isinstance(key, str) and isinstance(text, str) for key, text in words) or isinstance(value, str):
         raise UserError(f"{title} is {value!r}; it takes name: what it is, such as {example}.")
+
+
+def _check_faces(name: str, faces: object) -> None:
+    pairs = cast("Mapping[object, object]", faces).items() if isinstance(faces, Mapping) else [(faces, faces)]
+    if not all(isinstance(kind, str) and isinstance(face, type) and issubclass(face, Declared) for kind, face in pairs):
+        raise UserError(f"{name}: faces is {faces!r}; it takes kind: class of an environment.")
 
 
 def _check_persistent(cls: type[Declared]) -> None:

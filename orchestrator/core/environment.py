@@ -69,7 +69,7 @@ class Environment(Declared):
     instance: int  #: seed of everything that is drawn for the problem itself
 
     engine_sets = frozenset({"parameters", "agents", "instance"})
-    declares = ("name", "version", "kind")
+    declares = ("name", "version", "kind", "faces", "libraries", "fewest_agents")
     built_from = "parameters, agents, instance"
 
     def __init__(self, parameters: BaseModel, agents: int, instance: int) -> None:

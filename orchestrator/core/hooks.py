@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from orchestrator.core.arrays import check_plain
 from orchestrator.core.blocks import Block
 from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import writable
@@ -55,6 +56,18 @@ def checked_cautions(coordinator: Coordinator) -> list[str]:
         if not isinstance(text, str):
             raise TypeError(f"warnings() holds {_shown(text)}; it takes sentences")
     return [writable(text) for text in cast("list[str]", texts)]
+
+
+def checked_state(coordinator: Coordinator) -> dict[str, Any]:
+    """``state()``, which an author may have written anew. Raises ``TypeError`` for what cannot be kept."""
+    state = cast(object, coordinator.state())
+    if not isinstance(state, dict):
+        raise TypeError(f"state() returned {_shown(state)}; it takes a dict of names and values")
+    for name, value in cast("dict[Any, Any]", state).items():
+        if not isinstance(name, str):
+            raise TypeError(f"state() names a value {_shown(name)}; it takes a word")
+        check_plain(f"the state {name!r}", value)
+    return cast("dict[str, Any]", state)
 
 
 def checked_number(what: str, value: object) -> float:

@@ -125,7 +125,18 @@ class Coordinator(Persistent, Generic[P, E]):
     seconds_per_round: ClassVar[float] = 3e-6
 
     engine_sets = frozenset({"parameters", "problem", "agents", "rounds", "seed", "completed"})
-    declares = ("name", "version", "kinds", "needs", "metrics", "labels", "scores", "persistent")
+    declares = (
+        "name",
+        "version",
+        "kinds",
+        "needs",
+        "metrics",
+        "labels",
+        "scores",
+        "libraries",
+        "reproducible",
+        "persistent",
+    )
     built_from = "parameters, problem, agents, rounds, seed"
 
     def __init__(self, parameters: P, problem: E, agents: int, rounds: int, seed: int):

@@ -190,12 +190,13 @@ def make_cell(
     env_model = validated(environment_parameters(problem), env, problem.name, prefix="env.")
     model = validated(coordinator.Parameters, settings, coordinator.name)
     schedule = validated(Record, record or {}, "record", prefix="record.")
+    own, own_env = _dumped(model, coordinator.name), _dumped(env_model, problem.name, "env.")
     _check_columns(coordinator, model, env_model, agents)
     cell = Cell(
         algorithm,
-        _dumped(model, coordinator.name),
+        own,
         environment,
-        _dumped(env_model, problem.name, "env."),
+        own_env,
         agents,
         rounds,
         schedule.model_dump(),
@@ -209,9 +210,18 @@ def make_cell(
 
 
 def _dumped(model: BaseModel, owner: str, prefix: str = "") -> dict[str, object]:
-    """The values of a model. Raises ``UserError`` for one that no table and no file could hold."""
+    """The values of a model. Raises ``UserError`` for one that no table and no file could hold.
+
+    They are read again wherever the cell is built, so a default that does not fit its own type is refused here.
+    """
+    values = _plain(model, owner, prefix)
+    _plain(validated(type(model), values, owner, prefix), owner, prefix)
+    return values
+
+
+def _plain(model: BaseModel, owner: str, prefix: str) -> dict[str, object]:
     with asked(owner, "Parameters"):
-        values = model.model_dump()
+        values = model.model_dump(warnings=False)
     for name, value in values.items():
         if (wrong := not_plain(value)) is not None:
             raise UserError(

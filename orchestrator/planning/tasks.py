@@ -10,7 +10,7 @@ from orchestrator.core.declared import built
 from orchestrator.core.environment import Environment
 from orchestrator.core.hooks import checked_cautions, checked_groups, checked_number
 from orchestrator.core.rounds import Coordinator
-from orchestrator.errors import UserError, asked, ends_process, error_place, line, said
+from orchestrator.errors import UserError, asked, ends_process, error_place, line, said, staying
 from orchestrator.planning.cells import Cell, origin_of
 
 #: Names in ``Coordinator.resources`` -> Ray's.
@@ -80,7 +80,8 @@ class Task:
     def _errors_as_sentences(self) -> Generator[None]:
         environment, algorithm = self.cell.environment_class.name, self.cell.algorithm_class.name
         try:
-            yield
+            with staying():
+                yield
         except UserError:
             raise
         except ValueError as error:  # a parameter that does not fit the others

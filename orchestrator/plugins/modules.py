@@ -14,7 +14,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from orchestrator.errors import UserError, ends_process, line
+from orchestrator.errors import UserError, ends_process, line, staying
 from orchestrator.plugins.sources import Import, Sources, dotted, resolve
 
 PREFIX = "marl_plugin_"
@@ -79,7 +79,8 @@ def load(sources: Sources) -> ModuleType:
         sys.meta_path.insert(0, FINDER)
     FINDER.known.setdefault(package, sources)
     try:
-        return importlib.import_module(f"{package}.{sources.module}")
+        with staying():
+            return importlib.import_module(f"{package}.{sources.module}")
     except BaseException as error:
         if ends_process(error):
             raise

@@ -107,7 +107,8 @@ def _diverted(log: TextIO) -> Iterator[TextIO]:
             yield people
         finally:
             for stream in before:
-                stream.flush()
+                with contextlib.suppress(OSError, ValueError):  # closed by a plug-in's code
+                    stream.flush()
             for number, copy in saved.items():
                 os.dup2(copy, number)
                 os.close(copy)

@@ -34,6 +34,8 @@ from orchestrator.report.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: What is farther from 0 is drawn here: the margins around it have to be numbers too.
+FARTHEST = 1e300
 #: Longer curves are thinned before they are drawn; the tables keep all points.
 MOST_POINTS = 200
 
@@ -200,9 +202,9 @@ def _draw_range(ax: "Axes", claim: Claim, points: list[Point]) -> None:
     if claim.law == "order":
         ax.axhline(claim.equal, linestyle="--", color=GREY, label=f"equal ({claim.by or 'ratio'} {claim.equal:g})")
         return
-    numbers = [v for p in points for v in (p.y, p.lo, p.hi) if math.isfinite(v)] + [
-        v for v in (low, high) if math.isfinite(v)
-    ]
+    finite = [v for p in points for v in (p.y, p.lo, p.hi) if math.isfinite(v)]
+    finite += [v for v in (low, high) if math.isfinite(v)]
+    numbers = [min(max(v, -FARTHEST), FARTHEST) for v in finite]
     margin = 0.15 * (max(numbers) - min(numbers) or abs(numbers[0]) or 1.0)
     bottom, top = min(numbers) - margin, max(numbers) + margin
     if ax.get_yscale() == "log":

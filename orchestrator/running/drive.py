@@ -9,8 +9,9 @@ import numpy as np
 
 from orchestrator.core.calls import Traffic
 from orchestrator.core.declared import assign
-from orchestrator.core.hooks import checked_cautions
+from orchestrator.core.hooks import checked_cautions, checked_state
 from orchestrator.core.rounds import Fusible
+from orchestrator.errors import staying
 from orchestrator.fleet.base import Deadly, Failure, Fleet, HostsLost, Request, Result
 from orchestrator.fleet.clock import COMPILER
 from orchestrator.fleet.inline import InlineFleet
@@ -105,7 +106,7 @@ class CellRun:
         """Go on for ``PULSE`` seconds or to the end."""
         single_thread()
         until = time.monotonic() + PULSE
-        with self._watch.all, np.errstate(all="ignore"):  # the recorder finds divergence, not warnings
+        with staying(), self._watch.all, np.errstate(all="ignore"):  # the recorder finds divergence, not warnings
             while self._step():
                 if time.monotonic() >= until:
                     steps = sum(replica.traffic.agent_steps for replica in self.replicas)
@@ -179,7 +180,7 @@ class CellRun:
         try:
             coordinator = self.task.coordinator(seed)
             coordinator.start()
-            coordinator.state()  # what cannot be kept fails here and not when a snapshot is due
+            checked_state(coordinator)  # what cannot be kept fails here and not when a snapshot is due
             replica.algorithm = coordinator
         except BaseException as error:
             replica.fail(Failure.of(error))

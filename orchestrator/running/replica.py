@@ -8,6 +8,7 @@ import numpy as np
 
 from orchestrator.core.calls import Traffic
 from orchestrator.core.declared import assign
+from orchestrator.core.hooks import checked_state
 from orchestrator.core.rounds import Coordinator
 from orchestrator.fleet.base import Failure
 from orchestrator.running.checkpoint import Tree
@@ -71,7 +72,7 @@ class Replica:
         """What ``load`` takes. A seed whose coordinator cannot give its state fails."""
         own: Tree = {}
         if self.algorithm is not None and self.status != "failed":
-            own = self.ask(self.algorithm.state, {})
+            own = self.ask(lambda: checked_state(self.coordinator), {})
         return {
             "coordinator": own,
             "done": self.algorithm is not None and self.done,

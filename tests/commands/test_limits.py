@@ -1,12 +1,17 @@
 """Whatever is typed gives a result or a sentence: odd bytes, odd places, very long names, lists and values."""
 
 import json
+import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from orchestrator.planning.plain_yaml import split_values
+from tests.tools.coordinators import hooks
+from tests.tools.source import ROOT
 
 RUN = ("run", "independent-td", "shared-subspace-mrp", "env.states=5", "env.features=3", "--backend", "inline")
 
@@ -133,3 +138,32 @@ def test_a_place_in_a_folder_of_any_name_is_told(folder):
     from orchestrator.errors import error_place
 
     assert error_place(f'  File "{folder}/mine.py", line 3, in pull\n') == " (mine.py, line 3, in pull)"
+
+
+#: So that a plug-in finds the tests' tools.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+MAIN = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+@pytest.mark.parametrize("words", [("list",), ("query", "FROM range(70000)", "--format", "csv"), ("status",)])
+def test_a_full_disk_below_the_output_is_a_sentence(call, tmp_path, words):
+    results = () if words == ("list",) else ("--results", str(tmp_path / "r"))
+    if results:
+        call(*RUN, "--rounds", "0", "--seeds", "0", *results)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*MAIN, *words, *results], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (2, "The output cannot be written: No space left on device.\n")
+
+
+@pytest.mark.parametrize("where", ["import", "round"])
+def test_a_plug_in_that_closes_the_output_costs_the_output_alone(tmp_path, where):
+    text = "import sys\nfrom tests.tools.coordinators import hooks\n"
+    text += "sys.stdout.close()\n" if where == "import" else ""
+    text += "class Own(hooks.Hooks):\n    def start(self):\n        sys.stdout.close()\n"
+    (tmp_path / "own.py").write_text(text)
+    words = ("./own.py:Own", f"{Path(hooks.__file__)}:Quiet", "--rounds", "1", "--seeds", "0", "--backend", "inline")
+    done = subprocess.run([*MAIN, "run", *words], cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "The output cannot be written: I/O operation on closed file."

@@ -6,6 +6,14 @@ from orchestrator.core import Block, Coordinator, Environment, Parameters
 from orchestrator.core.declared import assign, built
 from orchestrator.errors import UserError
 
+
+class Mute(str):
+    """A word that cannot be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
 NAMED = {"name": "gossip-td"}
 DECLARED = [
     (Coordinator, {"kinds": "linear-chain"}, "gossip-td: kinds is 'linear-chain'; write ('linear-chain',)."),
@@ -13,15 +21,23 @@ DECLARED = [
     (Coordinator, {"scores": "return"}, "gossip-td: scores is 'return'; write ('return',)."),
     (Coordinator, {"scores": {"a": "b"}}, "gossip-td: scores is {'a': 'b'}; it takes a tuple of names, such as "),
     (Coordinator, {"kinds": ("a", 1)}, "gossip-td: kinds holds 1; it takes a tuple of names, such as ('a', 'b')."),
+    (Coordinator, {"libraries": (5,)}, "gossip-td: libraries holds 5; it takes a tuple of names, such as ('a', 'b')."),
+    (Environment, {"libraries": "torch"}, "gossip-td: libraries is 'torch'; write ('torch',)."),
     (Coordinator, {"kinds": ()}, "gossip-td: kinds is empty; name the kinds of environment it runs on, such as "),
     (Coordinator, {"metrics": ("gap",)}, "gossip-td: metrics is ('gap',); it takes name: what it is, such as {'error'"),
     (Coordinator, {"metrics": "gap"}, "gossip-td: metrics is 'gap'; it takes name: what it is, such as {'error'"),
     (Coordinator, {"labels": {"gap": 1}}, "gossip-td: labels is {'gap': 1}; it takes name: what it is, such as "),
     (Coordinator, {"name": "gossip td!"}, "name of Own is 'gossip td!'; it takes letters, digits and ._- without"),
     (Environment, {"name": ("chain",)}, "name of Own is ('chain',); it takes letters, digits and ._- without spaces."),
+    (Coordinator, {"name": Mute("own")}, "name of Own is 'own'; it takes letters, digits and ._- without spaces."),
+    (Environment, {"kind": Mute("chain")}, "gossip-td: kind is 'chain'; it takes one word, such as 'linear-mrp'."),
     (Coordinator, {"version": 0.5}, "gossip-td: version is 0.5; it takes a whole number, 1 or more."),
     (Environment, {"version": True}, "gossip-td: version is True; it takes a whole number, 1 or more."),
     (Environment, {"kind": ("a",)}, "gossip-td: kind is ('a',); it takes one word, such as 'linear-mrp'."),
+    (Coordinator, {"reproducible": "no"}, "gossip-td: reproducible is 'no'; it takes True or False."),
+    (Environment, {"fewest_agents": None}, "gossip-td: fewest_agents is None; it takes a whole number, 1 or more."),
+    (Environment, {"faces": 5}, "gossip-td: faces is 5; it takes kind: class of an environment."),
+    (Environment, {"faces": {"a": 5}}, "gossip-td: faces is {'a': 5}; it takes kind: class of an environment."),
     (Coordinator, {"rounds": 5}, "rounds of Own is set by the engine; give the attribute another name."),
     (Block, {"env": lambda self: 1}, "env of Own is set by the engine; give the attribute another name."),
     (Block, {"persistent": "theta"}, "persistent of Own is the string 'theta'; write ('theta',)."),

@@ -105,6 +105,17 @@ def test_a_claim_without_points_says_so():
     assert "no finished replicates" in claim_panel(read_claim(SLOPE), empty).axes.texts[0].get_text()
 
 
+@pytest.mark.parametrize("edge", [1.7e308, -1.7e308, 1e300, 5e-324])
+@pytest.mark.parametrize("law", [{"law": "value"}, {"law": "floor", "decay": 1}])
+def test_an_accepted_value_at_the_end_of_all_numbers_is_drawn(law, edge):
+    ax = claim_panel(read_claim(BASE | law | {"expect": edge, "within": 1}), verdict(law["law"])).axes
+    low, high = ax.get_ylim()
+    assert low < high
+    assert abs(low) <= 1.5e300
+    assert abs(high) <= 1.5e300
+    ax.figure.canvas.draw()
+
+
 def test_bands():
     six = np.array([[1.0, 2, 3, 4, 5, 9]])
     mean, low, high = (float(part[0]) for part in band_of(six))

@@ -56,6 +56,9 @@ def test_arguments_of_a_call_that_make_no_sense_fail_their_seed(what, hosts):
         ("no blocks", "TypeError: blocks() gives the group 'agents' a type; it takes a subclass of Block"),
         ("other groups", "ValueError: groups() is {'agents': 3} for this seed and {'agents': 2} for another"),
         ("done", "ValueError: The truth value of an array"),
+        ("no state", "TypeError: state() returned 5; it takes a dict of names and values"),
+        ("no name", "TypeError: state() names a value 5; it takes a word"),
+        ("a stream", "TypeError: the state 'x' holds a tuple_iterator; a state is made of arrays"),
     ],
 )
 def test_answers_that_are_none_fail_their_seed(what, said):
@@ -119,8 +122,17 @@ def test_what_is_asked_to_balance_work_is_refused_in_a_sentence(where):
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), b"x", 1j, "\ud800", [["deep", {3}]]])
 def test_parameters_that_are_not_plain_data_are_refused(value):
-    with pytest.raises(UserError, match=r"hooks: value holds .*; a parameter is made of numbers, words"):
+    said = r"hooks: value holds .*; a parameter is made of numbers, words|holds a character that no text can have"
+    with pytest.raises(UserError, match=said):
         planned("", value=value)
+
+
+def test_a_default_that_does_not_fit_its_own_type_is_refused():
+    with pytest.raises(UserError, match=r"^misfit: speed is 1\.0; it should be a valid tuple\.$"):
+        adhoc(f"{HOOKS}:Misfit", NAMES[1], {"agents": [2]}, 0, None, "auto")
+    adhoc(f"{HOOKS}:Misfit", NAMES[1], {"agents": [2], "speed": [[1, 2]]}, 0, None, "auto")
+    with pytest.raises(UserError, match=r"^imaginary: speed holds a complex; a parameter is made of numbers, words"):
+        adhoc(f"{HOOKS}:Imaginary", NAMES[1], {"agents": [2]}, 0, None, "auto")
 
 
 def test_so_many_agents_are_refused():
@@ -168,3 +180,30 @@ def test_an_error_that_no_seed_is_to_blame_for_fails_its_cell_alone(tmp_path, mo
     rows = Results(tmp_path / "r").sql("SELECT agents, status, error FROM runs ORDER BY agents").to_dict("records")
     assert [row["status"] for row in rows] == ["failed", "done"]
     assert rows[0]["error"].startswith("OverflowError: too large")
+
+
+MOVE = "os.chdir('/')"
+#: Where a plug-in's code moves to another folder -> the rest of its file.
+MOVED = {
+    "import": f"{MOVE}\nOwn = hooks.Hooks\n",
+    "planning": f"class Own(hooks.Hooks):\n    def cautions(self):\n        {MOVE}\n        return []\n",
+    "metrics": f"""
+class Own(hooks.Hooks):
+    @classmethod
+    def metrics_for(cls, *given):
+        {MOVE}
+        return ("nothing",)
+""",
+    "running": f"class Own(hooks.Hooks):\n    def measure(self):\n        {MOVE}\n        return {{'nothing': 0.0}}\n",
+}
+
+
+@pytest.mark.parametrize("where", MOVED)
+def test_code_that_moves_to_another_folder_moves_no_results(call, tmp_path, monkeypatch, where):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(f"import os\nfrom tests.tools.coordinators import hooks\n{MOVED[where]}")
+    own = ("--rounds", "2", "--seeds", "0", "--backend", "inline", "--name", "t")
+    code, _, err = call("run", "./own.py:Own", NAMES[1], *own)
+    assert code == 0, err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own.py", "results"]
+    assert (tmp_path / "results" / "logs" / "t.log").exists()

@@ -98,11 +98,14 @@ def table(rows: "pa.Table", format: str, file: str | None = None, raw: bool = Fa
     except BrokenPipeError:
         raise
     except (ArithmeticError, NotImplementedError, ValueError) as error:  # for instance a date after the year 9999
+        if file is None and sys.stdout.closed:
+            raise
         raise UserError(
             f"The result cannot be written as {format} ({line(error)}); CAST the column to VARCHAR."
         ) from error
     except OSError as error:
-        raise UserError(f"--output: {file} cannot be written: {error.strerror or error}.") from error
+        what = f"--output: {file}" if file else "The output"
+        raise UserError(f"{what} cannot be written: {error.strerror or error}.") from error
 
 
 def _parquet(rows: "pa.Table", file: str | None) -> None:

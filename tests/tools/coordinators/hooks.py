@@ -186,7 +186,8 @@ class Hooks(Coordinator):
 
     def state(self):
         self._at("state")
-        return super().state()
+        odd = {"no state": 5, "a stream": {"x": iter(())}, "no name": {5: 1}}
+        return odd.get(self.parameters.where, super().state()) if self.seed == 1 else super().state()
 
     def round(self):
         self._at("round")
@@ -202,3 +203,27 @@ class Hooks(Coordinator):
     def measure_agents(self):
         self._at("measure_agents")
         return {}
+
+
+class MisfitParameters(HookParameters):
+    """A default that is not of its own type."""
+
+    speed: tuple[int, ...] = 1.0  # type: ignore[assignment]
+
+
+class ImaginaryParameters(HookParameters):
+    """A default that is plain data until it is read by its type."""
+
+    speed: complex = 1.0
+
+
+class Imaginary(Hooks):
+    """A mean of nothing that no cell can be made of, either."""
+
+    name, Parameters = "imaginary", ImaginaryParameters
+
+
+class Misfit(Hooks):
+    """A mean of nothing that no cell can be made of."""
+
+    name, Parameters = "misfit", MisfitParameters
