@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
-.PHONY: install demo test test-slow test-cluster simulate check bench scaling scaling-page reference tour site clean
+.PHONY: install demo test test-slow test-cluster simulate faults check bench scaling scaling-page reference tour site clean
 
 install: .venv/.installed
 
@@ -36,6 +36,12 @@ test-cluster: install
 SCHEDULES ?= 3000
 simulate: install
 	$(BIN)/python -m tests.tools.simulation --schedules $(SCHEDULES)
+
+# Real faults against half-finished sweeps on a local Ray. The same seed kills the same processes.
+KILLS ?= 60
+SEED ?= 0
+faults: install
+	$(BIN)/python -m tests.tools.faults --kills $(KILLS) --seed $(SEED)
 
 check: install
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.cluster import lifeline
 from orchestrator.cluster.nodes import usable
 from orchestrator.errors import UserError, line
 from orchestrator.planning.preflight import Node
@@ -91,11 +92,11 @@ def local_ray(cpus: int) -> Iterator[None]:
 
 @contextmanager
 def _connected() -> Iterator[None]:
-    """Leave Ray at the end. SIGTERM ends what is inside as Ctrl-C does."""
+    """Leave Ray at the end. SIGTERM ends what is inside as Ctrl-C does, and so does the end of Ray itself."""
     import ray
 
     try:
-        with terminated_as_interrupted():
+        with terminated_as_interrupted(), lifeline.held():
             yield
     finally:
         ray.shutdown()
