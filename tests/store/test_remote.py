@@ -17,7 +17,7 @@ from orchestrator import sweep
 from orchestrator.errors import UserError
 from orchestrator.store import Store, remote
 from orchestrator.store.schema import TABLES
-from tests.tools.bucket import Server
+from tests.tools.faults.bucket import Server
 
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCY"
 QUOTED = f"{KEY}:{SECRET.replace('/', '%2F').replace('+', '%2B')}"

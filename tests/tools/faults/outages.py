@@ -2,12 +2,13 @@
 
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from pyarrow import fs
 
-from tests.tools.bucket import Server
+from tests.tools.faults.bucket import Server
 from tests.tools.faults.driver import run
 from tests.tools.faults.report import Report
 from tests.tools.faults.scene import Scene, ends, once, scene
@@ -16,18 +17,17 @@ from tests.tools.faults.scene import Scene, ends, once, scene
 REFUSED, AWAY = 10.0, 15.0
 #: Nobody's keys.
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "nobody", "AWS_EC2_METADATA_DISABLED": "true"}
-BUCKET = "faults"
 
 
 @contextmanager
 def _bucket(case: str) -> Iterator[tuple[Server, Scene]]:
     """A scene whose results are in a bucket."""
     os.environ.update(KEYS)  # of this process too: it reads the results
-    server = Server()
+    server, bucket = Server(), f"faults-{uuid.uuid4().hex}"  # moto keeps the objects of all servers of a process
     try:
         where = {"endpoint_override": server.address, "scheme": "http", "region": "us-east-1"}
-        fs.S3FileSystem(**where, allow_bucket_creation=True).create_dir(BUCKET)
-        place = f"s3://{BUCKET}/results?{'&'.join(f'{key}={value}' for key, value in where.items())}"
+        fs.S3FileSystem(**where, allow_bucket_creation=True).create_dir(bucket)
+        place = f"s3://{bucket}/results?{'&'.join(f'{key}={value}' for key, value in where.items())}"
         with scene(case, place, dict(os.environ)) as here:
             yield server, here
     finally:
