@@ -14,8 +14,8 @@ from orchestrator.errors import UserError
 VITAL = {"raylet": "its raylet", "gcs_server": "its GCS server"}
 #: Seconds that a cluster's head may be away. Ray's library waits for 60, and then ends this process.
 GRACE = 45.0
-#: Seconds between two looks, and between two interruptions.
-LOOK, AGAIN = 0.5, 20.0
+#: Seconds between two looks at processes of one's own, at a cluster's head, and between two interruptions.
+NEAR, FAR, AGAIN = 0.5, 5.0, 20.0
 
 
 class Lifeline:
@@ -45,7 +45,8 @@ class Lifeline:
     def watch(self) -> None:
         """Interrupt the main thread, which may wait for an answer that never comes, when something has ended."""
         main = threading.main_thread().ident
-        while not self._done.wait(AGAIN if self.fired else LOOK):
+        look = NEAR if self._own else FAR
+        while not self._done.wait(AGAIN if self.fired else look):
             if self.ended() and main is not None:
                 self.fired = True
                 signal.pthread_kill(main, signal.SIGTERM)
@@ -70,10 +71,11 @@ def held() -> Iterator[None]:
     """Inside, the end of Ray is a ``UserError``. SIGTERM must interrupt the main thread, which has to be this one."""
     from ray._private import worker
 
-    if threading.current_thread() is not threading.main_thread():
+    node = worker._global_node  # Ray says this nowhere else; there is none behind ray://
+    if node is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    line = Lifeline(worker._global_node)  # Ray says this nowhere else
+    line = Lifeline(node)
     watcher = threading.Thread(target=line.watch, name="lifeline", daemon=True)
     watcher.start()
     try:

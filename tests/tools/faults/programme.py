@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tests.tools.faults.cases import CASES, KILLED
 
 #: Kills that are planned for one sweep. A sweep that finishes before them drops the rest.
-MOST = 5
+MOST = 6
 #: What is waited for before a kill, and the largest number of seconds that it comes later.
 MOMENTS = {"start": 15.0, "work": 4.0, "storing": 1.0}
 #: A victim besides the driver -> what its command line or title contains.
