@@ -6,10 +6,15 @@ from pydantic import Field
 from orchestrator.core import Block, Call, Coordinator, Environment, Parameters
 
 
+class NowhereParameters(Parameters):
+    """None."""
+
+
 class Nowhere(Environment):
     """An environment in which nothing happens."""
 
     name, kind = "nowhere", "nothing"
+    Parameters = NowhereParameters
 
 
 class HungryParameters(Parameters):

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+import traceback
 
 from orchestrator import process
 
@@ -34,10 +35,14 @@ def main() -> int:
     logging.getLogger("orchestrator").setLevel(logging.CRITICAL)
     report = Report()
     for name in chosen:
-        if name == "kills":
-            kills(asked.kills, asked.seed, report)
-        else:
-            parts[name](report)
+        try:
+            if name == "kills":
+                kills(asked.kills, asked.seed, report)
+            else:
+                parts[name](report)
+        except Exception as error:  # the others can still be told
+            traceback.print_exc()
+            report.add(name, "not carried out", 0.0, None, repr(error))
     print(f"\n{report.table()}")
     return 0 if report.good else 1
 

@@ -41,10 +41,15 @@ class Server:
             status, _, code = refusal.partition(" ")
             start_response(f"{status} No", [("Content-Type", "application/xml")])
             return [b"" if method == "HEAD" else DENIED % code.encode()]
-        answer = self._app(environ, start_response)
-        if method == "GET" and "list-type" not in environ["QUERY_STRING"]:
-            return [self.altered(path, b"".join(cast("Iterable[bytes]", answer)))]
-        return answer
+        if method != "GET" or "list-type" in environ["QUERY_STRING"]:
+            return self._app(environ, start_response)
+        begun: list = []
+        data = b"".join(cast("Iterable[bytes]", self._app(environ, lambda *words: begun.extend(words))))
+        brought = self.altered(path, data)
+        # A shorter object, and not a connection that breaks: the client would try again.
+        headers = [(name, value) for name, value in begun[1] if brought == data or name.lower() != "content-length"]
+        start_response(begun[0], headers if brought == data else [*headers, ("Content-Length", str(len(brought)))])
+        return [brought]
 
     def methods(self, since: int = 0) -> list[str]:
         """Of all requests since one: PUT, GET and so on; LIST for a listing."""

@@ -28,9 +28,12 @@ class Hang(Exception):
 
 
 def run(*words: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself."""
+    """A command that ends by itself. Raises Hang."""
     command = [sys.executable, "-c", PROGRAM, *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=PATIENCE)
+    try:
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise Hang(f"{words[0]} has not ended in {PATIENCE:.0f} s") from None
 
 
 def stored(results: Path) -> int:

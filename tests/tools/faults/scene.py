@@ -156,7 +156,7 @@ def once(kind: str, staged: AbstractContextManager[Scene], report: Report, act: 
             here.wrong.append(said)
         try:
             found = here.compared()
-        except UserError as error:
+        except (UserError, Hang) as error:
             found, here.wrong = Differences(lost=here.total), [*here.wrong, str(error)]
         report.add(kind, f"{said}, {here.seconds:.0f} s", here.seconds, found, *here.wrong)
 
