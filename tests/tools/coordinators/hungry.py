@@ -1,9 +1,14 @@
-"""Agents that take memory round by round, until somebody ends their process."""
+"""Agents that need so much memory for a round that somebody ends their process."""
+
+import time
 
 import numpy as np
 from pydantic import Field
 
 from orchestrator.core import Block, Call, Coordinator, Environment, Parameters
+
+#: Bytes that are taken at once, and the seconds between two: whoever watches has time to see it.
+BITE, PAUSE = 50_000_000, 0.02
 
 
 class NowhereParameters(Parameters):
@@ -20,23 +25,23 @@ class Nowhere(Environment):
 class HungryParameters(Parameters):
     """How much they take."""
 
-    appetite: int = Field(0, ge=0, description="bytes that the first agent takes in a round")
-    most: int = Field(6_000_000_000, ge=0, description="bytes at which it has had enough, for the machine's sake")
+    appetite: int = Field(0, ge=0, description="bytes that the first agent needs for a round")
 
 
 class Eaters(Block):
-    """Rounds done, x [n]. What was eaten is no state: it is gone with the process."""
+    """Rounds done, x [n]."""
 
     persistent = ("x",)
 
     def start(self) -> None:
         self.x = self.zeros()
-        self.eaten: list[np.ndarray] = []
 
     def eat(self) -> dict[str, np.ndarray]:
-        p = self.parameters
-        if p.appetite and 0 in self.members and (1 + len(self.eaten)) * p.appetite <= p.most:
-            self.eaten.append(np.ones(p.appetite // 8))  # ones: memory that is only promised costs nothing
+        eaten: list[np.ndarray] = []
+        if 0 in self.members:
+            for _ in range(0, self.parameters.appetite, BITE):
+                eaten.append(np.ones(BITE // 8))  # ones: memory that is only promised costs nothing
+                time.sleep(PAUSE)
         self.x = self.x + 1
         return {"x": self.x}
 

@@ -22,8 +22,8 @@ FROZEN = {"driver": 60.0, "trial": 20.0, "actor": 20.0}
 SEALED = 15.0
 #: Share of the machine's memory that the hungry may take beyond what is in use.
 ROOM = 0.1
-#: Bytes that the hungry agent takes in a round.
-APPETITE = 200_000_000
+#: Bytes that the hungry agent needs for a round.
+APPETITE = 5_000_000_000
 
 
 def freezes(report: Report) -> None:
