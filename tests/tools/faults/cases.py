@@ -40,7 +40,7 @@ CASES = {
     "utilities": _case(
         {"name": "voter-network"},
         {"shadow": {"algorithm": "shadow-policy-gradient", "batch": 16, "horizon": 16}},
-        {"rounds": 400, "agents": 6},
+        {"rounds": 200, "agents": 6},
         "auto",
         grid={"step": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2]},
     ),

@@ -104,7 +104,8 @@ class Scene:
             return driver.process.returncode
         if "Traceback" in driver.said:
             self.wrong.append(f"a traceback: {driver.said.strip()[-300:]}")
-        if code > 0 and not driver.said.strip().endswith((".", "?", ")")):
+        # A command to copy may come after the sentence.
+        if code > 0 and not any(line.endswith((".", "?")) for line in driver.said.strip().splitlines()[-2:]):
             self.wrong.append(f"exit code {code} without a sentence: {driver.said.strip()[-300:]}")
         return code
 
