@@ -55,7 +55,7 @@ def ray_connection(address: str | None, plugins: Iterable[str] = ()) -> Iterator
                 ray.init(address=cluster, log_to_driver=False, logging_level=logging.ERROR, runtime_env=runtime)
         except AuthenticationError as error:
             raise UserError(f"address {cluster}: the cluster does not accept this token. {TOKEN}") from error
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises bare ones, too
             hint = f"If the cluster asks for a token: {TOKEN}"
             raise UserError(f"address {cluster}: no Ray answers there ({line(error)}). {hint}") from error
     with _connected():
@@ -81,7 +81,7 @@ def local_ray(cpus: int) -> Iterator[None]:
                     logging_level=logging.ERROR,
                     runtime_env={"env_vars": environment()},
                 )
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises bare ones, too
             cure = " Use --backend inline, which does not need Ray."
             if "AF_UNIX" in str(error):
                 cure = " The path of Ray's sockets is too long: set TMPDIR (or RAY_TMPDIR) to a folder such as /tmp."
