@@ -63,9 +63,8 @@ CASES = {
     "hungry": _case(
         {"name": WORKED["hungry"][1]},
         {"hungry": {"algorithm": WORKED["hungry"][0], "appetite": 0}},
-        {"agents": 2},
+        {"agents": 2, "rounds": 60},
         1,
-        grid={"rounds": [60, 61]},
     ),
 }
 #: Those that are killed.
