@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
-.PHONY: install demo test test-slow test-cluster simulate fuzz check bench scaling scaling-page reference tour site clean
+.PHONY: install demo test test-slow test-cluster simulate fuzz faults check bench scaling scaling-page reference tour site
+.PHONY: clean
 
 install: .venv/.installed
 
@@ -42,6 +43,11 @@ MINUTES ?= 10
 SEED ?= 0
 fuzz: install
 	$(BIN)/python -m tests.tools.fuzz --minutes $(MINUTES) --seed $(SEED)
+
+# Real faults against half-finished sweeps on a local Ray. The same seed kills the same processes.
+KILLS ?= 60
+faults: install
+	$(BIN)/python -m tests.tools.faults --kills $(KILLS) --seed $(SEED)
 
 check: install
 	$(BIN)/ruff check .

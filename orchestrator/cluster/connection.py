@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.cluster import lifeline
 from orchestrator.cluster.nodes import usable
 from orchestrator.errors import UserError, line
 from orchestrator.planning.preflight import Node
@@ -54,7 +55,7 @@ def ray_connection(address: str | None, plugins: Iterable[str] = ()) -> Iterator
                 ray.init(address=cluster, log_to_driver=False, logging_level=logging.ERROR, runtime_env=runtime)
         except AuthenticationError as error:
             raise UserError(f"address {cluster}: the cluster does not accept this token. {TOKEN}") from error
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises bare ones, too
             hint = f"If the cluster asks for a token: {TOKEN}"
             raise UserError(f"address {cluster}: no Ray answers there ({line(error)}). {hint}") from error
     with _connected():
@@ -80,7 +81,7 @@ def local_ray(cpus: int) -> Iterator[None]:
                     logging_level=logging.ERROR,
                     runtime_env={"env_vars": environment()},
                 )
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises bare ones, too
             cure = " Use --backend inline, which does not need Ray."
             if "AF_UNIX" in str(error):
                 cure = " The path of Ray's sockets is too long: set TMPDIR (or RAY_TMPDIR) to a folder such as /tmp."
@@ -91,11 +92,11 @@ def local_ray(cpus: int) -> Iterator[None]:
 
 @contextmanager
 def _connected() -> Iterator[None]:
-    """Leave Ray at the end. SIGTERM ends what is inside as Ctrl-C does."""
+    """Leave Ray at the end. SIGTERM ends what is inside as Ctrl-C does, and so does the end of Ray itself."""
     import ray
 
     try:
-        with terminated_as_interrupted():
+        with terminated_as_interrupted(), lifeline.held():
             yield
     finally:
         ray.shutdown()

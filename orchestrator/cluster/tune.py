@@ -85,6 +85,7 @@ def _trials(work: Work, placements: "Sequence[tune.PlacementGroupFactory]", most
     """Work off the batches, at ``most`` so many at once. Returns why a trial ended early, if one did."""
     from ray import tune
 
+    from orchestrator.cluster.losses import losses_known
     from orchestrator.cluster.trial import CellTrial, Receiver
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of its errors is logged below
@@ -105,7 +106,8 @@ def _trials(work: Work, placements: "Sequence[tune.PlacementGroupFactory]", most
             ),
         )
         try:
-            reasons = [line(error, -1) for error in tuner.fit().errors]
+            with losses_known():
+                reasons = [line(error, -1) for error in tuner.fit().errors]
         except tune.TuneError as error:
             raise receiver.refused or error from None
     for reason in reasons:

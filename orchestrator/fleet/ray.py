@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -73,6 +73,8 @@ class RayChannel:
             if isinstance(error.cause, Stale):
                 raise error.cause from error
             raise
+        except RayError as error:  # Ray ended the process, for want of memory above all, or the reply is lost
+            raise Died(str(error)) from error
 
     def now(self) -> float:
         """Seconds since some moment."""

@@ -91,16 +91,17 @@ class Folder:
     def write(self, name: str, data: bytes) -> None:
         """Write or replace a file: locally by a temporary file and a rename, elsewhere by one PUT.
 
-        Raises UserError when the disk is full or the folder read-only; then nothing is left behind.
+        Raises UserError when the disk is full or the folder read-only; then nothing is left behind. A local folder
+        that was removed is made again only by a file of its top, the marker: what else would lie in it is no results.
         """
         with self._plain("written", name):
-            parent = self.path(name).rpartition("/")[0]
-            if not self._objects:
-                self.filesystem.create_dir(parent, recursive=True)
             if self._local:
+                _make_folders(self.root, name)
                 _replace(self.root, self.path(name), data)
-            else:
-                self._put(self.path(name), data)
+                return
+            if not self._objects:
+                self.filesystem.create_dir(_parent(self.path(name)), recursive=True)
+            self._put(self.path(name), data)
 
     def delete(self, name: str) -> None:
         """Delete a file; it may be gone already."""
@@ -168,6 +169,11 @@ class Folder:
                 raise
             if self._objects and "NO_SUCH_KEY" in str(error):  # deleted since its size was asked
                 raise FileNotFoundError(errno.ENOENT, "deleted", name) from error
+            if self._local and isinstance(error, FileNotFoundError) and not os.path.isdir(self.root):
+                raise UserError(
+                    f"{self.title} was removed or moved while it was in use, so nothing more is written. Run the same "
+                    "command again: it computes what is missing there."
+                ) from error
             shown = self.shown(name) if name else self.title
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 reason = "the disk is full. Free some space and run the same command again"
@@ -191,6 +197,16 @@ def _leads_inside(root: Path, name: str) -> bool:
         return os.path.commonpath([top, os.path.realpath(f"{top}/{name}")]) == top
     except (OSError, ValueError):
         return False
+
+
+def _make_folders(root: str, name: str) -> None:
+    """Make the folders in which ``name`` lies below ``root``, which has to be there unless ``name`` is at its top."""
+    inner = name.split("/")[:-1]
+    if not inner:
+        os.makedirs(root, exist_ok=True)
+    for depth in range(len(inner)):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir("/".join((root, *inner[: depth + 1])))
 
 
 def _replace(root: str, path: str, data: bytes) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cluster.connection import ray_connection
 from orchestrator.cluster.trial import why_lost
+from orchestrator.errors import UserError
 
 NODES = "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo"
 
@@ -105,3 +107,24 @@ def test_a_temporary_folder_with_a_long_path_is_named_with_the_cure(tmp_path):
 )
 def test_a_lost_trial_says_why(text, why):
     assert why_lost(text) == why
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (None, r"Ray does not start on this machine \(The current node timed out\)\. Use --backend inline"),
+        ("127.0.0.1:6379", r"address 127\.0\.0\.1:6379: no Ray answers there \(The current node timed out\)\."),
+    ],
+    ids=["local", "cluster"],
+)
+def test_whatever_ray_raises_at_its_start_is_a_sentence(monkeypatch, address, said):
+    """A raylet that dies meanwhile is a bare ``Exception``."""
+
+    def init(**options):
+        raise Exception("The current node timed out.\nSee the logs.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with pytest.raises(UserError, match=said), ray_connection(address):
+        pass

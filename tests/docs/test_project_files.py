@@ -45,7 +45,18 @@ def test_the_workflows_make_targets_that_exist():
     assert targets == {
         "check": ["check"],
         "test": ["test"],
-        "nightly": ["test-slow", "bench", "site", "fuzz", "test-cluster", "reference", "scaling-page", "tour"],
+        "nightly": [
+            "test-slow",
+            "simulate",
+            "fuzz",
+            "faults",
+            "bench",
+            "site",
+            "test-cluster",
+            "reference",
+            "scaling-page",
+            "tour",
+        ],
     }
     assert {name for names in targets.values() for name in names} <= TARGETS
 

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ray.exceptions import OutOfMemoryError
 
 from orchestrator.fleet.base import HostsGone, Request
-from orchestrator.fleet.hosts import Answers, Ask, HostProcess, ProcessId, Stale
+from orchestrator.fleet.hosts import Answers, Ask, Died, HostProcess, ProcessId, Stale
 from orchestrator.fleet.inline import InlineFleet
-from orchestrator.fleet.ray import RayFleet
+from orchestrator.fleet.ray import RayChannel, RayFleet
 from orchestrator.running.drive import run_task
 from tests.tools.engine import Diary, Resumed, numbers, run, task
 
@@ -294,3 +295,14 @@ def test_requests_carry_only_a_host_s_own_rows(fleet: RayFleet):
     assert reply["boxes"].tolist() == [10.0 * j + j for j in range(9)]
     assert not reply["boxes"].flags.writeable
     assert asked == [range(3), range(3, 6), range(6, 9)]  # nine shelves over four hosts: the last one has none
+
+
+def test_an_actor_that_ray_ends_for_want_of_memory_has_died(monkeypatch):
+    """Its error is no ``RayActorError``."""
+
+    def get(refs, timeout):
+        raise OutOfMemoryError("1 worker(s) were killed due to the node running low on memory.")
+
+    monkeypatch.setattr("ray.get", get)
+    with pytest.raises(Died, match="running low on memory"):
+        RayChannel(None, HostProcess).gather([])

@@ -1,6 +1,7 @@
 """Opening a folder: ours, empty, missing, somebody else's, a newer one, on another filesystem."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,18 @@ def test_create_writes_the_documented_marker_and_opens_again(tmp_path):
     Store.open(tmp_path / "a" / "b", create=True)
     assert json.loads((tmp_path / "a/b/store.json").read_text()) == {"format": 1, "what": "marl-orchestrator results"}
     assert Store.open(tmp_path / "a" / "b").query("SELECT * FROM runs").num_rows == 0
+
+
+def test_a_folder_that_is_removed_under_a_writer_is_not_made_again(tmp_path, append, rows):
+    """Tables without a marker would be no results folder, and the same command would be refused for ever."""
+    store = Store.open(tmp_path / "r", create=True)
+    append(store, rows(1, 0))
+    shutil.rmtree(tmp_path / "r")
+    for write in (lambda: append(store, rows(2, 0)), lambda: store.checkpoints.write("c", b"1")):
+        with pytest.raises(UserError, match=r"/r was removed or moved while it was in use, so nothing more is written"):
+            write()
+    assert not (tmp_path / "r").exists()
+    append(Store.open(tmp_path / "r", create=True), rows(2, 0))
 
 
 def test_a_missing_folder_is_an_error_and_is_not_made(tmp_path):

@@ -3,9 +3,8 @@
 import os
 import re
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from orchestrator import sweep
 from orchestrator.errors import UserError
 from orchestrator.store import Store, remote
 from orchestrator.store.schema import TABLES
+from tests.tools.faults.bucket import Server
 
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCY"
 QUOTED = f"{KEY}:{SECRET.replace('/', '%2F').replace('+', '%2B')}"
@@ -33,53 +33,6 @@ placement: {agents_per_actor: auto}
 claims:
   - {name: no error at all, case: joint, metric: theta_error_tail, versus: agents, law: value, expect: -1, within: 0.1}
 """
-DENIED = b"<Error><Code>%s</Code><Message>no</Message></Error>"
-
-
-class Server:
-    """moto's S3 behind a door that writes down every request and can refuse it."""
-
-    def __init__(self):
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-        from werkzeug.serving import WSGIRequestHandler, make_server
-
-        class Quiet(WSGIRequestHandler):
-            def log(self, type: str, message: str, *args) -> None:
-                pass
-
-        self.requests: list[tuple[str, str, str]] = []  # method, path, query
-        self.refused: Callable[[str, str], str] = lambda method, path: ""  # status and code, such as "403 AccessDenied"
-        self._app = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=Quiet)
-        self.address = f"127.0.0.1:{self._server.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def _answer(self, environ: dict, start_response: Callable):
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        self.requests.append((method, path, environ["QUERY_STRING"]))
-        if refusal := self.refused(method, path):
-            status, _, code = refusal.partition(" ")
-            start_response(f"{status} No", [("Content-Type", "application/xml")])
-            return [b"" if method == "HEAD" else DENIED % code.encode()]
-        return self._app(environ, start_response)
-
-    def methods(self, since: int = 0) -> list[str]:
-        """Of all requests since one: PUT, GET and so on; LIST for a listing."""
-        return ["LIST" if "list-type" in query else method for method, _, query in self.requests[since:]]
-
-    def fill(self, place: str, names: Sequence[str]) -> None:
-        """Put empty objects into the results folder ``place`` without a request for each."""
-        from moto.s3.models import s3_backends
-
-        bucket, _, prefix = place.partition("?")[0].removeprefix("s3://").partition("/")
-        for name in names:
-            s3_backends["123456789012"]["aws"].put_object(bucket, f"{prefix}/{name}", b"")
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture(scope="module")

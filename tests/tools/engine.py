@@ -36,6 +36,7 @@ WORKED = {
         ("lonely", "Lonely", "Nowhere"),
         ("typed", "Typed", "Nowhere"),
         ("sleepy", "Sleepy", "Nowhere"),
+        ("hungry", "Hungry", "Nowhere"),
     )
 }
 
