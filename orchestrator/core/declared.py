@@ -123,8 +123,12 @@ def _check_mapping(title: str, value: object, example: str) -> None:
 
 def _check_faces(name: str, faces: object) -> None:
     pairs = cast("Mapping[object, object]", faces).items() if isinstance(faces, Mapping) else [(faces, faces)]
-    if not all(isinstance(kind, str) and isinstance(face, type) and issubclass(face, Declared) for kind, face in pairs):
-        raise UserError(f"{name}: faces is {faces!r}; it takes kind: class of an environment.")
+    for kind, face in pairs:
+        whole = isinstance(face, type) and all(hasattr(face, word) for word in ("name", "kind", "Parameters"))
+        if not (isinstance(kind, str) and whole):
+            raise UserError(
+                f"{name}: faces is {faces!r}; it takes kind: class of an environment, with name, kind and Parameters."
+            )
 
 
 def _check_persistent(cls: type[Declared]) -> None:
