@@ -3,8 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
-.PHONY: install demo test test-slow test-cluster simulate fuzz faults check bench scaling scaling-page reference tour site
-.PHONY: clean
+.PHONY: install demo test test-slow test-cluster simulate fuzz faults check bench scaling scaling-page reference tour site clean
 
 install: .venv/.installed
 

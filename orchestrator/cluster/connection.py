@@ -72,7 +72,7 @@ def local_ray(cpus: int) -> Iterator[None]:
 
     with _token_of_its_own():
         try:
-            with _on_loopback(), _signals_kept():
+            with _on_loopback(), _signals_kept(), lifeline.starting():
                 ray.init(
                     address="local",
                     num_cpus=cpus,

@@ -1,11 +1,13 @@
 """Notices that Ray itself has ended. Its library would end this process then: without a word and with exit code 0."""
 
+import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from orchestrator.errors import UserError
@@ -14,6 +16,7 @@ from orchestrator.errors import UserError
 VITAL = {"raylet": "its raylet", "gcs_server": "its GCS server"}
 #: Seconds that a cluster's head may be away. Ray's library waits for 60, and then ends this process.
 GRACE = 45.0
+AFTERWARDS = "Finished results are intact. Run the same command again: it computes only what is missing."
 #: Seconds between two looks at processes of one's own, at a cluster's head, and between two interruptions.
 NEAR, FAR, AGAIN = 0.5, 5.0, 20.0
 
@@ -67,6 +70,47 @@ def answers(address: str) -> bool:
 
 
 @contextmanager
+def starting() -> Iterator[None]:
+    """Inside, Ray starts on this machine. If its GCS server ends meanwhile, this process ends with a sentence.
+
+    Ray's library waits for it for a minute where nothing can interrupt it, and then ends this process without a word.
+    """
+    import psutil  # comes with Ray
+
+    this, before, done = psutil.Process(), set(psutil.Process().children()), threading.Event()
+
+    def watch() -> None:
+        server = None
+        while not done.wait(NEAR):
+            own = [child for child in this.children() if child not in before]
+            server = server or next((child for child in own if _name(child) == "gcs_server"), None)
+            if server and _name(server) == "" and not done.wait(NEAR):
+                for child in own:
+                    with suppress(psutil.Error):
+                        child.kill()
+                print(
+                    f"Ray has ended on this machine while it started: its GCS server ended. {AFTERWARDS}",
+                    file=sys.stderr,
+                )
+                os._exit(2)
+
+    def _name(process: Any) -> str:
+        """The name of a process, empty if it has ended."""
+        try:
+            return "" if process.status() == psutil.STATUS_ZOMBIE else process.name()
+        except psutil.Error:
+            return ""
+
+    watcher = threading.Thread(target=watch, name="lifeline of a start", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+@contextmanager
 def held() -> Iterator[None]:
     """Inside, the end of Ray is a ``UserError``. SIGTERM must interrupt the main thread, which has to be this one."""
     from ray._private import worker
@@ -87,9 +131,7 @@ def held() -> Iterator[None]:
         why = "" if isinstance(error, KeyboardInterrupt) and not line.fired else line.ended()
         if not why:
             raise
-        raise UserError(
-            f"{why} Finished results are intact. Run the same command again: it computes only what is missing."
-        ) from error
+        raise UserError(f"{why} {AFTERWARDS}") from error
     finally:
         line.stop()
         watcher.join()

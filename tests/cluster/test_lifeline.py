@@ -30,6 +30,35 @@ with local_ray(1):
 """
 
 
+START = """
+import os, threading, time
+from orchestrator import process
+process.prepare()
+from orchestrator.cluster.connection import local_ray
+import psutil
+
+def kill():
+    server = []
+    while not server:
+        time.sleep(0.05)
+        server = [child for child in psutil.Process().children() if child.name() == "gcs_server"]
+    time.sleep(0.5)
+    server[0].kill()
+
+threading.Thread(target=kill, daemon=True).start()
+with local_ray(1):
+    time.sleep(100)
+"""
+
+
+def test_a_start_that_loses_its_gcs_server_ends_with_a_sentence():
+    """Ray would wait for a minute where nothing can interrupt it, and then end the driver without a word."""
+    done = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, timeout=150)
+    assert done.returncode != 0
+    assert "Ray has ended on this machine" in done.stderr
+    assert "Run the same command again" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("process", "words"), [("gcs_server", "GCS server"), pytest.param("raylet", "raylet", marks=pytest.mark.slow)]
 )
