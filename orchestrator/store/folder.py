@@ -169,7 +169,8 @@ class Folder:
                 raise
             if self._objects and "NO_SUCH_KEY" in str(error):  # deleted since its size was asked
                 raise FileNotFoundError(errno.ENOENT, "deleted", name) from error
-            if self._local and isinstance(error, FileNotFoundError) and not os.path.isdir(self.root):
+            below = self._local and _parent(name)  # a file of the top makes the folder
+            if below and isinstance(error, FileNotFoundError) and not os.path.isdir(self.root):
                 raise UserError(
                     f"{self.title} was removed or moved while it was in use, so nothing more is written. Run the same "
                     "command again: it computes what is missing there."

@@ -60,7 +60,7 @@ def test_a_start_that_loses_its_gcs_server_ends_with_a_sentence():
 
 
 @pytest.mark.parametrize(
-    ("process", "words"), [("gcs_server", "GCS server"), pytest.param("raylet", "raylet", marks=pytest.mark.slow)]
+    ("process", "words"), [("raylet", "raylet"), pytest.param("gcs_server", "GCS server", marks=pytest.mark.slow)]
 )
 def test_a_driver_whose_ray_is_killed_says_so(process, words):
     done = subprocess.run([sys.executable, "-c", PROGRAM, process], capture_output=True, text=True, timeout=150)

@@ -14,7 +14,7 @@ from tests.tools.fuzz import fuzzing, stored, trial
 from tests.tools.fuzz.fuzzing import KINDS, Input, Tally
 
 #: Inputs of each kind: fewer of those that take longer.
-COUNTS = {"sweeps": 12, "words": 12, "queries": 12, "hooks": 6, "claims": 3, "damage": 3}
+COUNTS = {"sweeps": 8, "words": 8, "queries": 8, "hooks": 4, "claims": 2, "damage": 2}
 
 
 @pytest.fixture(name="scratch", scope="module")

@@ -165,6 +165,7 @@ def test_three_nodes_give_the_numbers_of_one_process(submit, expected):
     assert_spread(running.results)
 
 
+@pytest.mark.slow  # make faults kills agents as well, on one machine
 def test_agents_are_killed_every_few_seconds(cluster, submit, expected):
     def agents() -> list[tuple]:
         return [(host, pid) for host in cluster.hosts for pid in host.processes("ray::HostProcess")]

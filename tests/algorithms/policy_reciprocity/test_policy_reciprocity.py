@@ -385,9 +385,9 @@ def test_iql_is_told_of_its_own_steps_only():
 
 
 GRAPHS = (
-    "it takes complete, ring, line, grid, tree, regular:K (a ring with the K nearest), edges such as "
-    "'0-1 1-2' or ./file.py:Name, or "
-    "erdos-renyi:P, drawn anew each round with probability P per edge."
+    "it takes complete, ring, line, grid, tree, regular:K (a ring with the K nearest), erdos-renyi:p=P:seed=S (each pair "
+    "with probability P, which may leave members apart), edges such as '0-1 1-2' or ./file.py:Name, with arguments "
+    "./file.py:Name:k=2, or erdos-renyi:P, drawn anew each round with probability P per edge."
 )
 KINDS = "name alpha, beta or a, b, tau_1, tau_2, not both kinds."
 
@@ -406,7 +406,11 @@ KINDS = "name alpha, beta or a, b, tau_1, tau_2, not both kinds."
             f"policy-reciprocity: beta is constant, a and b belong to step sizes by visits: {KINDS}",
         ),
         ({"graph": "star"}, f"policy-reciprocity: graph is 'star'; {GRAPHS}"),
-        ({"graph": "erdos-renyi"}, f"policy-reciprocity: graph is 'erdos-renyi'; {GRAPHS}"),
+        (
+            {"graph": "erdos-renyi"},
+            "policy-reciprocity: graph is 'erdos-renyi'; erdos-renyi takes p=P:seed=S, a probability P in [0, 1] and a "
+            "whole number S, 0 or more, or erdos-renyi:P, drawn anew each round with probability P per edge.",
+        ),
         (
             {"graph": "erdos-renyi:1.5"},
             "policy-reciprocity: graph is 'erdos-renyi:1.5'; erdos-renyi:P takes a probability P in [0, 1].",

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import pickle
 from typing import Any
 
 import gymnasium
@@ -285,7 +286,7 @@ def test_an_edited_table_is_another_environment(monkeypatch):
     with pytest.raises(
         UserError, match="gym:FrozenLake-v1 is not the environment here that the sweep was planned with"
     ):
-        Task(before, (0,)).problem(0)
+        Task(pickle.loads(pickle.dumps(before)), (0,)).problem(0)  # as another process gets it
     registry._wrapped.cache_clear()
 
 
