@@ -385,8 +385,8 @@ def test_iql_is_told_of_its_own_steps_only():
 
 
 GRAPHS = (
-    "it takes complete, ring, line, grid, tree, regular:K (a ring with the K nearest), erdos-renyi:p=P:seed=S (each pair "
-    "with probability P, which may leave members apart), edges such as '0-1 1-2' or ./file.py:Name, with arguments "
+    "it takes complete, ring, line, grid, tree, regular:K (a ring with the K nearest), erdos-renyi:p=P:seed=S (each "
+    "pair with probability P, which may leave members apart), edges such as '0-1 1-2' or ./file.py:Name, with arguments "
     "./file.py:Name:k=2, or erdos-renyi:P, drawn anew each round with probability P per edge."
 )
 KINDS = "name alpha, beta or a, b, tau_1, tau_2, not both kinds."
@@ -408,8 +408,10 @@ KINDS = "name alpha, beta or a, b, tau_1, tau_2, not both kinds."
         ({"graph": "star"}, f"policy-reciprocity: graph is 'star'; {GRAPHS}"),
         (
             {"graph": "erdos-renyi"},
-            "policy-reciprocity: graph is 'erdos-renyi'; erdos-renyi takes p=P:seed=S, a probability P in [0, 1] and a "
-            "whole number S, 0 or more, or erdos-renyi:P, drawn anew each round with probability P per edge.",
+            (
+                "policy-reciprocity: graph is 'erdos-renyi'; erdos-renyi takes p=P:seed=S, a probability P in [0, 1] and "
+                "a whole number S, 0 or more, or erdos-renyi:P, drawn anew each round with probability P per edge."
+            ),
         ),
         (
             {"graph": "erdos-renyi:1.5"},
