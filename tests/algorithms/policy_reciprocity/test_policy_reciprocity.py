@@ -386,8 +386,8 @@ def test_iql_is_told_of_its_own_steps_only():
 
 GRAPHS = (
     "it takes complete, ring, line, grid, tree, regular:K (a ring with the K nearest), erdos-renyi:p=P:seed=S (each "
-    "pair with probability P, which may leave members apart), edges such as '0-1 1-2' or ./file.py:Name, with arguments "
-    "./file.py:Name:k=2, or erdos-renyi:P, drawn anew each round with probability P per edge."
+    "pair with probability P, which may leave members apart), edges such as '0-1 1-2' or ./file.py:Name, with "
+    "arguments ./file.py:Name:k=2, or erdos-renyi:P, drawn anew each round with probability P per edge."
 )
 KINDS = "name alpha, beta or a, b, tau_1, tau_2, not both kinds."
 
@@ -409,8 +409,8 @@ KINDS = "name alpha, beta or a, b, tau_1, tau_2, not both kinds."
         (
             {"graph": "erdos-renyi"},
             (
-                "policy-reciprocity: graph is 'erdos-renyi'; erdos-renyi takes p=P:seed=S, a probability P in [0, 1] and "
-                "a whole number S, 0 or more, or erdos-renyi:P, drawn anew each round with probability P per edge."
+                "policy-reciprocity: graph is 'erdos-renyi'; erdos-renyi takes p=P:seed=S, a probability P in [0, 1] "
+                "and a whole number S, 0 or more, or erdos-renyi:P, drawn anew each round with probability P per edge."
             ),
         ),
         (
