@@ -14,7 +14,7 @@ from tests.tools.fuzz import fuzzing, stored, trial
 from tests.tools.fuzz.fuzzing import KINDS, Input, Tally
 
 #: Inputs of each kind: fewer of those that take longer.
-COUNTS = {"sweeps": 8, "words": 8, "queries": 8, "hooks": 4, "claims": 2, "damage": 2}
+COUNTS = {"sweeps": 12, "words": 8, "queries": 8, "hooks": 4, "claims": 2, "damage": 3}
 
 
 @pytest.fixture(name="scratch", scope="module")

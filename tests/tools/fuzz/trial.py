@@ -33,17 +33,21 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Ended(NamedTuple):
-    """How a command ended: exit code (a signal as its negative number), all that it printed, seconds, wrong writes."""
+    """How a command ended: exit code (a signal as its negative number), all that it printed, seconds, wrong writes.
+
+    ``errors`` is what it printed on stderr. On stdout a traceback may be the stored error of a failed replicate.
+    """
 
     code: int
     output: str
     seconds: float
     elsewhere: tuple[str, ...] = ()
+    errors: str = ""
 
     @property
     def wrong(self) -> str:
         """What is wrong, in a few words; empty if nothing is."""
-        if TRACE in self.output:
+        if TRACE in self.errors:
             return "a traceback"
         if self.code in (-signal.SIGXCPU, -signal.SIGALRM):
             return f"no end after {self.seconds:.0f} s"
@@ -56,17 +60,17 @@ def attempt(words: Sequence[str], place: Path) -> Ended:
     """Run ``orchestrator WORDS`` in the folder ``place``, in a child of this process."""
     roots = _roots(words, place)
     before = _seen(place, roots)
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as changes:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as changes:
         sys.stdout.flush()
         sys.stderr.flush()
         child = os.fork()
         if not child:
-            _command(words, place, roots, output.fileno(), changes.fileno())
+            _command(words, place, roots, (output.fileno(), errors.fileno()), changes.fileno())
         code, seconds = _wait(child)
-        output.seek(0)
-        changes.seek(0)
+        for file in (output, errors, changes):
+            file.seek(0)
         told = [line.decode() for line in changes.read().splitlines()]
-        said = output.read().decode("utf-8", "backslashreplace")
+        said, wrong = (file.read().decode("utf-8", "backslashreplace") for file in (output, errors))
     after = _seen(place, roots)
     stored = os.path.realpath(place / "results") + "/"
     silent = [
@@ -76,7 +80,7 @@ def attempt(words: Sequence[str], place: Path) -> Ended:
         and (path in before or not path.startswith(stored))  # rows are only ever added
         and not (path.startswith(stored) and "compact" in words)
     ]
-    return Ended(code, said, seconds, tuple(sorted({*told, *silent})))
+    return Ended(code, said + wrong, seconds, tuple(sorted({*told, *silent})), wrong)
 
 
 def _roots(words: Sequence[str], place: Path) -> tuple[str, ...]:
@@ -116,7 +120,9 @@ def _wait(child: int) -> tuple[int, float]:
         time.sleep(0.005)
 
 
-def _command(words: Sequence[str], place: Path, roots: tuple[str, ...], output: int, changes: int) -> NoReturn:
+def _command(
+    words: Sequence[str], place: Path, roots: tuple[str, ...], output: tuple[int, int], changes: int
+) -> NoReturn:
     """The child: run the command and leave, whatever it does."""
     code: Any = 70
     try:
@@ -144,11 +150,11 @@ def _command(words: Sequence[str], place: Path, roots: tuple[str, ...], output: 
         os._exit(code if isinstance(code, int) else 1 if code else 0)
 
 
-def _settle(place: Path, output: int) -> None:
+def _settle(place: Path, output: tuple[int, int]) -> None:
     """Streams, current folder and folder of temporary files of the child; and no Ray, which would take its time."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    os.dup2(output[0], 1)
+    os.dup2(output[1], 2)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - they stay open
     os.chdir(place)
     temporary = place / ".tmp"
