@@ -20,6 +20,8 @@ WORDS = {
 
 #: Digits of an interval at the most.
 MOST_DIGITS = 9
+#: Ends that differ by less, relative to them, are not told from each other.
+SAME = 1e-5
 
 
 def accepted_range(claim: Claim) -> str:
@@ -43,7 +45,8 @@ def range_text(estimate: float, low: float, high: float, limits: Sequence[float]
     """``interval_text`` of three numbers."""
     if math.isnan(low):
         return f"{estimate:.3g}"
-    pairs = [(low, high), *((end, limit) for end in (low, high) for limit in limits)]
+    ends = [] if math.isclose(low, high, rel_tol=SAME) else [(low, high)]
+    pairs = [*ends, *((end, limit) for end in (low, high) for limit in limits)]
     digits = next((d for d in range(3, MOST_DIGITS) if all(_told_apart(*pair, d) for pair in pairs)), MOST_DIGITS)
     return f"{estimate:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]"
 
