@@ -15,9 +15,9 @@ from orchestrator.planning import stored, sweeps
 from orchestrator.planning.batches import effort
 from orchestrator.planning.plain import is_list, to_plain
 from orchestrator.planning.plan import Backend, Plan, plan
+from orchestrator.planning.seeds import waiting
 from orchestrator.planning.sweep import Sweep
 from orchestrator.planning.sweeps import Packing
-from orchestrator.planning.until import waiting
 from orchestrator.plugins import registry
 from orchestrator.progress import logfile
 from orchestrator.progress.lines import Progress

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import UserError, nearest, plain
 from orchestrator.planning.plain import is_name
+from orchestrator.planning.seeds import seed_words
 from orchestrator.planning.stored import StoredSweep, read_portraits
-from orchestrator.planning.until import seed_words
 from orchestrator.store import Store
 from orchestrator.store.sql import sql_text
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from typing import Annotated, Literal, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from orchestrator.core.environment import Environment
 from orchestrator.core.hooks import MOST_MEMBERS
@@ -17,7 +17,7 @@ from orchestrator.core.parameters import Parameters
 from orchestrator.core.rounds import Coordinator
 from orchestrator.errors import UserError, asked, input_path, nearest, said, sentence
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
-from orchestrator.planning.plain import is_sequence, not_plain
+from orchestrator.planning.plain import LARGEST, not_plain
 from orchestrator.plugins import references, registry, sources
 
 
@@ -34,10 +34,6 @@ class Record(Parameters):
         """Rounds between measurements."""
         return max(1, rounds // 1000) if self.every == "auto" else self.every
 
-
-#: Integers of the tables have 64 bits.
-LARGEST = 2**63
-MOST_SEEDS = 1_000_000
 
 Model = TypeVar("Model", bound=BaseModel)
 #: A value of a column of ``runs``.
@@ -340,33 +336,3 @@ def explain(error: ValidationError, values: Mapping[str, object], prefix: str = 
         f"{head}; {' or '.join(dict.fromkeys(tails))}" if any(tails) else head for head, tails in reasons.items()
     )
     return sentence(sentences)
-
-
-def parse_seeds(value: object) -> tuple[int, ...]:
-    """``0..7``, ``3``, ``0,2,5`` or a list. Raises ``UserError`` for anything else, negatives and repeats."""
-    wrong = UserError(
-        f"seeds is {value!r}; it takes 0..7, a list such as 0,2,5, or one number; each 0 or more, and once."
-    )
-    many = UserError(f"seeds is {value!r}; a sweep takes up to {MOST_SEEDS} of them, each below 2**63.")
-    if isinstance(value, str):
-        if span := re.fullmatch(r"\s*(\d+)\s*\.\.\s*(\d+)\s*", value):
-            first, last = int(span[1]), int(span[2])
-            if last < first:
-                raise wrong
-            if last - first >= MOST_SEEDS or last >= LARGEST:
-                raise many
-            return tuple(range(first, last + 1))
-        words = [part.strip() for part in value.split(",")]
-        if not all(part.isdigit() for part in words):
-            raise wrong
-        value = [int(part) for part in words]
-    items = value if is_sequence(value) else [value]
-    seeds = [seed for seed in items if isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0]
-    if not items or len(seeds) < len(items) or len(set(seeds)) < len(seeds):
-        raise wrong
-    if len(seeds) > MOST_SEEDS or max(seeds) >= LARGEST:
-        raise many
-    return tuple(seeds)
-
-
-Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]

@@ -12,6 +12,8 @@ from orchestrator.errors import writable
 #: Levels of lists and mappings in a value.
 DEEPEST = 50
 
+#: Integers of the tables have 64 bits.
+LARGEST = 2**63
 #: The names of sweeps: words of letters, digits and ._- with / between them.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
 

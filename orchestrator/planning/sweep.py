@@ -15,10 +15,10 @@ from orchestrator.claims.claim import COSTS, LEAST_SEEDS, ROUND, Claim, bare, re
 from orchestrator.claims.columns import PLANNED_ROUNDS, column_name
 from orchestrator.core.parameters import Parameters
 from orchestrator.errors import UserError, nearest
-from orchestrator.planning.cells import Cell, Seeds, make_cell
+from orchestrator.planning.cells import Cell, make_cell
 from orchestrator.planning.classes import algorithm_class, environment_class, environment_parameters, suited
 from orchestrator.planning.plain import NAME, is_list, is_mapping, lists, part, strings
-from orchestrator.planning.until import Until, seed_words
+from orchestrator.planning.seeds import Seeds, Until, seed_words
 from orchestrator.plugins import references, registry, sources
 
 #: Parts of a sweep in which plug-in files are named.

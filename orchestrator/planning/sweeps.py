@@ -7,10 +7,10 @@ from typing import Literal
 
 from orchestrator.errors import UserError, nearest, writable
 from orchestrator.planning import plain_yaml
-from orchestrator.planning.cells import parse_seeds, validated
+from orchestrator.planning.cells import validated
 from orchestrator.planning.plain import is_list, is_mapping, part, texts
+from orchestrator.planning.seeds import Until, check_place, parse_seeds
 from orchestrator.planning.sweep import Sweep
-from orchestrator.planning.until import Until, check_place
 from orchestrator.plugins import registry
 
 #: Letters of a word of a sweep's name, which becomes the name of a file.

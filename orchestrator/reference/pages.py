@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from orchestrator.claims.claim import LAW_FIELDS, LAWS, Claim, Floor, Reference
 from orchestrator.planning.cells import Record
+from orchestrator.planning.seeds import Until
 from orchestrator.planning.sweep import Placement, Sweep
-from orchestrator.planning.until import Until
 from orchestrator.plugins import registry
 from orchestrator.reference import words
 from orchestrator.reference.kernels import kernels_page

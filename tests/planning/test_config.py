@@ -17,10 +17,11 @@ from orchestrator.core.parameters import Parameters
 from orchestrator.errors import UserError
 from orchestrator.planning import plain_yaml, preflight
 from orchestrator.planning.batches import batches, effort, missing, units
-from orchestrator.planning.cells import Record, make_cell, parse_seeds, reserved_columns, validated
+from orchestrator.planning.cells import Record, make_cell, reserved_columns, validated
 from orchestrator.planning.plain_yaml import parse_value
 from orchestrator.planning.plan import Plan, plan
 from orchestrator.planning.preflight import Node
+from orchestrator.planning.seeds import parse_seeds
 from orchestrator.planning.sweeps import adhoc, checked, load, overridden, read_packing
 from orchestrator.planning.tasks import Task
 from orchestrator.plugins import registry

@@ -14,9 +14,9 @@ from orchestrator.api import begun, carry_out
 from orchestrator.claims.claim import read_claim
 from orchestrator.claims.judge import judge
 from orchestrator.errors import UserError
+from orchestrator.planning.seeds import Until
 from orchestrator.planning.stored import StoredSweep
 from orchestrator.planning.sweeps import checked, overridden
-from orchestrator.planning.until import Until
 
 NAME = "family/growing"
 CLAIM = {"name": "small", "case": "joint", "metric": "theta_error_tail", "law": "value"}

@@ -1,22 +1,56 @@
-"""Seeds in batches until the claims are decided: ``seeds: {until: decided, at_most: 64}``.
+"""Which seeds a sweep has: a list, or batches until the claims are decided (``seeds: {until: decided, at_most: 64}``).
 
 Each batch ends with a look at the data. The rule of verdicts counts the looks (``claims.statistics.looks``).
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from orchestrator.claims.claim import LEAST_SEEDS, Claim
 from orchestrator.core.parameters import Parameters
 from orchestrator.errors import UserError
+from orchestrator.planning.plain import LARGEST, is_sequence
 
 if TYPE_CHECKING:
     from orchestrator.claims.verdict import Verdict
 
-#: Seeds that such a sweep may take.
+#: Seeds of a list.
+MOST_SEEDS = 1_000_000
+#: Seeds of a sweep in batches.
 MOST = 1000
+
+
+def parse_seeds(value: object) -> tuple[int, ...]:
+    """``0..7``, ``3``, ``0,2,5`` or a list. Raises ``UserError`` for anything else, negatives and repeats."""
+    wrong = UserError(
+        f"seeds is {value!r}; it takes 0..7, a list such as 0,2,5, or one number; each 0 or more, and once."
+    )
+    many = UserError(f"seeds is {value!r}; a sweep takes up to {MOST_SEEDS} of them, each below 2**63.")
+    if isinstance(value, str):
+        if span := re.fullmatch(r"\s*(\d+)\s*\.\.\s*(\d+)\s*", value):
+            first, last = int(span[1]), int(span[2])
+            if last < first:
+                raise wrong
+            if last - first >= MOST_SEEDS or last >= LARGEST:
+                raise many
+            return tuple(range(first, last + 1))
+        words = [part.strip() for part in value.split(",")]
+        if not all(part.isdigit() for part in words):
+            raise wrong
+        value = [int(part) for part in words]
+    items = value if is_sequence(value) else [value]
+    seeds = [seed for seed in items if isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0]
+    if not items or len(seeds) < len(items) or len(set(seeds)) < len(seeds):
+        raise wrong
+    if len(seeds) > MOST_SEEDS or max(seeds) >= LARGEST:
+        raise many
+    return tuple(seeds)
+
+
+Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]
 
 
 class Until(Parameters):
