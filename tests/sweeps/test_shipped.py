@@ -62,7 +62,7 @@ def test_one_sweep_runs_a_process_per_agent():
 def as_if_run(sweep: Sweep) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables of the planned cells, all done, recorded when they would be.
 
-    Every metric is near .01 + 1 / agents over the tail, its windows fall as 1 / round, and what it ends at is three
+    Every metric is near .01 + 1 / agents over the tail, its curve falls as 1 / round, and what it ends at is three
     times as large from one cell of a case to the next, so that whatever is measured can be an axis.
     """
     rng, noise = np.random.default_rng(0), 0 if any(claim.deterministic for claim in sweep.checked_claims) else 0.01
@@ -80,8 +80,9 @@ def as_if_run(sweep: Sweep) -> tuple[pd.DataFrame, pd.DataFrame]:
             row |= {f"{name}_tail": y for name, y in level.items()}
             scale = {name: 1.0 if name in shares else 3.0 ** place[case] for name in level}
             rows.append(row | {f"{name}_final": y * scale[name] for name, y in level.items()})
-            windows = {f"{name}_window": 50 * y / rounds for name, y in level.items()}
-            records.append(pd.DataFrame({"cell_id": cell.id, "seed": seed, "round": rounds} | windows))
+            values = {name: 50 * y / rounds for name, y in level.items()}
+            values |= {f"{name}_window": y for name, y in values.items()}
+            records.append(pd.DataFrame({"cell_id": cell.id, "seed": seed, "round": rounds} | values))
     return pd.DataFrame(rows), pd.concat(records, ignore_index=True)
 
 
@@ -120,7 +121,7 @@ def test_the_disagreement_is_claimed_to_fall_by_the_difference_of_the_exponents(
     sweep = sweeps.load("policy-reciprocity/consensus-exponents")
     found = {}
     for claim in sweep.checked_claims:
-        assert (claim.law, claim.metric, claim.versus) == ("power", "consensus_error_window", "round")
+        assert (claim.law, claim.metric, claim.versus) == ("power", "consensus_error", "round")
         found[claim.where["tau_1"], claim.where["tau_2"], claim.where["kappa"]] = claim.accepted
     assert found == {
         (tau_1, tau_2, kappa): pytest.approx((tau_2 - tau_1 - 0.08, tau_2 - tau_1 + 0.08))
