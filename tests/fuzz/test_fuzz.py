@@ -24,9 +24,7 @@ def _scratch(tmp_path_factory) -> Path:
 
 @pytest.fixture(name="base", scope="module")
 def _base(scratch) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MPLCONFIGDIR", "")
-        return stored.lay(scratch)
+    return stored.lay(scratch)
 
 
 def loop() -> None:

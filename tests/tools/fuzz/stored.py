@@ -67,7 +67,6 @@ def lay(scratch: Path) -> Path:
     own = (f"{place / 'own.py'}:Own", f"{place / 'own.py'}:Place", "--rounds", "2", "--seeds", "0,1")
     elsewhere = ("--results", str(place / "others"))
     warm(
-        scratch,
         ("sweep", str(file), *INLINE, *results),
         ("run", *OTHER, *INLINE, *results),
         ("run", *own, *INLINE, *elsewhere),

@@ -175,7 +175,7 @@ def _settle(place: Path, output: tuple[int, int]) -> None:
 
 def _watch(place: Path, roots: tuple[str, ...], changes: int) -> None:
     """Tell of each change outside of the roots, and refuse it outside of the child's folder."""
-    kept = (os.environ.get("NUMBA_CACHE_DIR", os.devnull), os.environ.get("MPLCONFIGDIR", os.devnull), os.devnull)
+    kept = (os.environ.get("NUMBA_CACHE_DIR", os.devnull), os.devnull)
     allowed, own = (*roots, *map(os.path.realpath, kept), "/dev"), (os.path.realpath(place),)
 
     def hook(event: str, given: tuple[Any, ...]) -> None:
@@ -201,9 +201,8 @@ def emptied(place: Path) -> Path:
     return place
 
 
-def warm(scratch: Path, *commands: Sequence[str]) -> None:
+def warm(*commands: Sequence[str]) -> None:
     """Run commands in this process: children are forked from here, with all libraries, kernels and fonts loaded."""
-    os.environ["MPLCONFIGDIR"] = str(emptied(scratch / "matplotlib"))
     from orchestrator import cli
 
     argv = sys.argv
