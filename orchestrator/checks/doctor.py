@@ -120,11 +120,11 @@ def _cpu(results: str) -> Finding:
 
     here, others = cpu(), _other_cpus(results)
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return Finding("CPU", "note", here, "Bit-identical results are promised on x86-64 only.")
+        return Finding("CPU", "note", here, "Bit-identical results were tested on x86-64 only.")
     if others:
-        meaning = f"{results} has runs from {others}: the last digits may differ between the two."
+        meaning = f"{results} has runs from {others}: only rllib-ppo may have other last digits there."
         return Finding("CPU", "note", here, meaning)
-    return Finding("CPU", "ok", here, "Results are bit-identical on CPUs of this class.")
+    return Finding("CPU", "ok", here, "Results are bit-identical on every x86-64 CPU, except those of rllib-ppo.")
 
 
 def _other_cpus(results: str) -> str:

@@ -71,9 +71,9 @@ def answers(address: str) -> bool:
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Inside, Ray starts on this machine. If its GCS server ends meanwhile, this process ends with a sentence.
+    """A context in which Ray starts on this machine. If its GCS server dies, the process prints why and exits with 2.
 
-    Ray's library waits for it for a minute where nothing can interrupt it, and then ends this process without a word.
+    Ray's library would wait for the server for a minute. It cannot be interrupted, and then exits without a message.
     """
     import psutil  # comes with Ray
 
@@ -91,6 +91,7 @@ def starting() -> Iterator[None]:
                 print(
                     f"Ray has ended on this machine while it started: its GCS server ended. {AFTERWARDS}",
                     file=sys.stderr,
+                    flush=True,
                 )
                 os._exit(2)
 

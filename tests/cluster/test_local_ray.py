@@ -118,7 +118,7 @@ def test_a_lost_trial_says_why(text, why):
     ids=["local", "cluster"],
 )
 def test_whatever_ray_raises_at_its_start_is_a_sentence(monkeypatch, address, said):
-    """A raylet that dies meanwhile is a bare ``Exception``."""
+    """If the raylet dies during the start, Ray raises a bare ``Exception``."""
 
     def init(**options):
         raise Exception("The current node timed out.\nSee the logs.")

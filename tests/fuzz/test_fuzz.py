@@ -33,7 +33,7 @@ def loop() -> None:
         pass
 
 
-#: What a command may do -> what is said of it.
+#: What a command does wrong -> how the tool reports it.
 PLANTED = {
     "a traceback": lambda: 1 / 0,
     "exit code 3": lambda: os._exit(3),

@@ -1,4 +1,4 @@
-"""Claims are registered before their data, and what is changed afterwards is said everywhere."""
+"""Claims are registered before their data, and every page and table reports a later change."""
 
 import json
 import shutil

@@ -107,7 +107,7 @@ class Members(Block):
         return {"x": self.x}
 
 
-#: Arguments of a call that make no sense, and what is said of each.
+#: Arguments of a call that make no sense, each with its error message.
 ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "shared=5": ({"shared": 5}, "TypeError: Call: shared is 5; it takes a dict of names and values"),
     "shared={5: 1}": ({"shared": {5: 1}}, "TypeError: "),

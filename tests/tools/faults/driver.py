@@ -37,7 +37,7 @@ def run(*words: str, environment: Mapping[str, str] | None = None) -> subprocess
 
 
 def stored(results: Path) -> int:
-    """Rows of ``runs`` in the files. A driver may replace them meanwhile."""
+    """Rows of ``runs`` in the files. A driver may replace the files at the same time."""
     count = 0
     for path in (results / "runs").glob("*.parquet"):
         with contextlib.suppress(OSError, pa.ArrowException):
